@@ -1,0 +1,197 @@
+"""The background jobs of one asset, in the order in which they follow an upload."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from linked_asset.immich import Policy
+
+from .media import EPOCH
+from .tags import Tags
+
+
+class Jobs(Tags):
+    def process(self, asset_id: UUID, /, **exif: Any) -> None:
+        """Everything that Immich does to a new upload, faces aside."""
+        self.extract_metadata(asset_id, **exif)
+        self.generate_thumbnails(asset_id)
+        self.smart_search(asset_id)
+        self.detect_duplicates([asset_id])
+
+    def extract_metadata(
+        self, asset_id: UUID, /, *, tags: Sequence[str] | None = None, duration: Any = None, **exif: Any
+    ) -> None:
+        """Writes all exif columns, dates, and the tags anew. What is not given is as it is now:
+        the file and its sidecar are assumed to hold what the database holds."""
+        asset = self.asset(asset_id)
+        shared = self.release.table("asset_exif").with_policy(Policy.SHARED)
+        now = self.database.fetch('select * from asset_exif where "assetId" = %s', [asset_id])
+        values = {column.canonical: getattr(now[0], column.name) if now else None for column in shared}
+        values["description"] = values["description"] or ""
+        self.upsert_exif(asset_id, **{**values, "timeZone": "UTC", **exif})
+        taken = exif.get("dateTimeOriginal") or asset.fileCreatedAt
+        self.update_asset(
+            asset_id,
+            duration=duration or asset.duration,
+            localDateTime=taken,
+            fileCreatedAt=taken,
+            fileModifiedAt=asset.fileModifiedAt,
+        )
+        if tags is None:
+            tags = self.tags_of(asset_id)
+        self.replace_tags(asset_id, [self.upsert_tag(asset.ownerId, tag) for tag in tags])
+        self.upsert_job_status(asset_id, metadataExtractedAt=dt.datetime.now(dt.UTC))
+
+    def write_sidecar(self, asset_id: UUID, path: str | None = None) -> None:
+        """Edits are written to a file beside the original, then extracted again."""
+        path = path or f"{self.asset(asset_id).originalPath}.xmp"
+        if self.has("asset", "sidecarPath"):
+            self.update_asset(asset_id, sidecarPath=path)
+        else:
+            self.upsert_files({"assetId": asset_id, "type": "sidecar", "path": path})
+        self.extract_metadata(asset_id)
+
+    def extract_motion_part(self, still: UUID) -> UUID:
+        """A motion photo: its video becomes a hidden asset in Immich's own folder."""
+        asset = self.asset(still)
+        path = f"/data/encoded-video/{asset.ownerId}/{str(still)[:2]}/{str(still)[2:4]}/{still}-MP.mp4"
+        motion = self.insert(
+            "asset",
+            {
+                "libraryId": asset.libraryId, "type": "VIDEO", "fileCreatedAt": asset.fileCreatedAt,
+                "fileModifiedAt": asset.fileModifiedAt, "localDateTime": asset.localDateTime,
+                "checksum": hashlib.sha1(path.encode()).digest(), "checksumAlgorithm": "sha1",
+                "ownerId": asset.ownerId, "originalPath": path, "originalFileName": "motion.mp4",
+                "visibility": "hidden", "deviceAssetId": "NONE", "deviceId": "NONE",
+            },
+        )[0].id  # fmt: skip
+        if not asset.isExternal:
+            self.update_usage(asset.ownerId, 500)
+        self.upsert_exif(motion, fileSizeInByte=500)
+        self.upsert_job_status(motion, metadataExtractedAt=dt.datetime.now(dt.UTC))
+        self.update_asset(still, livePhotoVideoId=motion)
+        return motion
+
+    def pair_live_photo(self, still: UUID, motion: UUID) -> None:
+        """Metadata extraction finds that two uploads are one live photo."""
+        self.update_asset(still, livePhotoVideoId=motion)
+        self.update_asset(motion, visibility="hidden")
+        self.delete("album_asset", assetId=[motion])
+
+    def generate_thumbnails(self, asset_id: UUID, *, fullsize: bool = False) -> None:
+        """Into the folder of the asset's owner, whatever the paths were before."""
+        asset = self.asset(asset_id)
+        kinds = ["preview", "thumbnail", *(["fullsize"] if fullsize else [])]
+        self.upsert_files(*({"assetId": asset_id, "type": kind, "path": thumbnail_path(asset, kind)} for kind in kinds))
+        if not fullsize:
+            self.delete("asset_file", assetId=asset_id, type="fullsize")
+        thumbhash = hashlib.sha1(asset.originalPath.encode()).digest()
+        if asset.thumbhash != thumbhash:
+            self.update_asset(asset_id, thumbhash=thumbhash)
+        now = dt.datetime.now(dt.UTC)
+        if self.has("asset_job_status", "previewAt"):
+            self.upsert_job_status(asset_id, previewAt=now, thumbnailAt=now)
+
+    def smart_search(self, asset_id: UUID, embedding: str | None = None) -> None:
+        self.insert(
+            "smart_search",
+            {"assetId": asset_id, "embedding": embedding or self.embedding(asset_id)},
+            conflict=["assetId"],
+        )
+
+    def detect_duplicates(self, ids: Sequence[UUID], duplicate: UUID | None = None) -> None:
+        """`duplicate`: the group that the assets turn out to belong to."""
+        if duplicate:
+            self.update(
+                "asset",
+                sql.SQL('"duplicateId" = any(%(old)s) or id = any(%(ids)s)'),
+                {"old": [duplicate], "ids": list(ids)},
+                duplicateId=duplicate,
+            )
+        now = dt.datetime.now(dt.UTC)
+        self.insert(
+            "asset_job_status",
+            *({"assetId": asset_id, "duplicatesDetectedAt": now} for asset_id in ids),
+            conflict=["assetId"],
+        )
+
+    def encode_video(self, asset_id: UUID) -> None:
+        asset = self.asset(asset_id)
+        path = f"/data/encoded-video/{asset.ownerId}/{str(asset_id)[:2]}/{asset_id}.mp4"
+        if self.has("asset", "encodedVideoPath"):
+            self.update_asset(asset_id, encodedVideoPath=path)
+        else:
+            self.upsert_files({"assetId": asset_id, "type": "encoded_video", "path": path})
+
+    def move_file(self, asset_id: UUID, new_path: str) -> None:
+        """The storage template puts the original where it belongs."""
+        asset = self.asset(asset_id)
+        (move,) = self.insert(
+            "move_history",
+            {
+                "entityId": asset_id, "pathType": "original",
+                "oldPath": asset.originalPath, "newPath": new_path,
+            },
+        )  # fmt: skip
+        self.update_asset(asset_id, originalPath=new_path)
+        self.delete("move_history", id=move.id)
+
+    def migrate_files(self, asset_id: UUID) -> None:
+        """The job that moves thumbnails to where the asset's owner has them."""
+        asset = self.asset(asset_id)
+        for file in self.database.fetch('select * from asset_file where "assetId" = %s order by type', [asset_id]):
+            path = thumbnail_path(asset, file.type)
+            if file.path != path:
+                (move,) = self.insert(
+                    "move_history",
+                    {
+                        "entityId": asset_id, "pathType": file.type,
+                        "oldPath": file.path, "newPath": path,
+                    },
+                )  # fmt: skip
+                self.upsert_files({"assetId": asset_id, "type": file.type, "path": path})
+                self.delete("move_history", id=move.id)
+
+    def migrate_file_paths(self, old: str, new: str) -> None:
+        """Immich's media folder has moved: one transaction over whole tables."""
+        source = "^" + re.escape(old.rstrip("/"))
+        paths = {
+            "asset": ["originalPath", "encodedVideoPath", "sidecarPath"],
+            "asset_file": ["path"],
+            "person": ["thumbnailPath"],
+            "user": ["profileImagePath"],
+        }
+        with self.transaction():
+            for table, columns in paths.items():
+                values = {
+                    name: sql.SQL("regexp_replace({}, %(old)s, %(new)s)").format(sql.Identifier(name))
+                    for name in columns
+                }
+                parameters = {"old": source, "new": new.rstrip("/")}
+                self.update(table, sql.SQL("true"), parameters, **values)
+
+    def upsert_files(self, *files: dict[str, Any]) -> None:
+        """One statement for all files."""
+        rows = [{**file, "isEdited": file.get("isEdited", False)} for file in files]
+        key = self.release.table("asset_file").key
+        self.insert("asset_file", *rows, conflict=key, update=["path"])
+
+    def upsert_job_status(self, asset_id: UUID, /, **values: dt.datetime) -> None:
+        self.insert("asset_job_status", {"assetId": asset_id, **values}, conflict=["assetId"])
+
+    def process_all(self, ids: Iterable[UUID]) -> None:
+        for asset_id in ids:
+            self.process(asset_id, make="Canon", dateTimeOriginal=EPOCH)
+
+
+def thumbnail_path(asset: Any, kind: str) -> str:
+    name = str(asset.id)
+    extension = "webp" if kind == "thumbnail" else "jpeg"
+    return f"/data/thumbs/{asset.ownerId}/{name[:2]}/{name[2:4]}/{name}-{kind}.{extension}"

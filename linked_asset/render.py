@@ -1,0 +1,167 @@
+"""Renders the SQL of the addon for one Immich release.
+
+The files under `linked_asset/sql` are Jinja templates. What differs between releases (lists of columns, renamed
+columns, tables that exist or not) comes from the model layer, so that no file names a release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from linked_asset import immich
+from linked_asset.immich import Column, Policy, Release, Table
+from linked_asset.immich.model import Embedding
+
+CONCERNS = (
+    "state",
+    "guard",
+    "delete",
+    "propagate",
+    "face",
+    "people",
+    "live_photo",
+    "stack",
+    "tag",
+    "album_pair",
+    "membership",
+    "album",
+    "quota",
+    "hazard",
+    "trigger",
+)
+"""The files of an installation, in the order in which they are run."""
+
+POLICIES = {
+    "shared": (Policy.SHARED, Policy.PRODUCED),
+    "produced": (Policy.PRODUCED,),
+}
+
+
+class Names:
+    """The columns of a table, quoted, as they are called in the release at hand: `album_asset.assetId`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __getattr__(self, canonical: str) -> str:
+        return quoted(self._table.column(canonical).name)
+
+    def __contains__(self, canonical: str) -> bool:
+        return self._table.has(canonical)
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Template:
+    """What the templates can ask of a release."""
+
+    def __init__(self, release: Release) -> None:
+        self.release = release
+
+    def columns(self, table: str, which: str, without: Iterable[str] = ()) -> list[Column]:
+        """The columns of a table under a policy of `POLICIES`, less its natural key and those named in `without`."""
+        described = self.release.table(table)
+        left_out = {*described.key, *without}
+        return [
+            column
+            for column in described.columns
+            if column.policy in POLICIES[which] and column.canonical not in left_out
+        ]
+
+    def names(self, table: str, which: str, alias: str | None = None, without: Iterable[str] = ()) -> str:
+        """`a."x", a."y"`"""
+        return ", ".join(
+            f"{alias}.{quoted(column.name)}" if alias else quoted(column.name)
+            for column in self.columns(table, which, without)
+        )
+
+    def assignments(self, table: str, which: str, alias: str, without: Iterable[str] = ()) -> str:
+        """`"x" = a."x", "y" = a."y"`"""
+        return ", ".join(
+            f"{quoted(column.name)} = {alias}.{quoted(column.name)}" for column in self.columns(table, which, without)
+        )
+
+    def differ(self, table: str, which: str, one: str, other: str, without: Iterable[str] = ()) -> str:
+        """A condition that is true when one of the columns differs.
+
+        Embeddings are compared as text: their operators live in whatever schema the vector extension was put into.
+        """
+
+        def values(alias: str) -> str:
+            return ", ".join(
+                f"{alias}.{quoted(column.name)}" + ("::text" if isinstance(column.type, Embedding) else "")
+                for column in self.columns(table, which, without)
+            )
+
+        return f"({values(one)}) is distinct from ({values(other)})"
+
+    def births(self, table: str) -> list[tuple[str, str]]:
+        """Name and value of the personal columns that a new clone gets from the addon, over `s`, its source."""
+        return [
+            (quoted(column.name), column.birth)
+            for column in self.release.table(table).columns
+            if column.birth is not None
+        ]
+
+    def key(self, table: str) -> list[str]:
+        """The natural key of a row below an asset, without the asset itself."""
+        described = self.release.table(table)
+        return [quoted(described.column(name).name) for name in described.key if name != "assetId"]
+
+
+@cache
+def environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("linked_asset", "sql"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def render(name: str, release: Release) -> str:
+    template = Template(release)
+    context = {table.name: Names(table) for table in release.tables}
+    return (
+        environment()
+        .get_template(f"{name}.sql")
+        .render(
+            **context,
+            has=release.has,
+            columns=template.columns,
+            names=template.names,
+            assignments=template.assignments,
+            differ=template.differ,
+            births=template.births,
+            key=template.key,
+        )
+    )
+
+
+@cache
+def install_script(release: str) -> str:
+    """The statements that create, or bring up to date, everything of the addon in an Immich of this release.
+
+    Idempotent, without transaction control, several statements in one text.
+    """
+    described = immich.release(release)
+    return "\n".join(render(concern, described) for concern in CONCERNS)
+
+
+def remove_script() -> str:
+    """The statements that drop everything of the addon but the schema and Alembic's version table in it."""
+    return resources.files("linked_asset").joinpath("sql/remove.sql").read_text()
+
+
+def script_hash(release: str) -> str:
+    """Tells whether an installation was made by the same script."""
+    return hashlib.sha256(install_script(release).encode()).hexdigest()

@@ -1,0 +1,220 @@
+-- Linked albums: reading them the way their owner wrote them.
+
+create or replace function linked.is_linked_album(p_name text) returns boolean
+language sql immutable
+as $linked$
+    select lower(btrim(p_name, E' \t\r\n')) like 'linked album%'
+$linked$;
+comment on function linked.is_linked_album(text) is
+    'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
+
+create or replace function linked.prefixes(p_description text) returns setof text
+language sql immutable
+as $linked$
+    select distinct rtrim(line, E' \t\r/')
+    from regexp_split_to_table(p_description, E'\n') as line
+    where line like '/%'
+$linked$;
+comment on function linked.prefixes(text) is
+    'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
+
+-- Returns whether anything changed that membership depends on.
+create or replace function linked.understand(p_albums uuid[]) returns boolean
+language plpgsql
+as $linked$
+declare
+    v_changes bigint := 0;
+    v_count bigint;
+begin
+    delete from linked.linked_album
+    where album_id = any (p_albums)
+        and not exists (
+            select from public.album
+            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
+        );
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
+    select id, "ownerId", "albumName", "deletedAt" is null
+    from public.album
+    where id = any (p_albums) and linked.is_linked_album("albumName")
+    on conflict (album_id) do update
+    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
+    where (known.owner_id, known.name, known.is_live)
+        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    delete from linked.prefix
+    where album_id = any (p_albums)
+        and not exists (
+            select from public.album, linked.prefixes(album.description) as path
+            where album.id = prefix.album_id and path = prefix.path
+        );
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    insert into linked.prefix (album_id, path)
+    select linked_album.album_id, path
+    from linked.linked_album
+    join public.album on album.id = linked_album.album_id
+    cross join linked.prefixes(album.description) as path
+    where linked_album.album_id = any (p_albums)
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    delete from linked.participant
+    where album_id = any (p_albums)
+        and not exists (
+            select from linked.album_participants(p_albums) as live
+            where live.album_id = participant.album_id and live.user_id = participant.user_id
+        );
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    with joined as (
+        insert into linked.participant as known (album_id, user_id, role)
+        select live.album_id, live.user_id, live.role
+        from linked.album_participants(p_albums) as live
+        on conflict (album_id, user_id) do update set role = excluded.role
+        where known.role <> excluded.role
+        returning known.album_id, known.user_id
+    )
+    select count(*) into v_count from joined;
+    return v_changes + v_count > 0;
+end
+$linked$;
+comment on function linked.understand(uuid[]) is
+    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
+
+create or replace function linked.album_participants(p_albums uuid[])
+returns table (album_id uuid, user_id uuid, role text)
+language sql stable
+as $linked$
+    select linked_album.album_id, linked_album.owner_id, 'owner'
+    from linked.linked_album
+    where linked_album.album_id = any (p_albums)
+    union
+    select linked_album.album_id, album_user.{{ album_user.userId }}, album_user.role::text
+    from linked.linked_album
+    join public.album_user on album_user.{{ album_user.albumId }} = linked_album.album_id
+    where linked_album.album_id = any (p_albums) and album_user.{{ album_user.userId }} <> linked_album.owner_id
+$linked$;
+comment on function linked.album_participants(uuid[]) is 'The owner of each of these linked albums and the users it is shared with.';
+
+create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    with asset_of_album as (
+        select asset.id, asset."livePhotoVideoId"
+        from linked.linked_album
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        join public.asset on asset."ownerId" = linked_album.owner_id
+        where linked_album.album_id = any (p_albums)
+            and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
+        union
+        select asset.id, asset."livePhotoVideoId"
+        from public.album_asset
+        join public.asset on asset.id = album_asset.{{ album_asset.assetId }}
+        where album_asset.{{ album_asset.albumId }} = any (p_albums)
+    )
+    select array(
+        select id from asset_of_album
+        union
+        select "livePhotoVideoId" from asset_of_album where "livePhotoVideoId" is not null
+    )
+$linked$;
+comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover.';
+
+create or replace function linked.refresh_albums(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_before uuid[];
+    v_users uuid[];
+    v_sources uuid[];
+begin
+    v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
+    if not linked.understand(p_albums) then
+        return;
+    end if;
+    v_sources := linked.assets_of_albums(array(
+        select album_id from linked.linked_album where album_id = any (p_albums)
+    ));
+    -- Shared anew: what the viewer had hidden comes back.
+    v_users := array(
+        select distinct user_id from linked.participant
+        where album_id = any (p_albums) and user_id <> all (v_before)
+    );
+    delete from linked.dismissal
+    where user_id = any (v_users) and source_id = any (v_sources);
+    perform linked.refresh_membership(array(
+        select id from unnest(v_sources) as id
+        union
+        select source_id from linked.member where owner_id = any (v_before)
+    ));
+end
+$linked$;
+comment on function linked.refresh_albums(uuid[]) is
+    'After a change of albums or of who they are shared with: brings membership up to date.';
+
+-- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
+-- prefixes in descriptions.
+create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_kept text := linked.common_end(p_old_paths[1], p_new_paths[1]);
+    v_old_root text := left(p_old_paths[1], -length(v_kept));
+    v_new_root text := left(p_new_paths[1], -length(v_kept));
+    v_albums uuid[];
+begin
+    if v_kept = '' or exists (
+        select from unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
+        where not starts_with(moved.old_path, v_old_root || '/')
+            or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
+    ) then
+        return;
+    end if;
+    with moved as (
+        update public.album
+        set description = (
+            select string_agg(
+                case when line = v_old_root or starts_with(line, v_old_root || '/')
+                    then v_new_root || substr(line, length(v_old_root) + 1) else line end,
+                E'\n' order by place
+            )
+            from regexp_split_to_table(album.description, E'\n') with ordinality as lines (line, place)
+        )
+        where id in (
+            select album_id from linked.prefix where path = v_old_root or starts_with(path, v_old_root || '/')
+        )
+        returning id
+    )
+    select array_agg(id) into v_albums from moved;
+    perform linked.understand(v_albums);
+end
+$linked$;
+comment on function linked.follow_media_folder(text[], text[]) is
+    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another.';
+
+create or replace function linked.common_end(p_one text, p_other text) returns text
+language sql immutable
+as $linked$
+    with piece as (
+        select place, one, other
+        from rows from (
+            unnest(string_to_array(reverse(p_one), '/')), unnest(string_to_array(reverse(p_other), '/'))
+        ) with ordinality as pieces (one, other, place)
+    )
+    select coalesce(
+        reverse(string_agg(one || '/', '' order by place) filter (
+            where place < (select coalesce(min(place), 2147483647) from piece where one is distinct from other)
+        )),
+        ''
+    )
+    from piece
+$linked$;
+comment on function linked.common_end(text, text) is 'The whole path components that two paths have in common at their end, with the slash before them.';

@@ -1,0 +1,177 @@
+-- Deleting assets the way Immich does, with the traces that its clients need.
+
+-- stack."primaryAssetId" is NO ACTION: deleting a primary asset fails. Immich gives such a stack another primary asset,
+-- or dissolves it when fewer than two would be left; so do we, before the assets go.
+create or replace function linked.leave_stacks(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_stacks uuid[] := array(
+        select "stackId" from public.asset where id = any (p_assets) and "stackId" is not null
+        union
+        select id from public.stack where "primaryAssetId" = any (p_assets)
+    );
+begin
+    if cardinality(v_stacks) > 0 then
+        update public.asset set "stackId" = null where id = any (p_assets) and "stackId" is not null;
+        perform linked.dissolve_stacks(v_stacks);
+    end if;
+end
+$linked$;
+comment on function linked.leave_stacks(uuid[]) is
+    'Takes assets that are about to be deleted out of the lead of their stacks, dissolving stacks of fewer than two.';
+
+-- Immich's audit triggers look at pg_trigger_depth(): below a trigger its clients would not learn of the delete. Album and
+-- memory rows are deleted first because their triggers still fire one level down, and would not below the cascade.
+create or replace function linked.delete_assets(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.leave_stacks(p_assets);
+    if pg_trigger_depth() > 1 then
+        insert into public.album_asset_audit ("albumId", "assetId")
+        select {{ album_asset.albumId }}, {{ album_asset.assetId }}
+        from public.album_asset where {{ album_asset.assetId }} = any (p_assets);
+        insert into public.memory_asset_audit ("memoryId", "assetId")
+        select "memoriesId", {{ memory_asset.assetId }}
+        from public.memory_asset where {{ memory_asset.assetId }} = any (p_assets);
+    end if;
+    delete from public.album_asset where {{ album_asset.assetId }} = any (p_assets);
+    delete from public.memory_asset where {{ memory_asset.assetId }} = any (p_assets);
+    if pg_trigger_depth() > 0 then
+        insert into public.asset_audit ("assetId", "ownerId")
+        select id, "ownerId" from public.asset where id = any (p_assets);
+    end if;
+    delete from public.asset where id = any (p_assets);
+end
+$linked$;
+comment on function linked.delete_assets(uuid[]) is
+    'Deletes rows of asset, with the audit rows that a delete by Immich itself would leave. Touches no file.';
+
+-- Invariants: no clone without its source; a group without clones is no group.
+create or replace function linked.forget_members(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_sources uuid[];
+begin
+    with gone as (
+        delete from linked.member where asset_id = any (p_assets) returning source_id
+    )
+    select array_agg(distinct source_id) into v_sources from gone;
+    with alone as (
+        delete from linked.member source
+        where source.asset_id = any (v_sources)
+            and not exists (
+                select from linked.member clone
+                where clone.source_id = source.asset_id and clone.asset_id <> source.asset_id
+                    and clone.asset_id <> all (p_assets)
+            )
+        returning asset_id
+    )
+    delete from linked.face where asset_id = any (p_assets) or asset_id in (select asset_id from alone);
+end
+$linked$;
+comment on function linked.forget_members(uuid[]) is
+    'Takes assets out of their groups, and sources that have no clone left with them.';
+
+-- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
+-- them in their owners' accounts goes when nothing is left in it.
+create or replace function linked.unlink(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_owners uuid[];
+    v_checksums bytea[];
+    v_sources uuid[];
+    v_albums uuid[];
+    v_persons uuid[];
+    v_tags uuid[];
+begin
+    if coalesce(cardinality(p_clones), 0) = 0 then
+        return;
+    end if;
+    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
+    into v_owners, v_checksums, v_sources
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_clones);
+    v_albums := array(
+        select distinct album_pair.album_id
+        from public.album_asset
+        join linked.album_pair on album_pair.album_id = album_asset.{{ album_asset.albumId }}
+        where album_asset.{{ album_asset.assetId }} = any (p_clones) and album_pair.album_id <> album_pair.album_key
+    );
+    v_persons := array(
+        select distinct asset_face."personId"
+        from public.asset_face
+        where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
+    );
+    v_tags := array(
+        select distinct {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (p_clones)
+    );
+    perform linked.delete_assets(p_clones);
+    perform linked.forget_members(p_clones);
+    perform linked.forget_persons(v_persons);
+    perform linked.note_unused_tags(v_tags);
+    perform linked.delete_albums(array(
+        select id from unnest(v_albums) as id
+        where not exists (select from public.album_asset where {{ album_asset.albumId }} = id)
+    ));
+    perform linked.fill_gaps(v_owners, v_checksums, v_sources);
+end
+$linked$;
+comment on function linked.unlink(uuid[]) is 'Deletes clones, and links what they had kept out by having the same content.';
+
+-- Immich deletes the files of a member that is deleted for good, so no other row of the group may stay behind.
+create or replace function linked.delete_groups(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_members uuid[];
+    v_owners uuid[];
+    v_checksums bytea[];
+    v_of uuid[];
+begin
+    if coalesce(cardinality(p_sources), 0) = 0 then
+        return;
+    end if;
+    v_members := array(select asset_id from linked.member where source_id = any (p_sources));
+    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
+    into v_owners, v_checksums, v_of
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.source_id = any (p_sources);
+    perform linked.take_off_quota(v_members);
+    perform linked.delete_assets(v_members);
+    perform linked.forget_members(v_members);
+    delete from linked.dismissal where source_id = any (p_sources);
+    delete from linked.queue where source_id = any (p_sources);
+    perform linked.fill_gaps(v_owners, v_checksums, v_of);
+end
+$linked$;
+comment on function linked.delete_groups(uuid[]) is 'Deletes all that is left of groups of which a member was deleted for good.';
+
+-- A viewer's trash and delete hide the clone from the viewer alone; its video part goes with a still.
+create or replace function linked.dismiss(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_clones uuid[];
+begin
+    if coalesce(cardinality(p_clones), 0) = 0 then
+        return;
+    end if;
+    v_clones := array(
+        select member.asset_id from linked.member where member.asset_id = any (p_clones)
+        union
+        select video.asset_id
+        from public.asset still
+        join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
+        where still.id = any (p_clones)
+    );
+    insert into linked.dismissal (source_id, user_id)
+    select source_id, owner_id from linked.member where asset_id = any (v_clones)
+    on conflict do nothing;
+    perform linked.unlink(v_clones);
+end
+$linked$;
+comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';

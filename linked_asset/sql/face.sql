@@ -1,0 +1,86 @@
+-- Faces: the same face on each member, told apart by a key because a face has no natural one.
+
+create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_gone uuid[];
+begin
+    delete from linked.face
+    where (asset_id = any (p_from) or asset_id = any (p_to))
+        and not exists (select from public.asset_face where asset_face.id = face.face_id);
+    if not exists (
+        select from public.asset_face where "assetId" = any (p_from) or "assetId" = any (p_to)
+    ) then
+        return;
+    end if;
+    insert into linked.face (face_id, face_key, asset_id)
+    select asset_face.id, asset_face.id, asset_face."assetId"
+    from public.asset_face
+    where asset_face."assetId" = any (p_from)
+    on conflict do nothing;
+
+    -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
+    v_gone := array(
+        select mine.id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_face mine on mine."assetId" = pair.to_id
+        join linked.member on member.asset_id = pair.to_id
+        left join linked.face my_face on my_face.face_id = mine.id
+        where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
+            and not exists (
+                select from linked.face their_face
+                where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
+            )
+    );
+    if cardinality(v_gone) > 0 then
+        if pg_trigger_depth() > 0 then
+            insert into public.asset_face_audit ("assetFaceId", "assetId")
+            select id, "assetId" from public.asset_face where id = any (v_gone);
+        end if;
+        delete from public.asset_face where id = any (v_gone);
+        delete from linked.face where face_id = any (v_gone);
+    end if;
+
+    update public.asset_face mine
+    set {{ assignments("asset_face", "shared", "theirs") }}
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.face their_face on their_face.asset_id = pair.from_id
+    join public.asset_face theirs on theirs.id = their_face.face_id
+    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+    where mine.id = my_face.face_id
+        and {{ differ("asset_face", "shared", "mine", "theirs") }};
+
+    with missing as materialized (
+        select gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.face their_face on their_face.asset_id = pair.from_id
+        where not exists (
+            select from linked.face my_face
+            where my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+        )
+    ), made as (
+        insert into public.asset_face (id, "assetId", {{ names("asset_face", "shared") }})
+        select missing.face_id, missing.to_id, {{ names("asset_face", "shared", "theirs") }}
+        from missing join public.asset_face theirs on theirs.id = missing.their_face_id
+        returning id
+    )
+    insert into linked.face (face_id, face_key, asset_id)
+    select missing.face_id, missing.face_key, missing.to_id
+    from missing join made on made.id = missing.face_id;
+
+    insert into public.face_search ("faceId", {{ names("face_search", "shared") }})
+    select my_face.face_id, {{ names("face_search", "shared", "theirs") }}
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.face their_face on their_face.asset_id = pair.from_id
+    join public.face_search theirs on theirs."faceId" = their_face.face_id
+    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+    left join public.face_search mine on mine."faceId" = my_face.face_id
+    where mine."faceId" is null
+        or {{ differ("face_search", "shared", "mine", "theirs") }}
+    on conflict ("faceId") do update
+    set {{ assignments("face_search", "shared", "excluded") }};
+end
+$linked$;
+comment on function linked.propagate_faces(uuid[], uuid[]) is
+    'Makes faces and their embeddings on the members p_to equal to those on p_from, pair by pair.';

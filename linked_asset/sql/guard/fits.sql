@@ -1,0 +1,42 @@
+-- Before anything is changed: is this the database that the script was written for?
+do $fits$
+declare
+    v_problems text;
+begin
+{% if installed is none %}
+    if exists (select from pg_catalog.pg_namespace where nspname = 'linked') then
+        if to_regclass('linked.installation') is not null then
+            raise exception 'linked assets are installed already'
+                using hint = 'Write the script from what is installed (linked-asset status): alembic upgrade FROM:TO --sql';
+        elsif exists (
+            select from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = 'linked'
+        ) or exists (
+            select from pg_catalog.pg_proc as p
+            join pg_catalog.pg_namespace as n on n.oid = p.pronamespace and n.nspname = 'linked'
+        ) then
+            raise exception 'schema "linked" exists already and is not ours'
+                using hint = 'If it comes from the SQL scripts of immich-linked-assets, remove it first: drop schema linked cascade';
+        end if;
+    end if;
+{% else %}
+    if to_regclass('linked.alembic_version') is null then
+        raise exception 'linked assets are not installed here, the script starts from {{ installed }}';
+    end if;
+    if not exists (select from linked.alembic_version where version_num = '{{ installed }}') then
+        raise exception 'the script starts from {{ installed }}, installed is %',
+            (select string_agg(version_num, ', ') from linked.alembic_version);
+    end if;
+{% endif %}
+{% if differences %}
+    select string_agg(unfit.line, '; ') into v_problems
+    from (
+{{ differences | indent(8, first=True) }}
+    ) as unfit;
+    if v_problems is not null then
+        raise exception 'Immich''s tables do not fit {{ target }}: %', v_problems
+            using hint = 'Write the script for the Immich that runs here: alembic upgrade VERSION --sql';
+    end if;
+{% endif %}
+end
+$fits$;

@@ -1,0 +1,92 @@
+-- Rows outside a group that would make Immich delete the group's files.
+
+-- Until v2.7 Immich can replace an asset's file: the new file lies in the upload folder of whoever did it, and Immich keeps the
+-- old one as a copy in the trash and deletes it for good later. On a clone both would take the family's picture along. So a
+-- clone whose file was replaced becomes an asset of its owner's own, and its source stays what it was.
+create or replace function linked.release(p_moved uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_released uuid[] := array(
+        select mine.id
+        from public.asset mine
+        join linked.member on member.asset_id = mine.id
+        where mine.id = any (p_moved)
+            and (
+                position('/upload/' || mine."ownerId" || '/' in mine."originalPath") > 0
+                or (member.can_write and not linked.stays_covered(member.source_id, mine."originalPath"))
+            )
+    );
+begin
+    update public.asset set "isExternal" = false where id = any (v_released);
+    perform linked.forget_members(v_released);
+end
+$linked$;
+comment on function linked.release(uuid[]) is
+    'Makes clones whose file was replaced assets of their owners'' own.';
+
+create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
+language sql stable
+as $linked$
+    select exists (
+            select from public.asset source
+            join linked.linked_album on linked_album.owner_id = source."ownerId"
+            join linked.prefix on prefix.album_id = linked_album.album_id
+            where source.id = p_source and (prefix.path = '' or starts_with(p_path, prefix.path || '/'))
+        )
+        or exists (
+            select from public.asset source
+            join public.album_asset on album_asset.{{ album_asset.assetId }} = source.id
+            join linked.participant
+                on participant.album_id = album_asset.{{ album_asset.albumId }} and participant.user_id = source."ownerId"
+            where source.id = p_source
+        )
+        or exists (select from public.asset still where still."livePhotoVideoId" = p_source)
+$linked$;
+comment on function linked.stays_covered(uuid, text) is
+    'Whether a linked album would still cover a source whose file lies at p_path.';
+
+-- The copy in the trash must not point to a file that a source still needs. Immich's unlink tolerates a path that does not
+-- exist.
+create or replace function linked.disarm_copies(p_assets uuid[]) returns void
+language sql
+as $linked$
+    update public.asset mine
+    set "originalPath" = mine."originalPath" || '.replaced-' || mine.id
+    from public.asset source
+    join linked.member on member.asset_id = source.id and member.asset_id = member.source_id
+    where mine.id = any (p_assets)
+        and source."originalPath" = mine."originalPath"
+        and source."ownerId" <> mine."ownerId"
+$linked$;
+comment on function linked.disarm_copies(uuid[]) is
+    'Points uploads that claim the file of somebody else''s source to a path that does not exist, before Immich deletes it.';
+
+-- Immich makes thumbnails and videos for a clone in its owner's folders, and removes these folders with the account.
+create or replace function linked.replace_files_of_users(p_users uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+begin
+    with gone as (
+        delete from public.asset_file
+        using unnest(p_users) as account (id)
+        where position('/thumbs/' || account.id || '/' in asset_file.path) > 0
+            or position('/encoded-video/' || account.id || '/' in asset_file.path) > 0
+        returning asset_file."assetId"
+    )
+    select array_agg(distinct "assetId") into v_assets from gone;
+{% if "previewAt" in asset_job_status %}
+    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (v_assets);
+{% endif %}
+{% if "encodedVideoPath" in asset %}
+    update public.asset
+    set "encodedVideoPath" = null
+    from unnest(p_users) as account (id)
+    where position('/encoded-video/' || account.id || '/' in asset."encodedVideoPath") > 0;
+{% endif %}
+end
+$linked$;
+comment on function linked.replace_files_of_users(uuid[]) is
+    'Forgets files in the folders of deleted accounts that other assets refer to, so that Immich makes them anew.';

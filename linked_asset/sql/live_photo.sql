@@ -1,0 +1,39 @@
+-- Live photos: a clone's video part is the clone of its source's video part.
+
+create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
+language sql
+as $linked$
+    update public.asset mine
+    set "livePhotoVideoId" = wanted.video_id
+    from (
+        select still.asset_id, video.asset_id as video_id
+        from public.asset source
+        join linked.member still on still.source_id = source.id and still.asset_id <> still.source_id
+        left join linked.member video
+            on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
+        where source.id = any (p_sources) or source."livePhotoVideoId" = any (p_sources)
+    ) as wanted
+    where mine.id = wanted.asset_id and mine."livePhotoVideoId" is distinct from wanted.video_id
+$linked$;
+comment on function linked.pair_live_photos(uuid[]) is
+    'Gives the clones of stills the clones of their video parts, for groups of which p_sources are the stills or the videos.';
+
+-- Immich pairs still and video on whichever member it works on (metadata extraction of a clone finds the clone's video).
+-- A video that is not a member stays unpaired: it is nobody else's.
+create or replace function linked.follow_live_photos(p_changed uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "livePhotoVideoId" = source_video.asset_id
+    from linked.member
+    join public.asset theirs on theirs.id = member.asset_id
+    left join linked.member video on video.asset_id = theirs."livePhotoVideoId"
+    left join linked.member source_video
+        on source_video.source_id = video.source_id and source_video.asset_id = source_video.source_id
+    where member.asset_id = any (p_changed) and member.can_write and member.asset_id <> member.source_id
+        and source.id = member.source_id
+        and source."livePhotoVideoId" is distinct from source_video.asset_id
+        and (theirs."livePhotoVideoId" is null or source_video.owner_id = source."ownerId")
+$linked$;
+comment on function linked.follow_live_photos(uuid[]) is
+    'Brings the pairing of still and video on a clone to its source.';

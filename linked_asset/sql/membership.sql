@@ -1,0 +1,341 @@
+-- Refresh membership: which assets are linked for whom, and making it so.
+
+-- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
+-- locked folder. A clone is never covered. The video part of a live photo is covered with its still.
+create or replace function linked.covered(p_assets uuid[])
+returns table (source_id uuid, album_id uuid, linkable boolean)
+language sql stable
+as $linked$
+    with asked (source_id, through_id) as (
+        select id, id from unnest(p_assets) as id
+        union all
+        select still."livePhotoVideoId", still.id
+        from public.asset still
+        where still."livePhotoVideoId" = any (p_assets)
+    ), candidate as (
+        select asked.source_id, through.id, through."ownerId" as owner_id, through."originalPath" as path,
+            through."deletedAt" is null and not through."isOffline" and through.status = 'active'
+            and source."deletedAt" is null and not source."isOffline" and source.status = 'active' as linkable
+        from asked
+        join public.asset source on source.id = asked.source_id
+        join public.asset through on through.id = asked.through_id and through."ownerId" = source."ownerId"
+        where source.visibility <> 'locked' and through.visibility <> 'locked'
+            and not exists (
+                select from linked.member
+                where member.asset_id in (source.id, through.id) and member.asset_id <> member.source_id
+            )
+    ), hit as (
+        select candidate.source_id, linked_album.album_id, candidate.linkable
+        from candidate
+        join linked.linked_album on linked_album.owner_id = candidate.owner_id
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        where prefix.path = '' or starts_with(candidate.path, prefix.path || '/')
+        union all
+        select candidate.source_id, participant.album_id, candidate.linkable
+        from candidate
+        join public.album_asset on album_asset.{{ album_asset.assetId }} = candidate.id
+        join linked.participant
+            on participant.album_id = album_asset.{{ album_asset.albumId }} and participant.user_id = candidate.owner_id
+    )
+    select hit.source_id, hit.album_id, bool_or(hit.linkable)
+    from hit
+    group by hit.source_id, hit.album_id
+$linked$;
+comment on function linked.covered(uuid[]) is
+    'Which of these assets are sources, by which linked albums, and whether new clones may be made (not in the trash, not offline).';
+
+create or replace function linked.wanted(p_assets uuid[])
+returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
+language sql stable
+as $linked$
+    select covered.source_id, participant.user_id,
+        bool_or(participant.role <> 'viewer'),
+        bool_or(covered.linkable and linked_album.is_live and account."deletedAt" is null)
+    from linked.covered(p_assets) as covered
+    join public.asset source on source.id = covered.source_id
+    join linked.linked_album on linked_album.album_id = covered.album_id
+    join linked.participant on participant.album_id = covered.album_id
+    join public."user" account on account.id = participant.user_id
+    where participant.user_id <> source."ownerId"
+        and not exists (
+            select from linked.dismissal
+            where dismissal.source_id = covered.source_id and dismissal.user_id = participant.user_id
+        )
+    group by covered.source_id, participant.user_id
+$linked$;
+comment on function linked.wanted(uuid[]) is
+    'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
+
+-- Unlinking is done at once, all of it. Linking of many assets is queued and worked off in slices.
+create or replace function linked.refresh_membership(p_assets uuid[], p_all_at_once boolean default false) returns void
+language plpgsql
+as $linked$
+declare
+    v_scope uuid[];
+    v_sources uuid[];
+    v_users uuid[];
+    v_can_write boolean[];
+    v_linkable boolean[];
+begin
+    if coalesce(cardinality(p_assets), 0) = 0 then
+        return;
+    end if;
+    v_scope := array(
+        select id from unnest(p_assets) as id where id is not null
+        union
+        select "livePhotoVideoId" from public.asset where id = any (p_assets) and "livePhotoVideoId" is not null
+    );
+    select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
+    into v_sources, v_users, v_can_write, v_linkable
+    from linked.wanted(v_scope);
+
+    perform linked.unlink(array(
+        select member.asset_id
+        from linked.member
+        left join unnest(v_sources, v_users) as wanted (source_id, user_id)
+            on wanted.source_id = member.source_id and wanted.user_id = member.owner_id
+        where member.source_id = any (v_scope) and member.asset_id <> member.source_id
+            and wanted.source_id is null
+    ));
+
+    update linked.member
+    set can_write = wanted.can_write
+    from unnest(v_sources, v_users, v_can_write) as wanted (source_id, user_id, can_write)
+    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        and member.can_write <> wanted.can_write;
+
+    select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
+    into v_sources, v_users, v_can_write
+    from unnest(v_sources, v_users, v_can_write, v_linkable) as wanted (source_id, user_id, can_write, linkable)
+    where wanted.linkable
+        and not exists (
+            select from linked.member
+            where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        );
+    if v_sources is null then
+        return;
+    end if;
+    if p_all_at_once or cardinality(v_sources) <= 500 then
+        perform linked.link(v_sources, v_users, v_can_write);
+    else
+        insert into linked.queue (source_id)
+        select distinct source_id from unnest(v_sources) as source_id
+        on conflict do nothing;
+        perform linked.work_queue(interval '2 seconds', 100);
+    end if;
+end
+$linked$;
+comment on function linked.refresh_membership(uuid[], boolean) is
+    'Compares the clones that these assets should have with those that exist: creates what is missing, deletes what is too much.';
+
+-- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
+-- and it is left out.
+create or replace function linked.link(p_sources uuid[], p_users uuid[], p_can_write boolean[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_sources uuid[];
+    v_clones uuid[];
+begin
+    with plan as materialized (
+        select gen_random_uuid() as clone_id, wanted.*
+        from unnest(p_sources, p_users, p_can_write) as wanted (source_id, user_id, can_write)
+    ), made as (
+        insert into public.asset (id, "ownerId", {{ names("asset", "shared") }}
+            {%- for name, value in births("asset") %}, {{ name }}{% endfor %})
+        select plan.clone_id, plan.user_id, {{ names("asset", "shared", "s") }}
+            {%- for name, value in births("asset") %}, {{ value }}{% endfor %}
+
+        from plan join public.asset s on s.id = plan.source_id
+        on conflict do nothing
+        returning id
+    ), clone as (
+        insert into linked.member (asset_id, source_id, owner_id, can_write)
+        select plan.clone_id, plan.source_id, plan.user_id, plan.can_write
+        from plan join made on made.id = plan.clone_id
+        returning asset_id, source_id
+    )
+    select array_agg(source_id), array_agg(asset_id) into v_sources, v_clones from clone;
+    if v_sources is null then
+        return;
+    end if;
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select asset.id, asset.id, asset."ownerId", true
+    from public.asset where asset.id = any (v_sources)
+    on conflict do nothing;
+    perform linked.propagate_rows(v_sources, v_clones);
+    perform linked.pair_live_photos(v_sources);
+    perform linked.join_counterparts(v_clones);
+end
+$linked$;
+comment on function linked.link(uuid[], uuid[], boolean[]) is
+    'Creates clones of the sources in the accounts of the users, with everything that hangs on them.';
+
+-- A new clone takes its place in everything that exists already: tags and stack of the source; the albums of any sibling; the
+-- person that any sibling's face is assigned to (the source's, if it has one).
+create or replace function linked.join_counterparts(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform
+        linked.propagate_tags(array_agg(source_id), array_agg(asset_id)),
+        linked.propagate_stacks(array_agg(source_id), array_agg(asset_id))
+    from linked.member
+    where asset_id = any (p_clones);
+
+    perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(clone.asset_id))
+    from linked.member clone
+    join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> all (p_clones)
+    where clone.asset_id = any (p_clones) and sibling.can_write;
+
+    perform linked.refill_people(p_clones);
+end
+$linked$;
+comment on function linked.join_counterparts(uuid[]) is
+    'Gives new clones the tags, stacks, albums and people of their siblings.';
+
+-- A row that leaves an account, or changes its content, makes room for a clone that had been left out.
+create or replace function linked.fill_gaps(p_owners uuid[], p_checksums bytea[], p_except uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.refresh_membership(array(
+        select distinct asset.id
+        from unnest(p_owners, p_checksums, p_except) as gap (owner_id, checksum, source_id)
+        join public.asset on asset.checksum = gap.checksum and asset."ownerId" <> gap.owner_id
+        where asset.id is distinct from gap.source_id
+            and not exists (
+                select from linked.member where member.asset_id = asset.id and member.asset_id <> member.source_id
+            )
+    ));
+end
+$linked$;
+comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
+    'Links sources that were left out because an account had their content, after a row of it is gone.';
+
+create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
+language plpgsql
+as $linked$
+declare
+    v_until timestamptz := clock_timestamp() + p_budget;
+    v_slice uuid[];
+begin
+    loop
+        with slice as (
+            delete from linked.queue
+            where source_id in (select source_id from linked.queue order by queued_at limit p_slice)
+            returning source_id
+        )
+        select array_agg(source_id) into v_slice from slice;
+        exit when v_slice is null;
+        perform linked.refresh_queued(v_slice);
+        exit when clock_timestamp() >= v_until;
+    end loop;
+end
+$linked$;
+comment on function linked.work_queue(interval, integer) is
+    'Works off queued linking, p_slice sources at a time, until p_budget is used up or nothing is left.';
+
+-- One source that cannot be linked does not keep the others from it.
+create or replace function linked.refresh_queued(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_source uuid;
+begin
+    perform linked.refresh_membership(p_sources, p_all_at_once => true);
+exception when others then
+    get stacked diagnostics
+        v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+    if cardinality(p_sources) = 1 then
+        perform linked.record_incident(
+            'linking of ' || p_sources[1]::text, v_sqlstate, v_message, v_context
+        );
+    else
+        foreach v_source in array p_sources loop
+            perform linked.refresh_queued(array[v_source]);
+        end loop;
+    end if;
+end
+$linked$;
+comment on function linked.refresh_queued(uuid[]) is
+    'Refreshes the membership of queued sources; where one fails, the others alone, and an incident for that one.';
+
+create or replace function linked.work_off(p_budget interval) returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.work_queue(p_budget, 50);
+    perform linked.stop_writing();
+    return (select count(*) from linked.queue);
+end
+$linked$;
+comment on function linked.work_off(interval) is
+    'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
+
+create or replace function linked.enqueue_all() returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.understand(array(
+        select id from public.album
+        union
+        select album_id from linked.linked_album
+    ));
+    insert into linked.queue (source_id)
+    select id from unnest(linked.assets_of_albums(array(select album_id from linked.linked_album))) as id
+    union
+    select source_id from linked.member
+    on conflict do nothing;
+    perform linked.stop_writing();
+    return (select count(*) from linked.queue);
+end
+$linked$;
+comment on function linked.enqueue_all() is
+    'Queues everything that the linked albums cover, and every group that exists. Returns how many sources are queued.';
+
+-- For psql: a procedure may commit between slices.
+create or replace procedure linked.drain()
+language plpgsql
+as $linked$
+begin
+    perform linked.enqueue_all();
+    commit;
+    while linked.work_off(interval '200 milliseconds') > 0 loop
+        commit;
+    end loop;
+end
+$linked$;
+comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
+
+create or replace function linked.remove_clones() returns void
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
+    perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
+    perform linked.forget_persons(array(select person_id from linked.person_pair));
+    perform linked.delete_albums(array(
+        select album_id from linked.album_pair
+        where album_id <> album_key
+            and not exists (
+                select from public.album_asset
+                where album_asset.{{ album_asset.albumId }} = album_pair.album_id
+            )
+    ));
+    update linked.made_tag set unused_in = 'removal' where unused_in is not null;
+    perform linked.sweep_tags();
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.remove_clones() is
+    'Deletes every clone and what the addon made around them in their owners'' accounts, for the removal of the addon.';

@@ -1,0 +1,203 @@
+-- Stacks: the linked part of a stack exists in each account, when it has two or more.
+
+-- Invariant: of two stacks with the same key, each holds the members of its own account.
+create or replace function linked.propagate_stacks(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
+    v_left uuid[];
+    v_keys uuid[];
+    v_owners uuid[];
+    v_first uuid[];
+    v_own uuid[];
+begin
+    if not exists (
+        select from public.asset
+        where (asset.id = any (p_from) or asset.id = any (p_to)) and asset."stackId" is not null
+    ) then
+        return;
+    end if;
+    -- Whether a stack has two linked assets in an account depends on all of its members.
+    select array_agg(from_id), array_agg(to_id) into v_from, v_to
+    from (
+        select pair.from_id, pair.to_id from unnest(p_from, p_to) as pair (from_id, to_id)
+        union
+        select mate.id, sibling.asset_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset theirs on theirs.id = pair.from_id
+        join linked.member target on target.asset_id = pair.to_id
+        join public.asset mate on mate."stackId" = theirs."stackId"
+        join linked.member mate_member on mate_member.asset_id = mate.id
+        join linked.member sibling
+            on sibling.source_id = mate_member.source_id and sibling.owner_id = target.owner_id
+        where sibling.asset_id <> mate.id
+    ) as pairs;
+
+    insert into linked.stack_pair (stack_id, stack_key, owner_id)
+    select distinct stack.id, stack.id, stack."ownerId"
+    from public.asset theirs join public.stack on stack.id = theirs."stackId"
+    where theirs.id = any (v_from)
+    on conflict do nothing;
+
+    select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
+    into v_keys, v_owners, v_first, v_own
+    from (
+        select their_pair.stack_key, member.owner_id,
+            (array_agg(mine.id order by theirs.id = their_stack."primaryAssetId" desc, mine."fileCreatedAt", mine.id))[1]
+            as first_id,
+            (array_agg(mine."stackId" order by mine."stackId") filter (where own_pair.stack_id is null))[1] as own_stack_id
+        from unnest(v_from, v_to) as pair (from_id, to_id)
+        join public.asset theirs on theirs.id = pair.from_id
+        join public.asset mine on mine.id = pair.to_id
+        join linked.member on member.asset_id = pair.to_id
+        join public.stack their_stack on their_stack.id = theirs."stackId"
+        join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
+        left join linked.stack_pair own_pair on own_pair.stack_id = mine."stackId"
+        where not exists (
+            select from linked.stack_pair
+            where stack_pair.stack_key = their_pair.stack_key and stack_pair.owner_id = member.owner_id
+        )
+        group by their_pair.stack_key, member.owner_id
+        having count(*) >= 2
+    ) as part;
+    -- The account may have stacked them already.
+    insert into linked.stack_pair (stack_id, stack_key, owner_id)
+    select own_stack_id, stack_key, owner_id
+    from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
+    where own_stack_id is not null
+    on conflict do nothing;
+
+    v_left := array(
+        select distinct mine."stackId"
+        from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
+        where mine."stackId" is not null
+    );
+    -- Out of the old stack first: an asset cannot lead two.
+    update public.asset mine
+    set "stackId" = null
+    from unnest(v_from, v_to) as pair (from_id, to_id)
+    join public.asset theirs on theirs.id = pair.from_id
+    join linked.member on member.asset_id = pair.to_id
+    left join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
+    where mine.id = pair.to_id and mine."stackId" is not null
+        and case
+            when theirs."stackId" is null and not member.can_write then true
+            else exists (
+                select from linked.stack_pair my_pair
+                where my_pair.stack_id = mine."stackId" and my_pair.stack_key is distinct from their_pair.stack_key
+            )
+        end;
+    perform linked.dissolve_stacks(v_left);
+
+    with missing as materialized (
+        select gen_random_uuid() as stack_id, part.stack_key, part.owner_id, part.first_id
+        from unnest(v_keys, v_owners, v_first) as part (stack_key, owner_id, first_id)
+        where not exists (
+            select from linked.stack_pair
+            where stack_pair.stack_key = part.stack_key and stack_pair.owner_id = part.owner_id
+        )
+    ), made as (
+        insert into public.stack (id, "primaryAssetId", "ownerId")
+        select stack_id, first_id, owner_id from missing
+        on conflict do nothing
+        returning id
+    )
+    insert into linked.stack_pair (stack_id, stack_key, owner_id)
+    select missing.stack_id, missing.stack_key, missing.owner_id
+    from missing join made on made.id = missing.stack_id;
+    update public.asset mine
+    set "stackId" = my_pair.stack_id
+    from unnest(v_from, v_to) as pair (from_id, to_id)
+    join public.asset theirs on theirs.id = pair.from_id
+    join linked.member on member.asset_id = pair.to_id
+    join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
+    join linked.stack_pair my_pair
+        on my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
+    where mine.id = pair.to_id and mine."stackId" is distinct from my_pair.stack_id;
+
+    perform linked.propagate_primaries(array(
+        select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
+    ));
+    perform linked.dissolve_stacks(array(
+        select unnest(v_left)
+        union
+        select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
+    ));
+end
+$linked$;
+comment on function linked.propagate_stacks(uuid[], uuid[]) is
+    'Stacks the members p_to the way p_from are stacked, pair by pair.';
+
+create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
+language sql
+as $linked$
+    update public.stack mine
+    set "primaryAssetId" = my_member.asset_id
+    from public.stack theirs
+    join linked.stack_pair their_pair on their_pair.stack_id = theirs.id
+    join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key and my_pair.stack_id <> theirs.id
+    join linked.member their_member on their_member.asset_id = theirs."primaryAssetId"
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
+    join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
+    where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
+        and mine."primaryAssetId" <> my_member.asset_id
+$linked$;
+comment on function linked.propagate_primaries(uuid[]) is
+    'Gives the counterparts of these stacks the same primary asset, where it is a member.';
+
+-- What a viewer makes the primary asset is undone by taking after another account's stack.
+create or replace function linked.leading_stacks(p_stacks uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select distinct on (changed.stack_key) lead.stack_id
+        from linked.stack_pair changed
+        join linked.stack_pair lead on lead.stack_key = changed.stack_key
+        join public.stack on stack.id = lead.stack_id
+        join linked.member on member.asset_id = stack."primaryAssetId" and member.can_write
+        where changed.stack_id = any (p_stacks)
+        order by changed.stack_key, lead.stack_id = changed.stack_id desc,
+            member.asset_id = member.source_id desc, lead.stack_id
+    )
+$linked$;
+comment on function linked.leading_stacks(uuid[]) is
+    'Of stacks that changed: which one the counterparts take after.';
+
+-- Immich has no stacks of fewer than two, and none whose primary asset is outside.
+create or replace function linked.dissolve_stacks(p_stacks uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_dissolved uuid[];
+begin
+    v_dissolved := array(
+        select stack.id from public.stack
+        where stack.id = any (p_stacks)
+            and (select count(*) from public.asset where asset."stackId" = stack.id) < 2
+    );
+    if cardinality(v_dissolved) > 0 then
+        if pg_trigger_depth() > 0 then
+            insert into public.stack_audit ("stackId", "userId")
+            select id, "ownerId" from public.stack where id = any (v_dissolved);
+        end if;
+        delete from public.stack where id = any (v_dissolved);
+        delete from linked.stack_pair where stack_id = any (v_dissolved);
+    end if;
+    update public.stack
+    set "primaryAssetId" = (
+        select asset.id from public.asset
+        where asset."stackId" = stack.id
+        order by asset."fileCreatedAt", asset.id
+        limit 1
+    )
+    where stack.id = any (p_stacks)
+        and not exists (
+            select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
+        );
+end
+$linked$;
+comment on function linked.dissolve_stacks(uuid[]) is
+    'Dissolves stacks of fewer than two assets, and gives the others a primary asset of their own.';

@@ -1,0 +1,161 @@
+-- What the addon remembers. Small, and nothing in it depends on Immich's tables: no foreign key, no view, no type or
+-- default of schema public. Immich's migrations and its in-app restore (`drop schema public cascade`) pass it by.
+
+create schema if not exists linked;
+comment on schema linked is
+    'Linked assets: shared media as real assets in every account. An addon to Immich, installed and removed by Alembic.';
+
+create table if not exists linked.installation (
+    singleton boolean not null default true,
+    immich_version text not null,
+    package_version text not null,
+    script_sha256 text not null,
+    installed_at timestamptz not null default now(),
+    suspended_at timestamptz,
+    suspended_why text,
+    constraint linked_installation_pkey primary key (singleton),
+    constraint linked_installation_one_row check (singleton),
+    constraint linked_installation_suspended check ((suspended_at is null) = (suspended_why is null))
+);
+comment on table linked.installation is
+    'One row: the Immich version that functions and triggers were rendered for, and whether sync is suspended.';
+
+create table if not exists linked.linked_album (
+    album_id uuid not null,
+    owner_id uuid not null,
+    name text not null,
+    is_live boolean not null,
+    constraint linked_linked_album_pkey primary key (album_id)
+);
+create index if not exists linked_linked_album_owner_id_idx on linked.linked_album (owner_id);
+comment on table linked.linked_album is
+    'The linked albums as last understood. Not live: Immich keeps the album soft-deleted; it keeps its clones and links nothing new.';
+
+create table if not exists linked.prefix (
+    album_id uuid not null,
+    path text not null,
+    constraint linked_prefix_pkey primary key (album_id, path),
+    constraint linked_prefix_album_id_fkey foreign key (album_id)
+    references linked.linked_album (album_id) on delete cascade,
+    constraint linked_prefix_path check (path = '' or (path like '/%' and path not like '%/'))
+);
+comment on table linked.prefix is
+    'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
+
+create table if not exists linked.participant (
+    album_id uuid not null,
+    user_id uuid not null,
+    role text not null,
+    constraint linked_participant_pkey primary key (album_id, user_id),
+    constraint linked_participant_album_id_fkey foreign key (album_id)
+    references linked.linked_album (album_id) on delete cascade,
+    constraint linked_participant_role check (role in ('owner', 'editor', 'viewer'))
+);
+create index if not exists linked_participant_user_id_idx on linked.participant (user_id);
+comment on table linked.participant is 'The family account and the linked users of each linked album.';
+
+create table if not exists linked.member (
+    asset_id uuid not null,
+    source_id uuid not null,
+    owner_id uuid not null,
+    can_write boolean not null,
+    constraint linked_member_pkey primary key (asset_id),
+    constraint linked_member_source_id_owner_id_key unique (source_id, owner_id),
+    constraint linked_member_source_can_write check (asset_id <> source_id or can_write)
+);
+create index if not exists linked_member_owner_id_idx on linked.member (owner_id);
+comment on table linked.member is
+    'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer.';
+
+create table if not exists linked.face (
+    face_id uuid not null,
+    face_key uuid not null,
+    asset_id uuid not null,
+    constraint linked_face_pkey primary key (face_id),
+    constraint linked_face_face_key_asset_id_key unique (face_key, asset_id)
+);
+create index if not exists linked_face_asset_id_idx on linked.face (asset_id);
+comment on table linked.face is 'The faces of members. Faces with the same key are counterparts: the same face on each member.';
+
+create table if not exists linked.stack_pair (
+    stack_id uuid not null,
+    stack_key uuid not null,
+    owner_id uuid not null,
+    constraint linked_stack_pair_pkey primary key (stack_id),
+    constraint linked_stack_pair_stack_key_owner_id_key unique (stack_key, owner_id)
+);
+comment on table linked.stack_pair is 'Stacks with the same key are counterparts: the linked part of a stack in each account.';
+
+create table if not exists linked.made_tag (
+    tag_id uuid not null,
+    unused_in text,
+    constraint linked_made_tag_pkey primary key (tag_id)
+);
+create index if not exists linked_made_tag_unused_in_idx on linked.made_tag (unused_in) where unused_in is not null;
+comment on table linked.made_tag is
+    'Tags that the addon created as counterparts, and the transaction in which the last use of one was taken off.';
+
+create table if not exists linked.album_pair (
+    album_id uuid not null,
+    album_key uuid not null,
+    owner_id uuid not null,
+    constraint linked_album_pair_pkey primary key (album_id),
+    constraint linked_album_pair_album_key_owner_id_key unique (album_key, owner_id)
+);
+comment on table linked.album_pair is
+    'Albums with the same key are counterparts. The key is the album of the creator; the addon made the others.';
+
+create table if not exists linked.album_refusal (
+    album_key uuid not null,
+    owner_id uuid not null,
+    constraint linked_album_refusal_pkey primary key (album_key, owner_id)
+);
+comment on table linked.album_refusal is 'Accounts that deleted their counterpart of an album: it does not come back by itself.';
+
+create table if not exists linked.person_pair (
+    person_id uuid not null,
+    person_key uuid not null,
+    owner_id uuid not null,
+    made boolean not null default false,
+    constraint linked_person_pair_pkey primary key (person_id),
+    constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
+);
+comment on table linked.person_pair is
+    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person.';
+
+create table if not exists linked.dismissal (
+    source_id uuid not null,
+    user_id uuid not null,
+    constraint linked_dismissal_pkey primary key (source_id, user_id)
+);
+create index if not exists linked_dismissal_user_id_idx on linked.dismissal (user_id);
+comment on table linked.dismissal is
+    'Clones that a viewer trashed or deleted. They do not come back until the album is shared with the viewer anew.';
+
+create table if not exists linked.queue (
+    source_id uuid not null,
+    queued_at timestamptz not null default clock_timestamp(),
+    constraint linked_queue_pkey primary key (source_id)
+);
+create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at);
+comment on table linked.queue is 'Assets whose linking is still to be done, worked off in slices.';
+
+create table if not exists linked.quota_credit (
+    user_id uuid not null,
+    bytes bigint not null,
+    given_at timestamptz not null default clock_timestamp()
+);
+comment on table linked.quota_credit is
+    'Bytes that Immich is about to take off a quota for a deleted clone that was never added to it.';
+
+create table if not exists linked.incident (
+    id bigint generated always as identity,
+    happened_at timestamptz not null default clock_timestamp(),
+    place text not null,
+    sqlstate text not null,
+    message text not null,
+    context text not null,
+    constraint linked_incident_pkey primary key (id)
+);
+comment on table linked.incident is
+    'Where the addon could not do its part of a statement of Immich''s. The statement went through; `linked-asset reconcile` repairs.';

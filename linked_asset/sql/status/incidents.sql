@@ -1,0 +1,10 @@
+-- Where the addon could not do its part, the newest first.
+select
+    count(*) over () as total,
+    i.happened_at,
+    i.place,
+    i.sqlstate,
+    i.message
+from linked.incident as i
+order by i.id desc
+limit 10

@@ -1,0 +1,49 @@
+# Everything runs in .venv, which is made when missing and brought up to date when pyproject.toml changes.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+
+.PHONY: help demo test test-all test-pg14 lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       a family with two accounts, linked before your eyes (needs no Immich, no Docker)"
+	@echo "make test       tests on a real PostgreSQL, about two minutes"
+	@echo "make test-all   all tests, the slow ones too, then once more on PostgreSQL 14"
+	@echo "make test-pg14  tests on PostgreSQL 14, what Immich's own image runs"
+	@echo "make lint       ruff, mypy"
+	@echo "make bench      the benchmarks"
+	@echo "make clean      removes $(VENV) and everything built"
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/python -m sample.demo
+
+test: $(READY)
+	$(PYTEST) -n $(WORKERS) -m 'not slow'
+
+test-all: $(READY)
+	$(PYTEST) -n $(WORKERS)
+	$(MAKE) test-pg14
+
+test-pg14: $(READY)
+	TEST_POSTGRES_BIN="$$($(BIN)/python -m sample.pg14)" && export TEST_POSTGRES_BIN && $(PYTEST) -n $(WORKERS) -m 'not packaging'
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+from linked_asset.cli import main
+
+main(prog_name="linked-asset")

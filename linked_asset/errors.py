@@ -1,0 +1,90 @@
+"""What can go wrong, each with a name. The docstring is the message; what it is filled with stays at hand as `data`."""
+
+from inspect import cleandoc
+from typing import Any
+
+
+class LinkedAssetError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, **data: Any) -> None:
+        self.data = data
+        super().__init__(cleandoc(type(self).__doc__ or "").replace("\n", " ").format(**data))
+
+
+# The database cannot be reached
+
+
+class InvalidConfiguration(LinkedAssetError):
+    """{variable}: {problem}."""
+
+
+class DatabaseUnreachable(LinkedAssetError):
+    """cannot connect to {target}: {reason} (set DB_URL, or DB_HOSTNAME, DB_PORT, DB_USERNAME, DB_PASSWORD and
+    DB_DATABASE_NAME)."""
+
+
+class DatabaseMissing(LinkedAssetError):
+    """there is no such database: {target} (set DB_DATABASE_NAME, or the last part of DB_URL)."""
+
+
+class LoginRefused(LinkedAssetError):
+    """the database does not let us in: {target}: {reason} (set DB_USERNAME and DB_PASSWORD, or DB_URL)."""
+
+
+class DatabaseRefused(LinkedAssetError):
+    """the database gave up: {reason}. Nothing is lost, run the same command again."""
+
+
+# The database is not what we need
+
+
+class NotImmich(LinkedAssetError):
+    """{target} is not an Immich database: it has no table {missing} in schema public. Nothing has been changed."""
+
+
+class ImmichTooOld(LinkedAssetError):
+    """Immich is older than {oldest}{running}: upgrade Immich first. Nothing has been changed."""
+
+
+class TablesDoNotFit(LinkedAssetError):
+    """Immich's tables do not fit {release}{running}: {differences}. Nothing has been changed."""
+
+
+class TablesOlderThanInstalled(LinkedAssetError):
+    """Immich's tables are those of {fitting}, the installed step is {installed}: run `alembic downgrade {fitting}`.
+    Nothing has been changed."""
+
+
+class ForeignSchema(LinkedAssetError):
+    """schema "linked" exists already and is not ours (the SQL scripts of immich-linked-assets use the same name).
+    Remove it first: `{remedy}`. Nothing has been changed."""
+
+
+class RightMissing(LinkedAssetError):
+    """role "{role}" lacks a right: {right}. Nothing has been changed."""
+
+
+class NotInstalled(LinkedAssetError):
+    """linked assets are not installed in {target}: run `alembic upgrade head`."""
+
+
+class UnknownImmich(LinkedAssetError):
+    """there is no step for Immich {version}, the oldest is {oldest}."""
+
+
+# Not now
+
+
+class ImmichBusy(LinkedAssetError):
+    """Immich is busy: its tables could not be locked in {tries} tries ({reason}). Nothing has been changed, try again
+    later."""
+
+
+class AnotherUpgrade(LinkedAssetError):
+    """another upgrade or downgrade of linked assets is running on this database. Nothing has been changed."""
+
+
+class LinkingStuck(LinkedAssetError):
+    """linking does not get on: {queued} media stay queued. `linked-asset status` shows the incidents; the same command
+    goes on from here."""

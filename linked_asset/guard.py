@@ -1,0 +1,61 @@
+"""What keeps us from changing a database, checked before anything is changed."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from linked_asset import detection, errors, immich
+from linked_asset.config import target
+from linked_asset.queries import query
+
+
+def refuse_foreign_schema(connection: Connection) -> None:
+    """A schema `linked` with anything in it, but nothing of ours, belongs to somebody else."""
+    if all(detection.has_table(connection, name, "linked") for name in ("installation", "alembic_version")):
+        return
+    if not connection.execute(query("guard/schema_objects")).scalar():
+        return
+    triggers = connection.execute(query("guard/foreign_triggers")).scalars()
+    remedy = "; ".join([*(f"drop trigger {trigger}" for trigger in triggers), "drop schema linked cascade"])
+    raise errors.ForeignSchema(remedy=remedy)
+
+
+def refuse_other_databases(connection: Connection) -> None:
+    """Only Immich's database will do, of a release that we know the beginnings of."""
+    missing = detection.missing_table(connection)
+    if missing:
+        raise errors.NotImmich(target=target(connection.engine.url), missing=missing)
+    if detection.is_too_old(connection):
+        running = detection.running_version(connection)
+        raise errors.ImmichTooOld(oldest=immich.RELEASES[0], running=f" ({running})" if running else "")
+
+
+def refuse_unfit(connection: Connection, release: str) -> None:
+    """The tables have to be those of the release."""
+    unfit = detection.differences(connection, release)
+    if unfit:
+        raise unfit_for(connection, release, unfit)
+
+
+def unfit_for(connection: Connection, release: str, unfit: Sequence[detection.Difference]) -> errors.TablesDoNotFit:
+    running = detection.running_version(connection)
+    return errors.TablesDoNotFit(
+        release=release,
+        running=f" (Immich says it is {running})" if running else "",
+        differences="; ".join(str(difference) for difference in unfit),
+    )
+
+
+def refuse_missing_rights(connection: Connection, release: str) -> None:
+    """Says what a role lacks before PostgreSQL does, table by table."""
+    tables = [table.name for table in immich.release(release) if table.touched]
+    lacking = connection.execute(query("guard/missing_rights"), {"tables": tables}).scalars().all()
+    if lacking:
+        role = connection.exec_driver_sql("select current_user").scalar()
+        raise errors.RightMissing(role=role, right=and_more(lacking))
+
+
+def and_more(lines: Sequence[object], shown: int = 5) -> str:
+    """The first few of many, in one line."""
+    more = f" and {len(lines) - shown} more" if len(lines) > shown else ""
+    return "; ".join(str(line) for line in lines[:shown]) + more

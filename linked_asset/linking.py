@@ -1,0 +1,62 @@
+"""Linking what is queued, in slices that hold up nobody."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from linked_asset import errors
+from linked_asset.database import LOCK_NOT_AVAILABLE, message, sqlstate
+from linked_asset.talk import progress, say
+
+SLICE = "200 milliseconds"
+TRIES = 5
+SLICES_WITHOUT_PROGRESS = 100
+
+T = TypeVar("T")
+
+
+def patiently(work: Callable[[], T], tries: int = TRIES) -> T:
+    """Does the work of one transaction, again when Immich holds the locks, with longer and longer pauses."""
+    for attempt in range(1, tries + 1):
+        try:
+            return work()
+        except DBAPIError as error:
+            if sqlstate(error) not in LOCK_NOT_AVAILABLE:
+                raise
+            if attempt == tries:
+                raise errors.ImmichBusy(tries=tries, reason=message(error)) from error
+        time.sleep(random.uniform(0.5, 1) * 0.25 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def link_queued(connection: Connection) -> int:
+    """Works off the queue, and says how many media that were. Killed at any point, the next call goes on."""
+    total = queued(connection)
+    if not total:
+        return 0
+    left, idle = total, 0
+    with progress("linking", total) as advance:
+        while left:
+            before, left = left, patiently(lambda: _slice(connection))
+            idle = 0 if left < before else idle + 1
+            if idle >= SLICES_WITHOUT_PROGRESS:
+                raise errors.LinkingStuck(queued=left)
+            total = max(total, left)
+            advance(total - left)
+    say(f"went through {total} media of the linked albums")
+    return total
+
+
+def queued(connection: Connection) -> int:
+    with connection.begin():
+        return int(connection.execute(text("select count(*) from linked.queue")).scalar_one())
+
+
+def _slice(connection: Connection) -> int:
+    with connection.begin():
+        connection.execute(text("set local lock_timeout = '3s'"))
+        return int(connection.execute(text(f"select linked.work_off('{SLICE}')")).scalar_one())

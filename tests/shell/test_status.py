@@ -1,0 +1,131 @@
+"""`linked-asset status`."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from linked_asset import __version__
+from tests.builders import Immich
+from tests.database import Database
+from tests.shell.conftest import Shell
+
+ShellFor = Callable[..., Shell]
+
+
+@pytest.fixture
+def server(immich: Database) -> Immich:
+    return Immich(immich)
+
+
+def status(shell: Shell) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(shell.linked_asset("status", "--json").stdout)
+    return found
+
+
+def test_a_family(shell: ShellFor, family: Database) -> None:
+    here = shell(family.url)
+    here.alembic("upgrade", "head")
+    found = status(here)
+    assert found["installed"]["immich"] == "v1.138.0"
+    assert found["installed"]["package"] == __version__
+    assert found["installed"]["outdated"] == []
+    assert found["detected"] == {
+        "fits": "v1.138.0",
+        "immich_says": "v1.138.0",
+        "closest": "v1.138.0",
+        "differences": [],
+    }
+    (album,) = found["albums"]
+    assert album["owner"]["name"] == "Family"
+    assert [person["role"] for person in album["participants"]] == ["owner", "editor", "editor", "editor"]
+    assert all(prefix["matches"] for prefix in album["prefixes"])
+    users = {user["name"]: user for user in found["users"]}
+    assert users["Family"]["clones"] == 0
+    assert users["Anna"]["clones"] == users["Family"]["sources"] > 0
+    assert found["queued"] == 0
+    assert found["incidents"] == {"count": 0, "latest": []}
+
+
+def test_what_is_left_out_and_why(shell: ShellFor, server: Immich) -> None:
+    family, anna = server.create_user("family"), server.create_user("anna")
+    trashed = server.upload(family, "/photos/trashed.jpg")
+    server.trash([trashed])
+    locked = server.upload(family, "/photos/locked.jpg")
+    server.lock(locked)
+    shared = server.upload(family, "/photos/shared.jpg")
+    server.upload(anna, "/elsewhere/own.jpg", checksum=server.asset(shared).checksum)
+    server.upload(family, "/photos/linked.jpg")
+    server.create_album(
+        family, "Linked Album", "/photos\n/nothing here\nphotos/2020\nSee https://example.org/a", users=[anna]
+    )
+    here = shell(server.database.url)
+    here.alembic("upgrade", "head")
+    found = status(here)
+    user = next(user for user in found["users"] if user["id"] == str(anna))
+    assert user["clones"] == 1
+    assert user["left_out"] == {"source_trashed": 1, "own_copy": 1}
+    assert found["locked"] == 1
+    (album,) = found["albums"]
+    assert album["notes"] == [
+        "prefix /nothing here matches nothing",
+        'the line "photos/2020" is ignored: a prefix starts with /',
+    ]
+
+
+def test_dismissed_queued_and_awaiting_deletion(shell: ShellFor, server: Immich) -> None:
+    family, viewer, leaving = (server.create_user(name) for name in ("family", "viewer", "leaving"))
+    here = shell(server.database.url)
+    here.alembic("upgrade", "head")
+    server.soft_delete_user(leaving)
+    photo = server.upload(family, "/photos/1.jpg")
+    server.database.execute("insert into linked.dismissal (source_id, user_id) values (%s, %s)", [photo, viewer])
+    server.create_album(family, "Linked Album", "/photos", users={leaving: "editor"})
+    join_as_viewer = "insert into linked.participant select album_id, %s, 'viewer' from linked.linked_album"
+    server.database.execute(join_as_viewer, [viewer])
+    found = {user["id"]: user["left_out"] for user in status(here)["users"]}
+    assert found[str(viewer)] == {"dismissed": 1}
+    assert found[str(leaving)] == {"user_awaits_deletion": 1}
+    server.database.execute("delete from linked.dismissal")
+    server.database.execute("insert into linked.queue (source_id) values (%s)", [photo])
+    found = status(here)
+    assert found["queued"] == 1
+    assert next(user for user in found["users"] if user["id"] == str(viewer))["left_out"] == {"queued": 1}
+
+
+def test_for_people(shell: ShellFor, family: Database) -> None:
+    here = shell(family.url)
+    here.alembic("upgrade", "head")
+    family.execute(
+        "insert into linked.incident (place, sqlstate, message, context)"
+        " values ('asset update', '42703', 'no [such] column', '')"
+    )
+    result = here.linked_asset("status")
+    assert result.stderr == ""
+    for words in ("linked album family", "/mnt/scans", "Anna (editor)", "asset update: no [such] column (42703)"):
+        assert words.split()[0] in result.stdout
+
+
+def test_suspended(shell: ShellFor, immich: Database) -> None:
+    here = shell(immich.url)
+    here.alembic("upgrade", "head")
+    immich.execute("update linked.installation set suspended_at = now(), suspended_why = 'a column is gone'")
+    found = status(here)["installed"]
+    assert found["suspended_why"] == "a column is gone"
+    assert any("suspended" in line for line in found["outdated"])
+
+
+def test_no_linked_album(shell: ShellFor, immich: Database) -> None:
+    here = shell(immich.url)
+    assert "there is no linked album yet" in here.alembic("upgrade", "head").stderr
+    assert "There is no linked album" in here.linked_asset("status").stdout
+
+
+def test_version_and_help(shell: ShellFor) -> None:
+    here = shell("")
+    assert __version__ in here.linked_asset("--version").stdout
+    for command in ("ini", "status"):
+        assert command in here.linked_asset("--help").stdout
+        assert here.linked_asset(command, "--help").stdout
+    assert here.linked_asset("ini").stdout.strip() == str(here.ini)

@@ -1,0 +1,400 @@
+"""What is always true (SPEC sections 4, 5 and 12), computed apart from the addon's own SQL.
+
+Everything is read into Python and judged there: who is entitled to what from Immich's tables alone, and whether
+the members of each group agree row by row, by the policies of the model layer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from linked_asset import immich
+from linked_asset.immich import Policy
+
+Row = dict[str, Any]
+SHARED = (Policy.SHARED, Policy.PRODUCED)
+STATE = (
+    "member",
+    "face",
+    "dismissal",
+    "linked_album",
+    "prefix",
+    "participant",
+    "queue",
+    "album_pair",
+    "album_refusal",
+    "stack_pair",
+    "person_pair",
+    "made_tag",
+)
+
+
+@dataclass
+class Snapshot:
+    """The tables that the invariants speak of, as rows."""
+
+    release: immich.Release
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any], release: str = "v1.138.0") -> Snapshot:
+        snapshot = cls(immich.release(release))
+        cursor = connection.cursor(row_factory=dict_row)
+        with connection.transaction():
+            connection.execute("set transaction isolation level repeatable read")
+            for table in snapshot.release.tables:
+                if table.touched:
+                    snapshot.tables[table.name] = cursor.execute(f'select * from public."{table.name}"').fetchall()
+            for table_name in STATE:
+                rows = cursor.execute(f"select * from linked.{table_name}").fetchall()  # type: ignore[arg-type]
+                snapshot.tables[f"linked.{table_name}"] = rows
+        return snapshot
+
+    def __getitem__(self, table: str) -> list[Row]:
+        return self.tables[table]
+
+    def shared(self, table: str) -> tuple[str, ...]:
+        return tuple(column.name for column in self.release.table(table).columns if column.policy in SHARED)
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """Who may, and who must, have a clone of what. Pairs of source and user."""
+
+    allowed: frozenset[tuple[UUID, UUID]]
+    required: frozenset[tuple[UUID, UUID]]
+    writers: frozenset[tuple[UUID, UUID]]
+
+
+def prefixes(description: str) -> set[str]:
+    return {line.rstrip(" \t\r/") for line in description.split("\n") if line.startswith("/")}
+
+
+def entitlement(snapshot: Snapshot) -> Entitlement:
+    assets = {row["id"]: row for row in snapshot["asset"]}
+    users = {row["id"]: row for row in snapshot["user"]}
+    clones = {row["asset_id"] for row in snapshot["linked.member"] if row["asset_id"] != row["source_id"]}
+    own = {key: asset for key, asset in assets.items() if key not in clones and asset["visibility"] != "locked"}
+    album_user = snapshot.release.table("album_user")
+    album_asset = snapshot.release.table("album_asset")
+    allowed: set[tuple[UUID, UUID]] = set()
+    required: set[tuple[UUID, UUID]] = set()
+    writers: set[tuple[UUID, UUID]] = set()
+    for album in snapshot["album"]:
+        if not album["albumName"].strip(" \t\r\n").lower().startswith("linked album"):
+            continue
+        roles = {album["ownerId"]: "owner"}
+        for row in snapshot["album_user"]:
+            if row[album_user.column("albumId").name] == album["id"]:
+                roles.setdefault(row[album_user.column("userId").name], row["role"])
+        content = {
+            row[album_asset.column("assetId").name]
+            for row in snapshot["album_asset"]
+            if row[album_asset.column("albumId").name] == album["id"]
+        }
+        lines = prefixes(album["description"])
+        covered = {
+            key
+            for key, asset in own.items()
+            if (key in content and asset["ownerId"] in roles)
+            or (
+                asset["ownerId"] == album["ownerId"]
+                and any(line == "" or asset["originalPath"].startswith(line + "/") for line in lines)
+            )
+        }
+        active = {
+            key
+            for key in covered
+            if own[key]["deletedAt"] is None and not own[key]["isOffline"] and own[key]["status"] == "active"
+        }
+        for still in list(covered):
+            video = own[still]["livePhotoVideoId"]
+            if video in own and own[video]["ownerId"] == own[still]["ownerId"]:
+                covered.add(video)
+                row = own[video]
+                if still in active and row["deletedAt"] is None and not row["isOffline"] and row["status"] == "active":
+                    active.add(video)
+        for source in covered:
+            for user, role in roles.items():
+                if user == own[source]["ownerId"]:
+                    continue
+                pair = (source, user)
+                allowed.add(pair)
+                if role != "viewer":
+                    writers.add(pair)
+                if source in active and album["deletedAt"] is None and users[user]["deletedAt"] is None:
+                    required.add(pair)
+    dismissed = {(row["source_id"], row["user_id"]) for row in snapshot["linked.dismissal"]}
+    return Entitlement(frozenset(allowed - dismissed), frozenset(required - dismissed), frozenset(writers))
+
+
+def violations(connection: psycopg.Connection[Any], release: str = "v1.138.0") -> list[str]:
+    """Everything that does not hold, one line each."""
+    snapshot = Snapshot.of(connection, release)
+    return [
+        *_membership(snapshot),
+        *_agreement(snapshot),
+        *_tags(snapshot),
+        *_albums(snapshot),
+        *_stacks(snapshot),
+        *_people(snapshot),
+        *_traces(snapshot),
+    ]
+
+
+def _membership(snapshot: Snapshot) -> Iterator[str]:
+    assets = {row["id"]: row for row in snapshot["asset"]}
+    entitled = entitlement(snapshot)
+    occupied: dict[tuple[UUID, bytes], set[UUID]] = defaultdict(set)
+    for asset in assets.values():
+        if asset["libraryId"] is None:
+            occupied[asset["ownerId"], bytes(asset["checksum"])].add(asset["id"])
+    queued = {row["source_id"] for row in snapshot["linked.queue"]}
+    existing: dict[tuple[UUID, UUID], UUID] = {}
+    sources = {row["source_id"] for row in snapshot["linked.member"]}
+    for member in snapshot["linked.member"]:
+        asset = assets.get(member["asset_id"])
+        if asset is None:
+            yield f"member {member['asset_id']} has no asset"
+            continue
+        if asset["ownerId"] != member["owner_id"]:
+            yield f"member {member['asset_id']} is remembered with another owner"
+        if member["asset_id"] == member["source_id"]:
+            continue
+        if member["source_id"] not in assets:
+            yield f"clone {member['asset_id']} has no source"
+            continue
+        pair = (member["source_id"], member["owner_id"])
+        if pair in existing:
+            yield f"two clones for {pair}"
+        existing[pair] = member["asset_id"]
+        if pair not in entitled.allowed:
+            yield f"clone {member['asset_id']} of {pair} is not entitled"
+        elif member["can_write"] != (pair in entitled.writers):
+            yield f"clone {member['asset_id']} of {pair} has the wrong role"
+        if asset["libraryId"] is not None or not asset["isExternal"]:
+            yield f"clone {member['asset_id']} is not external without library"
+    for source in sources:
+        if not any(pair[0] == source for pair in existing):
+            yield f"source {source} without clones is remembered"
+    for source, user in entitled.required - existing.keys():
+        if source in queued:
+            continue
+        if not occupied[user, bytes(assets[source]["checksum"])]:
+            yield f"{source} is not linked for {user}"
+    members = {row["asset_id"] for row in snapshot["linked.member"]}
+    for asset in assets.values():
+        if asset.get("deviceId") == "linked" and asset["isExternal"] and asset["id"] not in members:
+            yield f"asset {asset['id']} is a clone that no group knows"
+
+
+def _agreement(snapshot: Snapshot) -> Iterator[str]:
+    assets = {row["id"]: row for row in snapshot["asset"]}
+    rows: dict[str, dict[UUID, list[Row]]] = {}
+    for table in ("asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face"):
+        by_asset = rows[table] = defaultdict(list)
+        for row in snapshot[table]:
+            by_asset[row["assetId"]].append(row)
+    embeddings = {row["faceId"]: row["embedding"] for row in snapshot["face_search"]}
+    keys = {row["face_id"]: row["face_key"] for row in snapshot["linked.face"]}
+    member_of = {row["asset_id"]: row for row in snapshot["linked.member"]}
+    clone_of = {(row["source_id"], row["owner_id"]): row["asset_id"] for row in snapshot["linked.member"]}
+
+    for source_id, members in _groups(snapshot).items():
+        source = assets.get(source_id)
+        if source is None:
+            continue
+        for member in members:
+            clone = assets.get(member["asset_id"])
+            if clone is None or clone is source:
+                continue
+            where = f"clone {clone['id']} of {source_id}"
+            for name in snapshot.shared("asset"):
+                if name == "visibility" and "locked" in (clone[name], source[name]):
+                    continue
+                if clone[name] != source[name]:
+                    yield f"{where}: asset.{name} is {clone[name]!r}, not {source[name]!r}"
+            video = source["livePhotoVideoId"]
+            if video in member_of:
+                video = clone_of.get((member_of[video]["source_id"], clone["ownerId"]))
+            elif video is not None:
+                video = None
+            if clone["livePhotoVideoId"] != video:
+                yield f"{where}: livePhotoVideoId is {clone['livePhotoVideoId']}, not {video}"
+            for table in ("asset_exif", "asset_file", "asset_job_status", "smart_search"):
+                names = snapshot.shared(table)
+                mine = _comparable(rows[table][clone["id"]], names)
+                theirs = _comparable(rows[table][source_id], names)
+                if mine != theirs:
+                    yield f"{where}: {table} is {mine}, not {theirs}"
+            names = snapshot.shared("asset_face")
+            mine_faces = {
+                keys.get(face["id"], face["id"]): (*(face[name] for name in names), embeddings.get(face["id"]))
+                for face in rows["asset_face"][clone["id"]]
+                if member["can_write"] or face["id"] in keys
+            }
+            their_faces = {
+                keys.get(face["id"], face["id"]): (*(face[name] for name in names), embeddings.get(face["id"]))
+                for face in rows["asset_face"][source_id]
+            }
+            if mine_faces != their_faces:
+                yield f"{where}: faces are {mine_faces}, not {their_faces}"
+
+
+def _groups(snapshot: Snapshot) -> dict[UUID, list[Row]]:
+    groups: dict[UUID, list[Row]] = defaultdict(list)
+    for member in snapshot["linked.member"]:
+        groups[member["source_id"]].append(member)
+    return groups
+
+
+def _tags(snapshot: Snapshot) -> Iterator[str]:
+    table = snapshot.release.table("tag_asset")
+    asset_id, tag_id = table.column("assetId").name, table.column("tagId").name
+    tags = {row["id"]: row for row in snapshot["tag"]}
+    owners = {row["id"]: row["ownerId"] for row in snapshot["asset"]}
+    members = {row["asset_id"] for row in snapshot["linked.member"]}
+    values: dict[UUID, set[str]] = defaultdict(set)
+    for row in snapshot["tag_asset"]:
+        values[row[asset_id]].add(tags[row[tag_id]]["value"])
+        if row[asset_id] in members and tags[row[tag_id]]["userId"] != owners[row[asset_id]]:
+            yield f"asset {row[asset_id]} has a tag of somebody else"
+    for source_id, group in _groups(snapshot).items():
+        for member in group:
+            mine, theirs = values[member["asset_id"]], values[source_id]
+            if (mine != theirs) if member["can_write"] else not theirs <= mine:
+                yield f"clone {member['asset_id']} of {source_id}: tags are {mine}, not {theirs}"
+    closure = {(row["id_ancestor"], row["id_descendant"]) for row in snapshot["tag_closure"]}
+    made = {row["tag_id"] for row in snapshot["linked.made_tag"]}
+    for tag in made & tags.keys():
+        ancestor: UUID | None = tag
+        while ancestor is not None:
+            if (ancestor, tag) not in closure:
+                yield f"tag {tags[tag]['value']} made by the addon lacks a closure row"
+            ancestor = tags[ancestor]["parentId"]
+
+
+def _albums(snapshot: Snapshot) -> Iterator[str]:
+    album_asset, album_user = snapshot.release.table("album_asset"), snapshot.release.table("album_user")
+    albums = {row["id"]: row for row in snapshot["album"]}
+    key_of = {row["album_id"]: row["album_key"] for row in snapshot["linked.album_pair"]}
+    counterpart = {(row["album_key"], row["owner_id"]): row["album_id"] for row in snapshot["linked.album_pair"]}
+    refused = {(row["album_key"], row["owner_id"]) for row in snapshot["linked.album_refusal"]}
+    seen_by = {
+        (key_of.get(row[album_user.column("albumId").name]), row[album_user.column("userId").name])
+        for row in snapshot["album_user"]
+    }
+    content: set[tuple[UUID, UUID]] = {
+        (row[album_asset.column("albumId").name], row[album_asset.column("assetId").name])
+        for row in snapshot["album_asset"]
+    }
+    groups = _groups(snapshot)
+    member_of = {row["asset_id"]: row for row in snapshot["linked.member"]}
+    for album_id, asset_id in content:
+        album, member = albums[album_id], member_of.get(asset_id)
+        if member is None or not member["can_write"] or album["ownerId"] != member["owner_id"]:
+            continue
+        if album["deletedAt"] is not None or album["albumName"].strip(" \t\r\n").lower().startswith("linked album"):
+            continue
+        key = key_of.get(album_id)
+        if key is None:
+            yield f"album {album_id} holds a member and has no key"
+            continue
+        for sibling in groups[member["source_id"]]:
+            user = sibling["owner_id"]
+            if user == member["owner_id"] or (key, user) in refused or (key, user) in seen_by:
+                continue
+            other = counterpart.get((key, user))
+            if other is None:
+                yield f"album {album_id} has no counterpart for {user}"
+            elif (other, sibling["asset_id"]) not in content:
+                yield f"counterpart {other} of album {album_id} lacks {sibling['asset_id']}"
+            elif [albums[other][name] for name in ("albumName", "description", "order")] != [
+                album[name] for name in ("albumName", "description", "order")
+            ]:
+                yield f"counterpart {other} of album {album_id} has another name, description or order"
+
+
+def _stacks(snapshot: Snapshot) -> Iterator[str]:
+    assets = {row["id"]: row for row in snapshot["asset"]}
+    stacks = {row["id"]: row for row in snapshot["stack"]}
+    member_of = {row["asset_id"]: row for row in snapshot["linked.member"]}
+    clone_of = {(row["source_id"], row["owner_id"]): row["asset_id"] for row in snapshot["linked.member"]}
+    users = {row["owner_id"] for row in snapshot["linked.member"]}
+    content: dict[UUID, list[UUID]] = defaultdict(list)
+    for asset in assets.values():
+        if asset["stackId"] is not None:
+            content[asset["stackId"]].append(asset["id"])
+    made = {row["stack_id"] for row in snapshot["linked.stack_pair"] if row["stack_id"] != row["stack_key"]}
+    for stack_id, stack in stacks.items():
+        # Immich itself leaves such stacks behind; the addon does not.
+        if stack_id in made and len(content[stack_id]) < 2:
+            yield f"stack {stack_id} has fewer than two assets"
+        if stack_id in made and assets[stack["primaryAssetId"]]["stackId"] != stack_id:
+            yield f"stack {stack_id} is led by an asset outside"
+        linked = [member_of[asset] for asset in content[stack_id] if asset in member_of]
+        if any(not member["can_write"] for member in linked):
+            continue
+        for user in users - {stack["ownerId"]}:
+            part = [clone_of[member["source_id"], user] for member in linked if (member["source_id"], user) in clone_of]
+            if len(part) < 2:
+                continue
+            theirs = {assets[asset]["stackId"] for asset in part}
+            if len(theirs) != 1 or None in theirs:
+                yield f"stack {stack_id} is not a stack for {user}"
+                continue
+            primary = member_of.get(stack["primaryAssetId"])
+            mapped = clone_of.get((primary["source_id"], user)) if primary else None
+            if mapped is not None and stacks[theirs.pop()]["primaryAssetId"] != mapped:
+                yield f"stack {stack_id} of {stack['ownerId']} has another primary asset for {user}: {linked} {part}"
+
+
+def _people(snapshot: Snapshot) -> Iterator[str]:
+    persons = {row["id"]: row for row in snapshot["person"]}
+    faces = {row["id"]: row for row in snapshot["asset_face"]}
+    owners = {row["id"]: row["ownerId"] for row in snapshot["asset"]}
+    writers = {row["asset_id"] for row in snapshot["linked.member"] if row["can_write"]}
+    key_of = {row["person_id"]: row["person_key"] for row in snapshot["linked.person_pair"]}
+    for person in key_of.keys() - persons.keys():
+        yield f"person {person} is paired but gone"
+    same: dict[UUID, list[Row]] = defaultdict(list)
+    for row in snapshot["linked.face"]:
+        if row["face_id"] in faces:
+            same[row["face_key"]].append(faces[row["face_id"]])
+    for face_key, group in same.items():
+        keys = set()
+        for face in group:
+            person = persons.get(face["personId"])
+            if person is None or face["assetId"] not in writers:
+                continue
+            if person["ownerId"] != owners[face["assetId"]]:
+                yield f"face {face['id']} shows a person of another account"
+            keys.add(key_of.get(person["id"], person["id"]))
+        if len(keys) > 1:
+            yield f"face {face_key} shows different persons"
+
+
+def _comparable(rows: Iterable[Row], names: tuple[str, ...]) -> list[str]:
+    return sorted(repr([row[name] for name in names]) for row in rows)
+
+
+def _traces(snapshot: Snapshot) -> Iterator[str]:
+    faces = {row["id"]: row["assetId"] for row in snapshot["asset_face"]}
+    members = {row["asset_id"] for row in snapshot["linked.member"]}
+    for row in snapshot["linked.face"]:
+        if row["face_id"] not in faces:
+            yield f"face {row['face_id']} is remembered but gone"
+        elif row["asset_id"] not in members:
+            yield f"face {row['face_id']} is remembered on an asset that is no member"
+    albums = {
+        row["id"] for row in snapshot["album"] if row["albumName"].strip(" \t\r\n").lower().startswith("linked album")
+    }
+    if {row["album_id"] for row in snapshot["linked.linked_album"]} != albums:
+        yield "linked albums are not those that Immich has"

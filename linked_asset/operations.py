@@ -12,7 +12,7 @@ import jinja2
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 
-from linked_asset import __version__, immich, render
+from linked_asset import __version__, immich, render, shipped
 
 TARGET_OPTION = "linked_target"
 LOCK_TIMEOUT = "3s"
@@ -84,15 +84,19 @@ def removal_script() -> str:
     return f"""\
 set local lock_timeout = '{LOCK_TIMEOUT}';
 {_lock("share row exclusive", wait=True)}
-do $linked$ begin perform linked.remove_clones(); end $linked$;
+{template("remove").render().strip()}
 {_lock("access exclusive", wait=False)}
 {render.remove_script().strip()}
 """
 
 
 def _lock(mode: str, release: str | None = None, *, wait: bool) -> str:
-    touched = [table.name for table in immich.release(release) if table.touched] if release else []
-    return template("lock").render(mode=mode, tables=[f"'{name}'" for name in touched], wait=wait).strip()
+    tables: set[str] = set()
+    if release:
+        tables = {table.name for table in immich.release(release) if table.touched}
+        # Some of our triggers are on tables that we do not touch otherwise.
+        tables |= {table for table, _ in shipped.shipped(release).triggers}
+    return template("lock").render(mode=mode, tables=[f"'{name}'" for name in sorted(tables)], wait=wait).strip()
 
 
 def template(name: str) -> jinja2.Template:

@@ -32,6 +32,7 @@ CONCERNS = (
     "album",
     "quota",
     "hazard",
+    "reconcile",
     "trigger",
 )
 """The files of an installation, in the order in which they are run."""

@@ -1,7 +1,8 @@
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
--- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back.
+-- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. An
+-- album takes one member of a group only: whoever it is shared with has a member too, and would see the picture twice.
 {% for table, one, other in [
     ("album_asset", album_asset.albumId, album_asset.assetId),
     ("tag_asset", tag_asset.tagId, tag_asset.assetId),
@@ -14,7 +15,16 @@ begin
     if not linked.is_off()
         and exists (
             select from public.{{ table }} known
-            where known.{{ one }} = new.{{ one }} and known.{{ other }} = new.{{ other }}
+            where known.{{ one }} = new.{{ one }}
+{% if table == "album_asset" %}
+                and known.{{ other }} in (
+                    select sibling.asset_id
+                    from linked.member join linked.member sibling on sibling.source_id = member.source_id
+                    where member.asset_id = new.{{ other }}
+                )
+{% else %}
+                and known.{{ other }} = new.{{ other }}
+{% endif %}
         )
     then
         return null;
@@ -32,22 +42,13 @@ comment on trigger linked_{{ table }}_skip_known on public.{{ table }} is
     'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
 {% endfor %}
 
--- What is in an album of the one account belongs into the counterpart in the other; what the one account's counterpart
--- does not hold leaves the other's. Where an account has no counterpart (it refused it, or sees the album itself), that
--- tells nothing. Never deletes a row in order to insert it again: comments and likes hang on it.
-create or replace function linked.propagate_albums(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.add_to_albums(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_touched uuid[];
     v_albums uuid[];
 begin
-    if not exists (
-        select from public.album_asset
-        where {{ album_asset.assetId }} = any (p_from) or {{ album_asset.assetId }} = any (p_to)
-    ) then
-        return;
-    end if;
     v_albums := array(
         select distinct album.id
         from public.album_asset theirs
@@ -59,18 +60,6 @@ begin
     insert into linked.album_pair (album_id, album_key, owner_id)
     select id, id, "ownerId" from public.album where id = any (v_albums)
     on conflict do nothing;
-
-    delete from public.album_asset mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member their_member, linked.album_pair my_pair,
-        linked.album_pair their_pair
-    where mine.{{ album_asset.assetId }} = pair.to_id and my_pair.album_id = mine.{{ album_asset.albumId }}
-        and their_member.asset_id = pair.from_id
-        and their_pair.album_key = my_pair.album_key and their_pair.owner_id = their_member.owner_id
-        and not exists (
-            select from public.album_asset theirs
-            where theirs.{{ album_asset.albumId }} = their_pair.album_id
-                and theirs.{{ album_asset.assetId }} = pair.from_id
-        );
 
     with missing as materialized (
         select gen_random_uuid() as album_id, wanted.album_key, wanted.owner_id, wanted.their_id
@@ -116,12 +105,47 @@ begin
         join linked.album_pair my_pair
             on my_pair.album_key = their_pair.album_key and my_pair.owner_id = member.owner_id
         where their_pair.album_id = any (v_albums)
+            and not exists (
+                select from public.album_asset known
+                join linked.member other on other.asset_id = known.{{ album_asset.assetId }}
+                where known.{{ album_asset.albumId }} = my_pair.album_id and other.source_id = member.source_id
+            )
         on conflict do nothing
         returning {{ album_asset.albumId }} as id
     )
     select array_agg(distinct id) into v_touched from added;
     update public.album set "updatedAt" = clock_timestamp() where id = any (v_touched);
     perform linked.propagate_covers(v_albums);
+end
+$linked$;
+comment on function linked.add_to_albums(uuid[], uuid[]) is
+    'Puts the members p_to into the counterparts of the albums that p_from are in, pair by pair, creating what is missing.';
+
+-- What is in an album of the one account belongs into the counterpart in the other; what the one account's counterpart
+-- does not hold leaves the other's. Where an account has no counterpart (it refused it, or sees the album itself), that
+-- tells nothing. Never deletes a row in order to insert it again: comments and likes hang on it.
+create or replace function linked.propagate_albums(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if not exists (
+        select from public.album_asset
+        where {{ album_asset.assetId }} = any (p_from) or {{ album_asset.assetId }} = any (p_to)
+    ) then
+        return;
+    end if;
+    delete from public.album_asset mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member their_member, linked.album_pair my_pair,
+        linked.album_pair their_pair
+    where mine.{{ album_asset.assetId }} = pair.to_id and my_pair.album_id = mine.{{ album_asset.albumId }}
+        and their_member.asset_id = pair.from_id
+        and their_pair.album_key = my_pair.album_key and their_pair.owner_id = their_member.owner_id
+        and not exists (
+            select from public.album_asset theirs
+            where theirs.{{ album_asset.albumId }} = their_pair.album_id
+                and theirs.{{ album_asset.assetId }} = pair.from_id
+        );
+    perform linked.add_to_albums(p_from, p_to);
 end
 $linked$;
 comment on function linked.propagate_albums(uuid[], uuid[]) is
@@ -224,12 +248,13 @@ comment on function linked.withdraw_albums(uuid[]) is
     'Takes counterpart albums out of accounts: all of an album, or what is linked in it.';
 
 -- The creator's delete is everybody's; somebody else's is their own. Albums that go with their owner's account tell
--- nothing: Immich has marked the account as deleted by then.
+-- nothing (Immich has marked the account as deleted by then); who saw such an album itself now needs a counterpart.
 create or replace function linked.follow_deleted_albums(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_keys uuid[];
+    v_orphans uuid[];
 begin
     insert into linked.album_refusal (album_key, owner_id)
     select album_pair.album_key, album_pair.owner_id
@@ -243,9 +268,17 @@ begin
         join public."user" account on account.id = album_pair.owner_id and account."deletedAt" is null
         where album_pair.album_id = any (p_albums) and album_pair.album_id = album_pair.album_key
     );
+    v_orphans := array(
+        select other.album_id
+        from linked.album_pair
+        join linked.album_pair other on other.album_key = album_pair.album_key
+        where album_pair.album_id = any (p_albums) and other.album_id <> all (p_albums)
+            and album_pair.album_key <> all (v_keys)
+    );
     delete from linked.album_pair where album_id = any (p_albums);
     perform linked.withdraw_albums(array(select album_id from linked.album_pair where album_key = any (v_keys)));
     delete from linked.album_refusal where album_key = any (v_keys);
+    perform linked.spread_albums(v_orphans, null);
 end
 $linked$;
 comment on function linked.follow_deleted_albums(uuid[]) is
@@ -269,19 +302,21 @@ $linked$;
 comment on function linked.follow_shared_albums(uuid[], uuid[]) is
     'After albums were shared with users: takes the counterparts out of their accounts.';
 
-create or replace function linked.follow_unshared_albums(p_albums uuid[], p_users uuid[]) returns void
+-- p_users: to whom; null: to everybody.
+create or replace function linked.spread_albums(p_albums uuid[], p_users uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.propagate_albums(array_agg(their_member.asset_id), array_agg(my_member.asset_id))
-    from unnest(p_albums, p_users) as unshared (album_id, user_id)
-    join public.album_asset on album_asset.{{ album_asset.albumId }} = unshared.album_id
+    from public.album_asset
     join linked.member their_member on their_member.asset_id = album_asset.{{ album_asset.assetId }}
     join linked.member my_member
-        on my_member.source_id = their_member.source_id and my_member.owner_id = unshared.user_id
-    where their_member.asset_id <> my_member.asset_id
+        on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
+    join public."user" account on account.id = my_member.owner_id and account."deletedAt" is null
+    where album_asset.{{ album_asset.albumId }} = any (p_albums)
+        and (p_users is null or my_member.owner_id = any (p_users))
     having count(*) > 0;
 end
 $linked$;
-comment on function linked.follow_unshared_albums(uuid[], uuid[]) is
-    'After users were taken out of albums: gives them the counterpart that they now need.';
+comment on function linked.spread_albums(uuid[], uuid[]) is
+    'Gives accounts the counterparts that they now need of these albums.';

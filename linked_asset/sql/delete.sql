@@ -38,6 +38,7 @@ begin
     end if;
     delete from public.album_asset where {{ album_asset.assetId }} = any (p_assets);
     delete from public.memory_asset where {{ memory_asset.assetId }} = any (p_assets);
+    delete from public.move_history where "entityId" = any (p_assets);
     if pg_trigger_depth() > 0 then
         insert into public.asset_audit ("assetId", "ownerId")
         select id, "ownerId" from public.asset where id = any (p_assets);
@@ -76,7 +77,8 @@ comment on function linked.forget_members(uuid[]) is
     'Takes assets out of their groups, and sources that have no clone left with them.';
 
 -- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
--- them in their owners' accounts goes when nothing is left in it.
+-- them in their owners' accounts goes when nothing is left in it; of accounts that take part no more also what had been
+-- emptied before.
 create or replace function linked.unlink(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
@@ -100,11 +102,17 @@ begin
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset.{{ album_asset.albumId }}
         where album_asset.{{ album_asset.assetId }} = any (p_clones) and album_pair.album_id <> album_pair.album_key
+        union
+        select album_id from linked.album_pair
+        where album_id <> album_key and owner_id not in (select user_id from linked.participant)
     );
     v_persons := array(
         select distinct asset_face."personId"
         from public.asset_face
         where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
+        union
+        select person_id from linked.person_pair
+        where made and owner_id not in (select user_id from linked.participant)
     );
     v_tags := array(
         select distinct {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (p_clones)
@@ -140,6 +148,7 @@ begin
     into v_owners, v_checksums, v_of
     from linked.member join public.asset on asset.id = member.asset_id
     where member.source_id = any (p_sources);
+    perform linked.credit_quota(v_members);
     perform linked.take_off_quota(v_members);
     perform linked.delete_assets(v_members);
     perform linked.forget_members(v_members);

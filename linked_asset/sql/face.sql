@@ -84,3 +84,33 @@ end
 $linked$;
 comment on function linked.propagate_faces(uuid[], uuid[]) is
     'Makes faces and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+
+-- A job that looked at a member before sync had brought it the faces of a sibling finds the same ones again. Immich itself
+-- takes two boxes for one face when they overlap by more than half. The newcomer goes: the other may be assigned already.
+create or replace function linked.drop_found_again(p_faces uuid[]) returns void
+language sql
+as $linked$
+    delete from public.asset_face
+    where id in (
+        select mine.id
+        from public.asset_face mine
+        join linked.face known on known.asset_id = mine."assetId" and known.face_id <> all (p_faces)
+        join public.asset_face other on other.id = known.face_id
+        cross join lateral (
+            select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
+                    - greatest(mine."boundingBoxX1", other."boundingBoxX1"))::double precision
+                * greatest(0, least(mine."boundingBoxY2", other."boundingBoxY2")
+                    - greatest(mine."boundingBoxY1", other."boundingBoxY1")) as shared,
+                (mine."boundingBoxX2" - mine."boundingBoxX1")::double precision
+                * (mine."boundingBoxY2" - mine."boundingBoxY1")
+                + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
+                * (other."boundingBoxY2" - other."boundingBoxY1") as sum
+        ) as area
+        where mine.id = any (p_faces)
+            and mine."sourceType" = 'machine-learning' and other."sourceType" = 'machine-learning'
+            and (mine."imageWidth", mine."imageHeight") = (other."imageWidth", other."imageHeight")
+            and area.shared > 0.5 * (area.sum - area.shared)
+    )
+$linked$;
+comment on function linked.drop_found_again(uuid[]) is
+    'Deletes those of these new faces that were found by machine where a member has a face found by machine already.';

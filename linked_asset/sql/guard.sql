@@ -60,6 +60,7 @@ as $linked$
 begin
     insert into linked.incident (place, sqlstate, message, context)
     values (p_place, p_sqlstate, p_message, p_context);
+    perform pg_notify('linked', 'incident');
     if p_sqlstate like '42%' then
         update linked.installation
         set suspended_at = clock_timestamp(), suspended_why = p_message

@@ -18,8 +18,16 @@ declare
             )
     );
 begin
-    update public.asset set "isExternal" = false where id = any (v_released);
     perform linked.forget_members(v_released);
+    -- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
+    delete from public.asset_file where "assetId" = any (v_released);
+{% if "previewAt" in asset_job_status %}
+    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (v_released);
+{% endif %}
+    update public.asset
+    set "isExternal" = false, thumbhash = null{% if "encodedVideoPath" in asset %}, "encodedVideoPath" = ''{% endif %}
+
+    where id = any (v_released);
 end
 $linked$;
 comment on function linked.release(uuid[]) is
@@ -46,13 +54,15 @@ $linked$;
 comment on function linked.stays_covered(uuid, text) is
     'Whether a linked album would still cover a source whose file lies at p_path.';
 
--- The copy in the trash must not point to a file that a source still needs. Immich's unlink tolerates a path that does not
+-- The copy in the trash must not point to files that a source still needs, its sidecar among them. Immich's unlink tolerates a path that does not
 -- exist.
 create or replace function linked.disarm_copies(p_assets uuid[]) returns void
 language sql
 as $linked$
     update public.asset mine
     set "originalPath" = mine."originalPath" || '.replaced-' || mine.id
+{%- if "sidecarPath" in asset %}, "sidecarPath" = null{% endif %}
+
     from public.asset source
     join linked.member on member.asset_id = source.id and member.asset_id = member.source_id
     where mine.id = any (p_assets)
@@ -90,3 +100,27 @@ end
 $linked$;
 comment on function linked.replace_files_of_users(uuid[]) is
     'Forgets files in the folders of deleted accounts that other assets refer to, so that Immich makes them anew.';
+
+-- A statement reads what it needs before it waits for its turn. The cover that it then sets may be gone by then; Immich's
+-- own foreign key would refuse it. (GET /albums sets missing covers, in one statement over all albums.)
+create or replace function linked.drop_gone_cover() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if new."albumThumbnailAssetId" is distinct from old."albumThumbnailAssetId"
+        and not exists (select from public.asset where asset.id = new."albumThumbnailAssetId")
+    then
+        new."albumThumbnailAssetId" := null;
+    end if;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.drop_gone_cover() is
+    'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';
+create or replace trigger linked_album_drop_gone_cover before update on public.album
+for each row execute function linked.drop_gone_cover();
+comment on trigger linked_album_drop_gone_cover on public.album is
+    'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';

@@ -7,11 +7,14 @@ as $linked$
     set "livePhotoVideoId" = wanted.video_id
     from (
         select still.asset_id, video.asset_id as video_id
-        from public.asset source
+        from (
+            select id, "livePhotoVideoId" from public.asset where id = any (p_sources)
+            union
+            select id, "livePhotoVideoId" from public.asset where "livePhotoVideoId" = any (p_sources)
+        ) as source
         join linked.member still on still.source_id = source.id and still.asset_id <> still.source_id
         left join linked.member video
             on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
-        where source.id = any (p_sources) or source."livePhotoVideoId" = any (p_sources)
     ) as wanted
     where mine.id = wanted.asset_id and mine."livePhotoVideoId" is distinct from wanted.video_id
 $linked$;

@@ -121,6 +121,7 @@ begin
         insert into linked.queue (source_id)
         select distinct source_id from unnest(v_sources) as source_id
         on conflict do nothing;
+        perform pg_notify('linked', 'queue');
         perform linked.work_queue(interval '2 seconds', 100);
     end if;
 end
@@ -213,22 +214,45 @@ $linked$;
 comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
     'Links sources that were left out because an account had their content, after a row of it is gone.';
 
+-- Linking makes tables of a few rows large within seconds, long before autovacuum looks at them, and plans for few rows read
+-- every row of many.
+create or replace function linked.keep_statistics() returns void
+language plpgsql
+as $linked$
+begin
+    if pg_relation_size('linked.member') / current_setting('block_size')::bigint
+        > (select 10 + 2 * relpages from pg_class where oid = 'linked.member'::regclass)
+    then
+        analyze linked.member, linked.face;
+    end if;
+end
+$linked$;
+comment on function linked.keep_statistics() is
+    'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
+
 create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
 language plpgsql
 as $linked$
 declare
     v_until timestamptz := clock_timestamp() + p_budget;
     v_slice uuid[];
+    v_thorough uuid[];
 begin
     loop
         with slice as (
             delete from linked.queue
             where source_id in (select source_id from linked.queue order by queued_at limit p_slice)
-            returning source_id
+            returning source_id, thorough
         )
-        select array_agg(source_id) into v_slice from slice;
-        exit when v_slice is null;
-        perform linked.refresh_queued(v_slice);
+        select
+            array_agg(source_id) filter (where not thorough),
+            array_agg(source_id) filter (where thorough)
+        into v_slice, v_thorough
+        from slice;
+        exit when v_slice is null and v_thorough is null;
+        perform linked.refresh_queued(v_slice, false);
+        perform linked.refresh_queued(v_thorough, true);
+        perform linked.keep_statistics();
         exit when clock_timestamp() >= v_until;
     end loop;
 end
@@ -237,7 +261,7 @@ comment on function linked.work_queue(interval, integer) is
     'Works off queued linking, p_slice sources at a time, until p_budget is used up or nothing is left.';
 
 -- One source that cannot be linked does not keep the others from it.
-create or replace function linked.refresh_queued(p_sources uuid[]) returns void
+create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
 language plpgsql
 as $linked$
 declare
@@ -246,8 +270,16 @@ declare
     v_context text;
     v_source uuid;
 begin
-    perform linked.refresh_membership(p_sources, p_all_at_once => true);
-exception when others then
+    if p_thorough then
+        perform linked.repair_groups(p_sources);
+    else
+        perform linked.refresh_membership(p_sources, p_all_at_once => true);
+    end if;
+exception
+-- Somebody holds a lock for a while: all stay queued, and it is not waited for once more for each.
+when lock_not_available or deadlock_detected or serialization_failure then
+    raise;
+when others then
     get stacked diagnostics
         v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
     if cardinality(p_sources) = 1 then
@@ -256,12 +288,12 @@ exception when others then
         );
     else
         foreach v_source in array p_sources loop
-            perform linked.refresh_queued(array[v_source]);
+            perform linked.refresh_queued(array[v_source], p_thorough);
         end loop;
     end if;
 end
 $linked$;
-comment on function linked.refresh_queued(uuid[]) is
+comment on function linked.refresh_queued(uuid[], boolean) is
     'Refreshes the membership of queued sources; where one fails, the others alone, and an incident for that one.';
 
 create or replace function linked.work_off(p_budget interval) returns bigint
@@ -278,6 +310,61 @@ $linked$;
 comment on function linked.work_off(interval) is
     'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
 
+-- A member that Immich deleted for good while nobody watched took the group's files along: the others must go too. (A row that
+-- is gone without Immich's audit row was never deleted: another backup has been restored.)
+create or replace function linked.finish_deletions() returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.delete_groups(array(
+        select distinct member.source_id
+        from linked.member
+        join public.asset_audit on asset_audit."assetId" = member.asset_id
+        join public."user" account on account.id = member.owner_id
+        where member.can_write
+            and not exists (select from public.asset where asset.id = member.asset_id)
+    ));
+end
+$linked$;
+comment on function linked.finish_deletions() is
+    'Deletes what is left of groups of which Immich deleted a member for good while sync was suspended.';
+
+-- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, rows go
+-- while sync is suspended, and what is remembered can be lost while the clones are still there. A source that is gone takes its
+-- clones along; a clone that is gone, or that nobody remembers, is made anew. (Immich itself never writes external assets
+-- without a library.)
+create or replace function linked.forget_the_gone() returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.stack_pair where not exists (select from public.stack where stack.id = stack_pair.stack_id);
+    delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
+    delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
+    delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
+    perform linked.unlink(array(
+        select member.asset_id
+        from linked.member join public.asset on asset.id = member.asset_id
+        where not exists (select from public.asset source where source.id = member.source_id)
+    ));
+    perform linked.forget_members(array(
+        select asset_id from linked.member
+        where not exists (select from public.asset where asset.id = member.asset_id)
+    ));
+    perform linked.delete_assets(array(
+        select id from public.asset
+        where "isExternal" and "libraryId" is null
+{% if "deviceId" in asset %}
+            and "deviceId" = 'linked'
+{% endif %}
+            and not exists (select from linked.member where member.asset_id = asset.id)
+    ));
+    delete from linked.face where not exists (select from public.asset_face where asset_face.id = face.face_id);
+    perform linked.note_unused_tags(array(select tag_id from linked.made_tag));
+end
+$linked$;
+comment on function linked.forget_the_gone() is
+    'Makes what is remembered fit the rows that exist, after a restore or after sync was suspended.';
+
 create or replace function linked.enqueue_all() returns bigint
 language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -289,17 +376,23 @@ begin
         union
         select album_id from linked.linked_album
     ));
-    insert into linked.queue (source_id)
-    select id from unnest(linked.assets_of_albums(array(select album_id from linked.linked_album))) as id
-    union
-    select source_id from linked.member
-    on conflict do nothing;
+    perform linked.finish_deletions();
+    perform linked.forget_the_gone();
+    insert into linked.queue (source_id, thorough)
+    select id, bool_or(thorough)
+    from (
+        select id, false from unnest(linked.assets_of_albums(array(select album_id from linked.linked_album))) as id
+        union all
+        select source_id, true from linked.member
+    ) as due (id, thorough)
+    group by id
+    on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
 end
 $linked$;
 comment on function linked.enqueue_all() is
-    'Queues everything that the linked albums cover, and every group that exists. Returns how many sources are queued.';
+    'Queues everything that the linked albums cover, and every group that exists for repair. Returns how many are queued.';
 
 -- For psql: a procedure may commit between slices.
 create or replace procedure linked.drain()
@@ -321,6 +414,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
+    perform linked.forget_the_gone();
     truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
     perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
     perform linked.forget_persons(array(select person_id from linked.person_pair));

@@ -16,8 +16,7 @@ begin
     join public.asset_face theirs on theirs.id = origin.face_id and theirs."personId" is null
     join linked.face their_face on their_face.face_id = theirs.id
     join linked.face my_face on my_face.face_key = their_face.face_key and my_face.face_id <> their_face.face_id
-    where mine.id = my_face.face_id and mine."personId" is not null
-        and (p_only is null or my_face.asset_id = any (p_only));
+    where mine.id = my_face.face_id and mine."personId" is not null and p_only is null;
 
     select array_agg(my_face.face_id), array_agg(member.owner_id), array_agg(person.id)
     into v_faces, v_users, v_persons
@@ -28,7 +27,7 @@ begin
     join linked.face my_face on my_face.face_key = their_face.face_key
     join linked.member on member.asset_id = my_face.asset_id
     where (my_face.face_id <> origin.face_id or person."ownerId" <> member.owner_id)
-        and (p_only is null or my_face.asset_id = any (p_only));
+        and (p_only is null or (my_face.asset_id = any (p_only) and not my_face.left_open));
     if v_faces is null then
         return;
     end if;
@@ -40,6 +39,7 @@ begin
     join linked.person_pair my_pair
         on my_pair.person_key = their_pair.person_key and my_pair.owner_id = target.user_id
     where mine.id = target.face_id and mine."personId" is distinct from my_pair.person_id;
+    update linked.face set left_open = false where face_id = any (v_faces) and left_open;
 end
 $linked$;
 comment on function linked.propagate_people(uuid[], uuid[]) is
@@ -160,8 +160,9 @@ $linked$;
 comment on function linked.person_by_name(uuid, uuid) is
     'The one person of the user with the same name.';
 
--- A namesake of somebody else in the person's account is left for that one. Compared are some faces of the person with all
--- of the user's, without the vector index: it is approximate, and looks at everybody's faces.
+-- A namesake of somebody else in the person's account is left for that one, and so is whoever looks more like somebody else
+-- there. Compared are some faces of the person with all of the user's, without the vector index: it is approximate, and
+-- looks at everybody's faces.
 create or replace function linked.person_by_embedding(p_person uuid, p_user uuid) returns uuid
 language plpgsql stable
 as $linked$
@@ -187,11 +188,23 @@ begin
                 where asked.id = p_person and btrim(candidate.name) <> ''
                     and lower(btrim(other.name)) = lower(btrim(candidate.name))
             )
+    ), near as materialized (
+        select mine.person_id, min(mine.embedding <=> theirs.embedding) as distance
+        from theirs cross join mine
+        where mine.embedding <=> theirs.embedding <= linked.recognition_distance()
+        group by mine.person_id
+        order by distance, mine.person_id
+        limit 3
     )
-    select mine.person_id into v_found
-    from theirs cross join mine
-    where mine.embedding <=> theirs.embedding <= linked.recognition_distance()
-    order by mine.embedding <=> theirs.embedding
+    select near.person_id into v_found
+    from near
+    where not exists (
+        select from linked.some_rival_faces(p_person, p_user) as rival_face
+        join public.face_search rival on rival."faceId" = rival_face
+        cross join lateral (select mine.embedding from mine where mine.person_id = near.person_id limit 50) as known
+        where known.embedding <=> rival.embedding < near.distance
+    )
+    order by near.distance, near.person_id
     limit 1;
     return v_found;
 exception when undefined_function then
@@ -200,6 +213,29 @@ end
 $linked$;
 comment on function linked.person_by_embedding(uuid, uuid) is
     'The person of the user whose faces are nearest, within Immich''s recognition distance.';
+
+create or replace function linked.some_rival_faces(p_person uuid, p_user uuid) returns setof uuid
+language sql stable
+as $linked$
+    select face.id
+    from public.person asked
+    join public.person rival on rival."ownerId" = asked."ownerId" and rival.id <> asked.id
+    cross join lateral (
+        select asset_face.id
+        from public.asset_face
+        where asset_face."personId" = rival.id and asset_face."deletedAt" is null
+        order by asset_face.id
+        limit 10
+    ) as face
+    where asked.id = p_person
+        and not exists (
+            select from linked.person_pair rival_pair
+            join linked.person_pair their_pair on their_pair.person_key = rival_pair.person_key
+            where rival_pair.person_id = rival.id and their_pair.owner_id = p_user
+        )
+$linked$;
+comment on function linked.some_rival_faces(uuid, uuid) is
+    'A few faces of each other person in this person''s account who has no counterpart with the user yet.';
 
 create or replace function linked.recognition_distance() returns double precision
 language sql stable
@@ -231,6 +267,37 @@ end
 $linked$;
 comment on function linked.make_person(uuid, uuid, uuid) is 'Creates a person of the user, with the user''s own face as feature face.';
 
+create or replace function linked.fill_blanks(p_person uuid) returns void
+language sql
+as $linked$
+    update public.person
+    set name = coalesce(nullif(person.name, ''), known.name, ''),
+        "birthDate" = coalesce(person."birthDate", known.birth_date),
+        color = coalesce(person.color, known.color)
+    from (
+        select
+            (array_agg(one.name order by one.id = p_person desc, one.id) filter (where one.name <> ''))[1] as name,
+            (array_agg(one."birthDate" order by one.id = p_person desc, one.id)
+                filter (where one."birthDate" is not null))[1] as birth_date,
+            (array_agg(one.color order by one.id = p_person desc, one.id) filter (where one.color is not null))[1] as color
+        from linked.person_pair join public.person one on one.id = person_pair.person_id
+        where person_pair.person_key = (select person_key from linked.person_pair where person_id = p_person)
+    ) as known
+    where person.id in (
+            select counterpart.person_id
+            from linked.person_pair
+            join linked.person_pair counterpart on counterpart.person_key = person_pair.person_key
+            where person_pair.person_id = p_person
+        )
+        and (
+            (person.name = '' and known.name is not null)
+            or (person."birthDate" is null and known.birth_date is not null)
+            or (person.color is null and known.color is not null)
+        )
+$linked$;
+comment on function linked.fill_blanks(uuid) is
+    'Fills what is blank in the name, birth date and colour of a person or its counterparts from the others.';
+
 -- At pairing blanks are filled, on either side, and nothing is overwritten.
 create or replace function linked.pair_persons(p_one uuid, p_other uuid) returns void
 language plpgsql
@@ -244,35 +311,19 @@ begin
     update linked.person_pair
     set person_key = v_key
     where person_key = (select person_key from linked.person_pair where person_id = p_other);
-    update public.person
-    set name = coalesce(nullif(person.name, ''), known.name, ''),
-        "birthDate" = coalesce(person."birthDate", known.birth_date),
-        color = coalesce(person.color, known.color)
-    from (
-        select
-            (array_agg(one.name order by one.id = p_one desc, one.id) filter (where one.name <> ''))[1] as name,
-            (array_agg(one."birthDate" order by one.id = p_one desc, one.id)
-                filter (where one."birthDate" is not null))[1] as birth_date,
-            (array_agg(one.color order by one.id = p_one desc, one.id) filter (where one.color is not null))[1] as color
-        from linked.person_pair join public.person one on one.id = person_pair.person_id
-        where person_pair.person_key = v_key
-    ) as known
-    where person.id in (select person_id from linked.person_pair where person_key = v_key)
-        and (
-            (person.name = '' and known.name is not null)
-            or (person."birthDate" is null and known.birth_date is not null)
-            or (person.color is null and known.color is not null)
-        );
+    perform linked.fill_blanks(p_one);
 end
 $linked$;
 comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
 
--- A viewer's persons follow the others, and are followed by nobody.
-create or replace function linked.propagate_persons(p_persons uuid[]) returns void
+-- A viewer's persons follow the others, and are followed by nobody. Each column on its own: at pairing nothing was
+-- overwritten, so another one may differ, and stays as it is.
+{% for column in columns("person", "shared") %}
+create or replace function linked.propagate_person_{{ column.name | lower }}(p_persons uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
-    set {{ assignments("person", "shared", "theirs") }}
+    set "{{ column.name }}" = theirs."{{ column.name }}"
     from (
         select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
         from linked.person_pair
@@ -287,10 +338,11 @@ as $linked$
     join public.person theirs on theirs.id = origin.person_id
     join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
     where mine.id = my_pair.person_id
-        and {{ differ("person", "shared", "mine", "theirs") }}
+        and mine."{{ column.name }}" is distinct from theirs."{{ column.name }}"
 $linked$;
-comment on function linked.propagate_persons(uuid[]) is
-    'Gives name, birth date and colour of these persons to their counterparts.';
+comment on function linked.propagate_person_{{ column.name | lower }}(uuid[]) is
+    'Gives the {{ column.name }} of these persons to their counterparts.';
+{% endfor %}
 
 -- Immich merges by moving all faces of one person to another in one statement, then deletes the first. Where an account has
 -- counterparts of both, they are merged too; else the pairing moves along.
@@ -301,6 +353,9 @@ declare
     v_old uuid[];
     v_new uuid[];
 begin
+    if not exists (select from linked.person_pair where person_id = p_old) then
+        return;
+    end if;
     insert into linked.person_pair (person_id, person_key, owner_id)
     select id, id, "ownerId" from public.person where id = p_new
     on conflict do nothing;
@@ -323,6 +378,15 @@ begin
     where person_id <> p_old
         and person_key = (select person_key from linked.person_pair where person_id = p_old);
     delete from linked.person_pair where person_id = p_old;
+    -- Persons that were made for the one are now called like the other.
+    update public.person
+    set name = coalesce(nullif(target.name, ''), person.name)
+    from linked.person_pair target_pair
+    join public.person target on target.id = target_pair.person_id
+    join linked.person_pair made_pair on made_pair.person_key = target_pair.person_key and made_pair.made
+    where target_pair.person_id = p_new and person.id = made_pair.person_id and person.id <> p_new
+        and target.name not in ('', person.name);
+    perform linked.fill_blanks(p_new);
 end
 $linked$;
 comment on function linked.follow_merge(uuid, uuid) is

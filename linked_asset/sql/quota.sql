@@ -1,24 +1,35 @@
 -- Quota: what Immich computes for a participant is what it would be without the addon.
 
--- Immich takes the size of a deleted upload off its owner's quota. When it deletes a clone it takes off what was never
--- added (given back by linked.settle_quota), and leaves alone the owner of the source, which goes with it.
+-- Immich takes the size of a deleted upload off its owner's quota, and so for a clone what was never added. When a trash is
+-- emptied every member has a deletion job of its own that has read its row before the group went, and takes the size off all
+-- the same. A credit that nobody claims (there was no such job) is worth nothing after a minute.
+create or replace function linked.credit_quota(p_members uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.quota_credit where given_at < clock_timestamp() - interval '1 minute';
+    insert into linked.quota_credit (user_id, bytes)
+    select member.owner_id, size.bytes
+    from linked.member
+    left join public.asset on asset.id = member.asset_id
+    cross join lateral (
+        select exif."fileSizeInByte" as bytes
+        from linked.member sibling join public.asset_exif exif on exif."assetId" = sibling.asset_id
+        where sibling.source_id = member.source_id
+        limit 1
+    ) as size
+    where member.asset_id = any (p_members) and size.bytes > 0
+        and (member.asset_id <> member.source_id or asset."libraryId" is null and asset.id is not null);
+end
+$linked$;
+comment on function linked.credit_quota(uuid[]) is
+    'Remembers what Immich may be about to take off quotas although it was never added, or is taken off already.';
+
+-- The source goes with the clone that Immich deleted; Immich leaves the quota of its owner alone.
 create or replace function linked.take_off_quota(p_members uuid[]) returns void
 language plpgsql
 as $linked$
 begin
-    insert into linked.quota_credit (user_id, bytes)
-    select clone.owner_id, size.bytes
-    from linked.member clone
-    cross join lateral (
-        select exif."fileSizeInByte" as bytes
-        from linked.member sibling join public.asset_exif exif on exif."assetId" = sibling.asset_id
-        where sibling.source_id = clone.source_id
-        limit 1
-    ) as size
-    where clone.asset_id = any (p_members) and clone.asset_id <> clone.source_id
-        and size.bytes > 0
-        and not exists (select from public.asset where asset.id = clone.asset_id);
-
     update public."user"
     set "quotaUsageInBytes" = greatest("quotaUsageInBytes" - gone.bytes, 0)
     from (
@@ -33,7 +44,7 @@ begin
 end
 $linked$;
 comment on function linked.take_off_quota(uuid[]) is
-    'Keeps quotas right when a group is deleted: call it before the rows go, after Immich deleted one of them.';
+    'Takes sources that are about to be deleted off their owners'' quotas.';
 
 -- p_recount: Immich summed up all assets of the users, clones included. Else it added or took off the size of one asset.
 create or replace function linked.settle_quota(p_users uuid[], p_changes bigint[], p_recount boolean) returns void

@@ -45,9 +45,12 @@ begin
     into v_keys, v_owners, v_first, v_own
     from (
         select their_pair.stack_key, member.owner_id,
-            (array_agg(mine.id order by theirs.id = their_stack."primaryAssetId" desc, mine."fileCreatedAt", mine.id))[1]
+            (array_agg(mine.id order by theirs.id = their_stack."primaryAssetId" desc, mine."fileCreatedAt", member.source_id))[1]
             as first_id,
-            (array_agg(mine."stackId" order by mine."stackId") filter (where own_pair.stack_id is null))[1] as own_stack_id
+            (array_agg(mine."stackId" order by mine."stackId") filter (where not exists (
+                select from linked.stack_pair other
+                where other.stack_key = own_pair.stack_key and other.stack_id <> own_pair.stack_id
+            )))[1] as own_stack_id
         from unnest(v_from, v_to) as pair (from_id, to_id)
         join public.asset theirs on theirs.id = pair.from_id
         join public.asset mine on mine.id = pair.to_id
@@ -64,10 +67,11 @@ begin
     ) as part;
     -- The account may have stacked them already.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
-    select own_stack_id, stack_key, owner_id
+    select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
     where own_stack_id is not null
-    on conflict do nothing;
+    order by own_stack_id, stack_key
+    on conflict (stack_id) do update set stack_key = excluded.stack_key;
 
     v_left := array(
         select distinct mine."stackId"
@@ -166,7 +170,8 @@ $linked$;
 comment on function linked.leading_stacks(uuid[]) is
     'Of stacks that changed: which one the counterparts take after.';
 
--- Immich has no stacks of fewer than two, and none whose primary asset is outside.
+-- Immich has no stacks of fewer than two, and none whose primary asset is outside. The new primary asset is chosen by what
+-- is the same in all accounts.
 create or replace function linked.dissolve_stacks(p_stacks uuid[]) returns void
 language plpgsql
 as $linked$
@@ -184,13 +189,23 @@ begin
             select id, "ownerId" from public.stack where id = any (v_dissolved);
         end if;
         delete from public.stack where id = any (v_dissolved);
-        delete from linked.stack_pair where stack_id = any (v_dissolved);
+        with gone as (
+            delete from linked.stack_pair where stack_id = any (v_dissolved) returning stack_key
+        )
+        delete from linked.stack_pair alone
+        where stack_key in (select stack_key from gone)
+            and not exists (
+                select from linked.stack_pair other
+                where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
+                    and other.stack_id <> all (v_dissolved)
+            );
     end if;
     update public.stack
     set "primaryAssetId" = (
-        select asset.id from public.asset
+        select asset.id
+        from public.asset left join linked.member on member.asset_id = asset.id
         where asset."stackId" = stack.id
-        order by asset."fileCreatedAt", asset.id
+        order by asset."fileCreatedAt", coalesce(member.source_id, asset.id)
         limit 1
     )
     where stack.id = any (p_stacks)

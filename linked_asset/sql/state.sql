@@ -34,11 +34,12 @@ comment on table linked.linked_album is
 create table if not exists linked.prefix (
     album_id uuid not null,
     path text not null,
-    constraint linked_prefix_pkey primary key (album_id, path),
     constraint linked_prefix_album_id_fkey foreign key (album_id)
     references linked.linked_album (album_id) on delete cascade,
     constraint linked_prefix_path check (path = '' or (path like '/%' and path not like '%/'))
 );
+-- A line of a description can be longer than what an index takes.
+create unique index if not exists linked_prefix_album_id_path_key on linked.prefix (album_id, md5(path));
 comment on table linked.prefix is
     'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
 
@@ -71,11 +72,13 @@ create table if not exists linked.face (
     face_id uuid not null,
     face_key uuid not null,
     asset_id uuid not null,
+    left_open boolean not null default false,
     constraint linked_face_pkey primary key (face_id),
     constraint linked_face_face_key_asset_id_key unique (face_key, asset_id)
 );
 create index if not exists linked_face_asset_id_idx on linked.face (asset_id);
-comment on table linked.face is 'The faces of members. Faces with the same key are counterparts: the same face on each member.';
+comment on table linked.face is
+    'The faces of members. Faces with the same key are counterparts: the same face on each member. Left open: its account deleted the person; it is assigned again only when somebody assigns a counterpart.';
 
 create table if not exists linked.stack_pair (
     stack_id uuid not null,
@@ -135,10 +138,12 @@ comment on table linked.dismissal is
 create table if not exists linked.queue (
     source_id uuid not null,
     queued_at timestamptz not null default clock_timestamp(),
+    thorough boolean not null default false,
     constraint linked_queue_pkey primary key (source_id)
 );
 create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at);
-comment on table linked.queue is 'Assets whose linking is still to be done, worked off in slices.';
+comment on table linked.queue is
+    'Assets whose linking is still to be done, worked off in slices. Thorough: groups that may have missed changes, to be repaired.';
 
 create table if not exists linked.quota_credit (
     user_id uuid not null,
@@ -155,7 +160,8 @@ create table if not exists linked.incident (
     sqlstate text not null,
     message text not null,
     context text not null,
+    resolved_at timestamptz,
     constraint linked_incident_pkey primary key (id)
 );
 comment on table linked.incident is
-    'Where the addon could not do its part of a statement of Immich''s. The statement went through; `linked-asset reconcile` repairs.';
+    'Where the addon could not do its part of a statement of Immich''s. The statement went through; `linked-asset reconcile` repairs, and notes when.';

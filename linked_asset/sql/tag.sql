@@ -52,8 +52,7 @@ $linked$;
 comment on function linked.make_tags(uuid[], text[], uuid[]) is
     'Creates tags with their parents in accounts that lack them, and remembers that the addon made them.';
 
--- What a viewer tags stays the viewer's own: nothing is taken off a viewer's clone that the source never had.
-create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[], p_taken_off text[] default null) returns void
+create or replace function linked.add_tags(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
 declare
@@ -61,22 +60,6 @@ declare
     v_values text[];
     v_like uuid[];
 begin
-    if not exists (
-        select from public.tag_asset
-        where {{ tag_asset.assetId }} = any (p_from) or {{ tag_asset.assetId }} = any (p_to)
-    ) then
-        return;
-    end if;
-    delete from public.tag_asset mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), public.tag my_tag, linked.member
-    where mine.{{ tag_asset.assetId }} = pair.to_id and my_tag.id = mine.{{ tag_asset.tagId }}
-        and member.asset_id = pair.to_id and (member.can_write or my_tag.value = any (p_taken_off))
-        and not exists (
-            select from public.tag_asset theirs
-            join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }}
-            where theirs.{{ tag_asset.assetId }} = pair.from_id and their_tag.value = my_tag.value
-        );
-
     select array_agg(user_id), array_agg(value), array_agg(like_id)
     into v_users, v_values, v_like
     from (
@@ -100,6 +83,32 @@ begin
     join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }}
     join public.tag my_tag on my_tag."userId" = member.owner_id and my_tag.value = their_tag.value
     on conflict do nothing;
+end
+$linked$;
+comment on function linked.add_tags(uuid[], uuid[]) is
+    'Puts the tags of p_from on the members p_to, pair by pair, by value.';
+
+-- What a viewer tags stays the viewer's own: nothing is taken off a viewer's clone that the source never had.
+create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[], p_taken_off text[] default null) returns void
+language plpgsql
+as $linked$
+begin
+    if not exists (
+        select from public.tag_asset
+        where {{ tag_asset.assetId }} = any (p_from) or {{ tag_asset.assetId }} = any (p_to)
+    ) then
+        return;
+    end if;
+    delete from public.tag_asset mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), public.tag my_tag, linked.member
+    where mine.{{ tag_asset.assetId }} = pair.to_id and my_tag.id = mine.{{ tag_asset.tagId }}
+        and member.asset_id = pair.to_id and (member.can_write or my_tag.value = any (p_taken_off))
+        and not exists (
+            select from public.tag_asset theirs
+            join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }}
+            where theirs.{{ tag_asset.assetId }} = pair.from_id and their_tag.value = my_tag.value
+        );
+    perform linked.add_tags(p_from, p_to);
 end
 $linked$;
 comment on function linked.propagate_tags(uuid[], uuid[], text[]) is

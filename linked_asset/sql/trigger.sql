@@ -14,10 +14,14 @@ declare
     v_message text;
     v_context text;
 begin
-    if linked.is_off() then
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
         return null;
     end if;
     begin
+        if linked.is_off() or not exists (select from {{ "stale" if event == "delete" else "fresh" }}) then
+            return null;
+        end if;
         perform linked.start_writing();
         {{- caller() }}
         if exists (select from linked.queue) then
@@ -30,7 +34,11 @@ begin
     exception when others then
         get stacked diagnostics
             v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        perform linked.record_incident('{{ table }} {{ event }}', v_sqlstate, v_message, v_context);
+        begin
+            perform linked.record_incident('{{ table }} {{ event }}', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in {{ table }} {{ event }}', v_message, v_sqlstate;
+        end;
     end;
     return null;
 end
@@ -48,7 +56,14 @@ for each statement execute function linked.on_{{ table }}_{{ event }}();
 comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{ what }}';
 {% endmacro %}
 
--- Also on tables from which a delete cascades into watched ones: their rows are locked first.
+{# The rows of an update in which one of the columns has another value than before. No join of the two transition tables:
+   PL/pgSQL keeps the plan of the first call, and where that had one row, the join would be quadratic ever after. #}
+{% macro changed(columns) %}
+(select id, {{ columns }} from fresh except select id, {{ columns }} from stale) as changed
+{%- endmacro %}
+
+-- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
+-- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
 {% for table, events in [
     ("asset", "insert or update or delete"),
     ("asset_exif", "insert or update or delete"),
@@ -66,6 +81,11 @@ comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{
     ("tag", "insert or update or delete"),
     ("tag_asset", "insert or update or delete"),
     ("library", "delete"),
+    ("memory", "insert or delete"),
+    ("memory_asset", "insert or update or delete"),
+    ("activity", "insert or delete"),
+    ("shared_link", "delete"),
+    ("shared_link_asset", "insert or delete"),
 ] %}
 create or replace trigger linked_{{ table }}_line_up before {{ events }} on public."{{ table }}"
 for each statement execute function linked.line_up();
@@ -87,42 +107,55 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
         declare
             v_changed uuid[];
+            v_moved uuid[];
+            v_unlocked uuid[];
             v_scope uuid[];
             v_old_paths text[];
             v_new_paths text[];
         begin
             perform linked.dismiss(array(
-                select fresh.id
-                from fresh join stale using (id) join linked.member on member.asset_id = fresh.id
-                where not member.can_write
-                    and (
-                        (fresh."deletedAt" is not null and stale."deletedAt" is null)
-                        or (fresh.status <> 'active' and stale.status = 'active')
-                    )
+                select asset.id
+                from {{ changed('"deletedAt", status') }}
+                join linked.member on member.asset_id = changed.id and not member.can_write
+                join public.asset on asset.id = changed.id
+                where asset."deletedAt" is not null or asset.status <> 'active'
             ));
 
+            v_moved := array(select id from {{ changed('"originalPath"') }});
             perform linked.release(array(
-                select fresh.id
-                from fresh join stale using (id)
-                join linked.member on member.asset_id = fresh.id and member.asset_id <> member.source_id
-                where fresh."originalPath" <> stale."originalPath"
-                    and not exists (select from fresh other where other.id = member.source_id)
+                select member.asset_id
+                from linked.member
+                where member.asset_id = any (v_moved) and member.asset_id <> member.source_id
+                    and member.source_id <> all (v_moved)
             ));
 
             -- A clone that comes out of its owner's locked folder rejoins the others wherever they are.
-            update public.asset mine
-            set visibility = source.visibility
-            from fresh join stale using (id)
-            join linked.member on member.asset_id = fresh.id and member.asset_id <> member.source_id
-            join public.asset source on source.id = member.source_id
-            where mine.id = fresh.id and stale.visibility = 'locked'
-                and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
+            v_unlocked := array(
+                select id from stale where visibility = 'locked'
+                intersect
+                select id from fresh where visibility <> 'locked'
+            );
+            if cardinality(v_unlocked) > 0 then
+                update public.asset mine
+                set visibility = source.visibility
+                from linked.member
+                join public.asset source on source.id = member.source_id
+                where member.asset_id = any (v_unlocked) and member.asset_id <> member.source_id
+                    and mine.id = member.asset_id
+                    and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
+                perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+                from linked.member
+                join linked.member sibling
+                    on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
+                join public.asset theirs on theirs.id = sibling.asset_id and theirs.visibility <> 'locked'
+                where member.asset_id = any (v_unlocked) and sibling.can_write
+                having count(*) > 0;
+            end if;
 
             v_changed := array(
-                select fresh.id
-                from fresh join stale using (id) join linked.member on member.asset_id = fresh.id
-                where fresh.visibility <> stale.visibility
-                    or {{ differ("asset", "shared", "fresh", "stale", without=["visibility"]) }}
+                select changed.id
+                from {{ changed("visibility, " ~ names("asset", "shared", without=["visibility"])) }}
+                join linked.member on member.asset_id = changed.id
             );
             if cardinality(v_changed) > 0 then
                 perform linked.follow_viewers(v_changed);
@@ -131,48 +164,63 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             end if;
 
             v_changed := array(
-                select fresh.id
-                from fresh join stale using (id) join linked.member on member.asset_id = fresh.id
-                where fresh."livePhotoVideoId" is distinct from stale."livePhotoVideoId"
+                select changed.id
+                from {{ changed('"livePhotoVideoId"') }}
+                join linked.member on member.asset_id = changed.id
             );
             perform linked.follow_live_photos(v_changed);
 
-            perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-            from linked.siblings(
-                array(
-                    select fresh.id
-                    from fresh join stale using (id)
-                    where fresh."stackId" is distinct from stale."stackId"
-                ),
-                false
-            )
-            having count(*) > 0;
-
-            select array_agg(stale."originalPath"), array_agg(fresh."originalPath")
-            into v_old_paths, v_new_paths
-            from fresh join stale using (id)
-            where fresh."originalPath" <> stale."originalPath";
-            if exists (
-                    select from linked.prefix, unnest(v_old_paths, v_new_paths) as moved (old_path, new_path)
-                    where starts_with(moved.old_path, prefix.path || '/') and not starts_with(moved.new_path, prefix.path || '/')
-                )
-                and (select count(*) from fresh) = (select count(*) from public.asset)
-            then
-                perform linked.follow_media_folder(v_old_paths, v_new_paths);
+            v_changed := array(select id from {{ changed('"stackId"') }});
+            if cardinality(v_changed) > 0 then
+                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(v_changed, false)
+                having count(*) > 0;
+                -- Immich leaves stacks of one behind when it moves assets to another stack.
+                perform linked.dissolve_stacks(array(
+                    select stack_pair.stack_id
+                    from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+                    where stale.id = any (v_changed)
+                ));
             end if;
 
-            v_scope := array(
-                select unnest(array[fresh.id, fresh."livePhotoVideoId", stale."livePhotoVideoId", member.source_id])
-                from fresh join stale using (id) left join linked.member on member.asset_id = fresh.id
-                where (
-                        fresh."ownerId", fresh."originalPath", fresh.visibility, fresh."deletedAt", fresh.status,
-                        fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh.checksum
-                    ) is distinct from (
-                        stale."ownerId", stale."originalPath", stale.visibility, stale."deletedAt", stale.status,
-                        stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale.checksum
+            if cardinality(v_moved) > 0 then
+                select array_agg(old_path), array_agg(new_path) into v_old_paths, v_new_paths
+                from (
+                    select max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select id, "originalPath" as new_path, null as old_path from fresh
+                        union all
+                        select id, null, "originalPath" from stale
+                    ) as path
+                    where id = any (v_moved)
+                    group by id
+                ) as moved;
+                if exists (
+                        select from linked.prefix, unnest(v_old_paths, v_new_paths) as moved (old_path, new_path)
+                        where starts_with(moved.old_path, prefix.path || '/')
+                            and not starts_with(moved.new_path, prefix.path || '/')
                     )
+                    and (select count(*) from fresh) = (select count(*) from public.asset)
+                then
+                    perform linked.follow_media_folder(v_old_paths, v_new_paths);
+                end if;
+            end if;
+
+            v_changed := array(
+                select id
+                from {{ changed('"ownerId", "originalPath", visibility, "deletedAt", status, "isOffline", "libraryId", '
+                    ~ '"livePhotoVideoId", checksum') }}
             );
-            if cardinality(v_scope) > 0 then
+            if cardinality(v_changed) > 0 then
+                v_scope := array(
+                    select unnest(v_changed)
+                    union
+                    select "livePhotoVideoId" from fresh where id = any (v_changed)
+                    union
+                    select "livePhotoVideoId" from stale where id = any (v_changed)
+                    union
+                    select source_id from linked.member where asset_id = any (v_changed)
+                );
                 perform linked.refresh_membership(v_scope);
                 perform linked.pair_live_photos(v_scope);
             end if;
@@ -187,6 +235,8 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         declare
             v_groups uuid[];
             v_gone uuid[];
+            v_credited uuid[];
+            v_stacks uuid[];
             v_owners uuid[];
             v_checksums bytea[];
             v_ids uuid[];
@@ -203,12 +253,19 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 array_agg(distinct member.source_id) filter (
                     where member.asset_id = member.source_id or (member.can_write and account.id is not null)
                 ),
-                array_agg(member.asset_id)
-            into v_groups, v_gone
+                array_agg(member.asset_id),
+                array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+            into v_groups, v_gone, v_credited
             from stale
             join linked.member on member.asset_id = stale.id
             left join public."user" account on account.id = stale."ownerId";
+            -- Immich looks after a stack only when it loses its primary asset.
+            v_stacks := array(
+                select stack_pair.stack_id from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+            );
+            perform linked.credit_quota(v_credited);
             perform linked.delete_groups(v_groups);
+            perform linked.dissolve_stacks(v_stacks);
             if v_gone is not null then
                 perform linked.forget_members(v_gone);
             end if;
@@ -247,6 +304,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("asset_face", "insert", "Propagates new faces, and whom they show, to the siblings.") %}
 
+        perform linked.drop_found_again(array(select id from fresh));
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(array(select "assetId" from fresh), false)
         having count(*) > 0;
@@ -261,67 +319,83 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("asset_face", "update", "Propagates changes of faces, and whom they show, to the siblings.") %}
 
         declare
+            v_changed uuid[];
+            v_unassigned uuid[];
             v_reset uuid[];
             v_merge record;
         begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-            from linked.siblings(
-                array(
-                    select fresh."assetId"
-                    from fresh join stale using (id)
-                    where {{ differ("asset_face", "shared", "fresh", "stale") }}
-                ),
-                false
-            )
-            having count(*) > 0;
-
-            -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
-            if current_query() ~* 'where[^;]*"personId"' then
-                for v_merge in
-                    select distinct stale."personId" as old_id, fresh."personId" as new_id
-                    from fresh join stale using (id)
-                    where stale."personId" <> fresh."personId"
-                        and not exists (
-                            select from public.asset_face where asset_face."personId" = stale."personId"
-                        )
-                loop
-                    perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
-                end loop;
+            v_changed := array(select id from {{ changed(names("asset_face", "shared")) }});
+            if cardinality(v_changed) > 0 then
+                perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false)
+                having count(*) > 0;
             end if;
 
-            v_reset := array(
-                select asset."ownerId"
-                from fresh join stale using (id)
-                join public.asset on asset.id = fresh."assetId"
-                where fresh."personId" is null and stale."personId" is not null
-                group by asset."ownerId"
-                having count(*) > 1
-                    and not exists (
-                        select from public.asset_face
-                        join public.asset other on other.id = asset_face."assetId"
-                        where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
-                            and asset_face."sourceType" = 'machine-learning'
-                    )
-            );
-            perform linked.propagate_people(linked.leading_faces(array(
-                select fresh.id
-                from fresh join stale using (id)
-                join public.asset on asset.id = fresh."assetId"
-                where fresh."personId" is distinct from stale."personId"
-                    and (
-                        fresh."personId" is not null
-                        or (
-                            asset."ownerId" <> all (v_reset)
-                            and exists (select from public.person where person.id = stale."personId")
-                        )
-                    )
-            )));
-            if cardinality(v_reset) > 0 then
-                perform linked.refill_people(array(
-                    select fresh."assetId"
+            v_changed := array(select id from {{ changed('"personId"') }});
+            if cardinality(v_changed) > 0 then
+                -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
+                if current_query() ~* 'where[^;]*"personId"' then
+                    for v_merge in
+                        select distinct moved.old_id, moved.new_id
+                        from (
+                            select face.id, min(face.old_id)::uuid as old_id, min(face.new_id)::uuid as new_id
+                            from (
+                                select id, null as old_id, "personId"::text as new_id from fresh
+                                union all
+                                select id, "personId"::text, null from stale
+                            ) as face
+                            where face.id = any (v_changed)
+                            group by face.id
+                        ) as moved
+                        join public.asset_face on asset_face.id = moved.id
+                        join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                        where moved.old_id is not null and moved.new_id is not null
+                            and not exists (
+                                select from public.asset_face left_over where left_over."personId" = moved.old_id
+                            )
+                    loop
+                        perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
+                    end loop;
+                end if;
+
+                v_unassigned := array(
+                    select id from stale where "personId" is not null
+                    intersect
+                    select id from fresh where "personId" is null
+                );
+                v_reset := array(
+                    select asset."ownerId"
                     from fresh join public.asset on asset.id = fresh."assetId"
-                    where asset."ownerId" = any (v_reset)
-                ));
+                    where fresh.id = any (v_unassigned)
+                    group by asset."ownerId"
+                    having count(*) > 1
+                        and not exists (
+                            select from public.asset_face
+                            join public.asset other on other.id = asset_face."assetId"
+                            where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
+                                and asset_face."sourceType" = 'machine-learning'
+                        )
+                );
+                update linked.face
+                set left_open = asset_face."personId" is null
+                    and not exists (select from public.person where person.id = stale."personId")
+                from stale join public.asset_face on asset_face.id = stale.id
+                where face.face_id = stale.id and stale.id = any (v_changed);
+                perform linked.propagate_people(linked.leading_faces(array(
+                    select asset_face.id
+                    from public.asset_face
+                    join public.asset on asset.id = asset_face."assetId"
+                    join linked.face on face.face_id = asset_face.id and not face.left_open
+                    where asset_face.id = any (v_changed)
+                        and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
+                )));
+                if cardinality(v_reset) > 0 then
+                    perform linked.refill_people(array(
+                        select fresh."assetId"
+                        from fresh join public.asset on asset.id = fresh."assetId"
+                        where asset."ownerId" = any (v_reset)
+                    ));
+                end if;
             end if;
         end;
 {% endcall %}
@@ -359,11 +433,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("album", "update", "Follows edits of linked albums and their prefixes, and of albums with counterparts.") %}
 
         perform linked.refresh_albums(array(
-            select fresh.id
-            from fresh join stale using (id)
-            where (fresh."albumName", fresh.description, fresh."deletedAt")
-                is distinct from (stale."albumName", stale.description, stale."deletedAt")
-                and (linked.is_linked_album(fresh."albumName") or linked.is_linked_album(stale."albumName"))
+            select id from {{ changed('"albumName", description, "deletedAt"') }}
+            intersect
+            (
+                select id from fresh where linked.is_linked_album("albumName")
+                union
+                select id from stale where linked.is_linked_album("albumName")
+            )
         ));
         perform linked.follow_deleted_albums(array(
             select fresh.id
@@ -371,10 +447,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             where linked.is_linked_album(fresh."albumName")
         ));
         perform linked.propagate_album_details(array(
-            select fresh.id
-            from fresh join stale using (id) join linked.album_pair on album_pair.album_id = fresh.id
-            where (fresh."albumName", fresh.description, fresh."order", fresh."albumThumbnailAssetId")
-                is distinct from (stale."albumName", stale.description, stale."order", stale."albumThumbnailAssetId")
+            select changed.id
+            from {{ changed('"albumName", description, "order", "albumThumbnailAssetId"') }}
+            join linked.album_pair on album_pair.album_id = changed.id
         ));
 {% endcall %}
 
@@ -394,20 +469,25 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             from {{ "stale" if event == "delete" else "fresh" }} as change
             join linked.linked_album on linked_album.album_id = change.{{ album_user.albumId }}
         ));
-{% if event != "update" %}
-        perform linked.follow_{{ "unshared" if event == "delete" else "shared" }}_albums(
-            array_agg(change.{{ album_user.albumId }}), array_agg(change.{{ album_user.userId }})
+{% if event == "insert" %}
+        perform linked.follow_shared_albums(
+            array_agg(fresh.{{ album_user.albumId }}), array_agg(fresh.{{ album_user.userId }})
         )
-        from {{ "stale" if event == "delete" else "fresh" }} as change
-        join linked.album_pair on album_pair.album_id = change.{{ album_user.albumId }}
-{% if event == "delete" %}
-        join public.album on album.id = change.{{ album_user.albumId }}
-{% endif %}
+        from fresh join linked.album_pair on album_pair.album_id = fresh.{{ album_user.albumId }}
+        having count(*) > 0;
+{% elif event == "delete" %}
+        perform linked.spread_albums(
+            array_agg(stale.{{ album_user.albumId }}), array_agg(stale.{{ album_user.userId }})
+        )
+        from stale
+        join linked.album_pair on album_pair.album_id = stale.{{ album_user.albumId }}
+        join public.album on album.id = stale.{{ album_user.albumId }}
         having count(*) > 0;
 {% endif %}
 {% endcall %}
 {% endfor %}
 
+-- What is in its owner's locked folder is in no album; Immich took it out, but not the others'.
 {% for event in ["insert", "delete"] %}
 {% call on("album_asset", event, "Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.") %}
 
@@ -425,11 +505,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             array(
                 select change.{{ album_asset.assetId }}
                 from {{ "stale" if event == "delete" else "fresh" }} as change
-                join public.asset on asset.id = change.{{ album_asset.assetId }}
+                join public.asset
+                    on asset.id = change.{{ album_asset.assetId }} and asset.visibility <> 'locked'
                 join public.album on album.id = change.{{ album_asset.albumId }} and album."ownerId" = asset."ownerId"
             ),
             false
         )
+        join public.asset mine on mine.id = to_id and mine.visibility <> 'locked'
         having count(*) > 0;
 {% endcall %}
 {% endfor %}
@@ -437,18 +519,28 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("user", "update", "Links what an account missed while it awaited deletion, and keeps clones out of quotas.") %}
 
         perform linked.refresh_membership(linked.assets_of_albums(array(
-            select participant.album_id
-            from fresh join stale using (id) join linked.participant on participant.user_id = fresh.id
-            where fresh."deletedAt" is null and stale."deletedAt" is not null
+            select album_id
+            from linked.participant
+            where user_id in (
+                select id from stale where "deletedAt" is not null
+                intersect
+                select id from fresh where "deletedAt" is null
+            )
         )));
         -- Only a recount mentions the column that it sums up.
         perform linked.settle_quota(
-            array_agg(fresh.id),
-            array_agg(fresh."quotaUsageInBytes" - stale."quotaUsageInBytes"),
-            position('fileSizeInByte' in current_query()) > 0
+            array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
         )
-        from fresh join stale using (id)
-        where fresh."quotaUsageInBytes" <> stale."quotaUsageInBytes"
+        from (
+            select id, sum(bytes)::bigint as change
+            from (
+                select id, "quotaUsageInBytes" as bytes from fresh
+                union all
+                select id, -"quotaUsageInBytes" from stale
+            ) as signed
+            group by id
+        ) as usage
+        where usage.change <> 0
         having count(*) > 0;
 {% endcall %}
 
@@ -480,8 +572,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 ),
                 false
             );
+            -- Of all accounts: where a group was deleted, its clones have lost them without a trigger.
             v_tags := array(
-                select {{ tag_asset.tagId }} from stale
+                select made_tag.tag_id
+                from stale
+                join public.tag theirs on theirs.id = stale.{{ tag_asset.tagId }}
+                join public.tag on tag.value = theirs.value
+                join linked.made_tag on made_tag.tag_id = tag.id
                 union
                 select {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (v_to)
             );
@@ -502,7 +599,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
 {% if event == "update" %}
         perform linked.propagate_tag_colors(array(
-            select fresh.id from fresh join stale using (id) where fresh.color is distinct from stale.color
+            select id from {{ changed("color") }}
         ));
 {% endif %}
 {% endcall %}
@@ -519,7 +616,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("stack", "update", "Propagates the primary assets of stacks.") %}
 
         perform linked.propagate_primaries(linked.leading_stacks(array(
-            select fresh.id from fresh join stale using (id) where fresh."primaryAssetId" <> stale."primaryAssetId"
+            select id from {{ changed('"primaryAssetId"') }}
         )));
 {% endcall %}
 
@@ -530,11 +627,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("person", "update", "Propagates names, birth dates and colours of persons.") %}
 
-        perform linked.propagate_persons(array(
-            select fresh.id
-            from fresh join stale using (id) join linked.person_pair on person_pair.person_id = fresh.id
-            where {{ differ("person", "shared", "fresh", "stale") }}
+{% for column in columns("person", "shared") %}
+        perform linked.propagate_person_{{ column.name | lower }}(array(
+            select changed.id
+            from {{ changed('"' ~ column.name ~ '"') }}
+            join linked.person_pair on person_pair.person_id = changed.id
         ));
+{% endfor %}
 {% endcall %}
 
 {% call on("person", "delete", "Unpairs deleted persons.") %}

@@ -1,9 +1,12 @@
 -- Compares Immich's live tables with those of one release, as far as we touch them. One row per difference, none when
 -- the tables fit. Used online as it is, and by the psql scripts inside a block that raises.
 --
--- :expected is jsonb: {table: {"columns": {column: [type or null, nullable]}, "keys": [[[column, ...], partial], ...]}}
+-- :expected is jsonb:
+-- {table: {"columns": {column: [type or null, nullable]}, "keys": [[[column, ...], partial], ...], "inserted": boolean,
+-- "copied": boolean}}
 -- Not compared: indexes, functions, checks, defaults, the order of columns, other tables, and the type of embeddings,
--- which depends on the vector extension in use. A column that we do not know matters when we could not insert without it.
+-- which depends on the vector extension in use. A column that we do not know matters where we could not insert without it,
+-- and where we copy rows: it would not be kept in sync.
 with expected_table as (
     select e.key as table_name, e.value as shape, c.oid as relation
     from jsonb_each(:expected) as e
@@ -21,6 +24,8 @@ expected_column as (
 live_column as (
     select
         t.table_name,
+        (t.shape ->> 'inserted')::boolean as inserted,
+        (t.shape ->> 'copied')::boolean as copied,
         a.attname::text as column_name,
         case when y.typtype = 'e' then y.typname::text else pg_catalog.format_type(a.atttypid, null) end as type_name,
         not a.attnotnull as nullable,
@@ -76,8 +81,16 @@ difference as (
     select 'required_column', table_name, column_name, null, type_name
     from live_column
     where
-        not nullable
+        inserted
+        and not nullable
         and without_default
+        and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
+    union all
+    select 'unknown_column', table_name, column_name, null, type_name
+    from live_column
+    where
+        copied
+        and (nullable or not without_default)
         and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
     union all
     select 'missing_key', table_name, null, array_to_string(columns, ', ') || case when partial then ' (partial)' else '' end, null
@@ -96,6 +109,7 @@ select
         when 'other_type' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
         when 'other_nullability' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
         when 'required_column' then format('%s.%s (%s, not null, no default) is unknown', table_name, column_name, live)
+        when 'unknown_column' then format('%s.%s (%s) is unknown and would not be kept in sync', table_name, column_name, live)
         when 'missing_key' then format('%s has no unique key on %s', table_name, wanted)
     end as line
 from difference

@@ -6,5 +6,6 @@ select
     i.sqlstate,
     i.message
 from linked.incident as i
+where i.resolved_at is null
 order by i.id desc
 limit 10

@@ -1,0 +1,71 @@
+-- Members that differ from their source, by table. A viewer's own tags and faces are no difference. Albums and stacks are
+-- left to `linked-asset reconcile --dry-run`.
+with pair as (
+    select asset_id, source_id from linked.member where asset_id <> source_id
+)
+select kind, members
+from (
+    select 'asset' as kind, count(*) as members
+    from pair
+    join public.asset source on source.id = pair.source_id
+    join public.asset mine on mine.id = pair.asset_id
+    where {{ differ("asset", "shared", "mine", "source", without=["visibility"]) }}
+        or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
+    union all
+    select 'linked.member', count(*)
+    from linked.member
+    where not exists (select from public.asset where asset.id = member.asset_id)
+{% for table in ["asset_exif", "asset_file", "smart_search", "asset_job_status"] %}
+    union all
+    select '{{ table }}', count(*)
+    from (
+        select pair.asset_id, pair.source_id, theirs.*
+        from pair join public.{{ table }} theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.asset_id as my_id, mine.*
+        from pair join public.{{ table }} mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.my_id = theirs.asset_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
+
+    where mine.my_id is null or theirs.asset_id is null
+        or {{ differ(table, "shared", "mine", "theirs") }}
+{% endfor %}
+    union all
+    select 'asset_face', count(*)
+    from (
+        select pair.asset_id, my_face.face_id, my_face.face_key, pair.source_id
+        from pair join linked.face my_face on my_face.asset_id = pair.asset_id
+    ) as my_face
+    full join (
+        select pair.asset_id, their_face.face_id, their_face.face_key
+        from pair join linked.face their_face on their_face.asset_id = pair.source_id
+    ) as their_face using (asset_id, face_key)
+    left join public.asset_face mine on mine.id = my_face.face_id
+    left join public.asset_face theirs on theirs.id = their_face.face_id
+    left join linked.person_pair my_pair on my_pair.person_id = mine."personId"
+    left join linked.person_pair their_pair on their_pair.person_id = theirs."personId"
+    where mine.id is null or theirs.id is null
+        or {{ differ("asset_face", "shared", "mine", "theirs") }}
+        or my_pair.person_key <> their_pair.person_key
+    union all
+    select 'asset_face', count(*)
+    from linked.member
+    join public.asset_face on asset_face."assetId" = member.asset_id
+    where (member.can_write or asset_face."sourceType" <> 'manual')
+        and not exists (select from linked.face where face.face_id = asset_face.id)
+    union all
+    select 'tag_asset', count(*)
+    from pair
+    join linked.member on member.asset_id = pair.asset_id and member.can_write
+    where (
+            select array_agg(tag.value order by tag.value)
+            from public.tag_asset join public.tag on tag.id = {{ tag_asset.tagId }}
+            where {{ tag_asset.assetId }} = pair.asset_id
+        ) is distinct from (
+            select array_agg(tag.value order by tag.value)
+            from public.tag_asset join public.tag on tag.id = {{ tag_asset.tagId }}
+            where {{ tag_asset.assetId }} = pair.source_id
+        )
+) as disagreement
+where members > 0

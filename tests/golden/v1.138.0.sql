@@ -1,0 +1,5267 @@
+-- What the addon remembers. Small, and nothing in it depends on Immich's tables: no foreign key, no view, no type or
+-- default of schema public. Immich's migrations and its in-app restore (`drop schema public cascade`) pass it by.
+
+create schema if not exists linked;
+comment on schema linked is
+    'Linked assets: shared media as real assets in every account. An addon to Immich, installed and removed by Alembic.';
+
+create table if not exists linked.installation (
+    singleton boolean not null default true,
+    immich_version text not null,
+    package_version text not null,
+    script_sha256 text not null,
+    installed_at timestamptz not null default now(),
+    suspended_at timestamptz,
+    suspended_why text,
+    constraint linked_installation_pkey primary key (singleton),
+    constraint linked_installation_one_row check (singleton),
+    constraint linked_installation_suspended check ((suspended_at is null) = (suspended_why is null))
+);
+comment on table linked.installation is
+    'One row: the Immich version that functions and triggers were rendered for, and whether sync is suspended.';
+
+create table if not exists linked.linked_album (
+    album_id uuid not null,
+    owner_id uuid not null,
+    name text not null,
+    is_live boolean not null,
+    constraint linked_linked_album_pkey primary key (album_id)
+);
+create index if not exists linked_linked_album_owner_id_idx on linked.linked_album (owner_id);
+comment on table linked.linked_album is
+    'The linked albums as last understood. Not live: Immich keeps the album soft-deleted; it keeps its clones and links nothing new.';
+
+create table if not exists linked.prefix (
+    album_id uuid not null,
+    path text not null,
+    constraint linked_prefix_album_id_fkey foreign key (album_id)
+    references linked.linked_album (album_id) on delete cascade,
+    constraint linked_prefix_path check (path = '' or (path like '/%' and path not like '%/'))
+);
+-- A line of a description can be longer than what an index takes.
+create unique index if not exists linked_prefix_album_id_path_key on linked.prefix (album_id, md5(path));
+comment on table linked.prefix is
+    'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
+
+create table if not exists linked.participant (
+    album_id uuid not null,
+    user_id uuid not null,
+    role text not null,
+    constraint linked_participant_pkey primary key (album_id, user_id),
+    constraint linked_participant_album_id_fkey foreign key (album_id)
+    references linked.linked_album (album_id) on delete cascade,
+    constraint linked_participant_role check (role in ('owner', 'editor', 'viewer'))
+);
+create index if not exists linked_participant_user_id_idx on linked.participant (user_id);
+comment on table linked.participant is 'The family account and the linked users of each linked album.';
+
+create table if not exists linked.member (
+    asset_id uuid not null,
+    source_id uuid not null,
+    owner_id uuid not null,
+    can_write boolean not null,
+    constraint linked_member_pkey primary key (asset_id),
+    constraint linked_member_source_id_owner_id_key unique (source_id, owner_id),
+    constraint linked_member_source_can_write check (asset_id <> source_id or can_write)
+);
+create index if not exists linked_member_owner_id_idx on linked.member (owner_id);
+comment on table linked.member is
+    'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer.';
+
+create table if not exists linked.face (
+    face_id uuid not null,
+    face_key uuid not null,
+    asset_id uuid not null,
+    left_open boolean not null default false,
+    constraint linked_face_pkey primary key (face_id),
+    constraint linked_face_face_key_asset_id_key unique (face_key, asset_id)
+);
+create index if not exists linked_face_asset_id_idx on linked.face (asset_id);
+comment on table linked.face is
+    'The faces of members. Faces with the same key are counterparts: the same face on each member. Left open: its account deleted the person; it is assigned again only when somebody assigns a counterpart.';
+
+create table if not exists linked.stack_pair (
+    stack_id uuid not null,
+    stack_key uuid not null,
+    owner_id uuid not null,
+    constraint linked_stack_pair_pkey primary key (stack_id),
+    constraint linked_stack_pair_stack_key_owner_id_key unique (stack_key, owner_id)
+);
+comment on table linked.stack_pair is 'Stacks with the same key are counterparts: the linked part of a stack in each account.';
+
+create table if not exists linked.made_tag (
+    tag_id uuid not null,
+    unused_in text,
+    constraint linked_made_tag_pkey primary key (tag_id)
+);
+create index if not exists linked_made_tag_unused_in_idx on linked.made_tag (unused_in) where unused_in is not null;
+comment on table linked.made_tag is
+    'Tags that the addon created as counterparts, and the transaction in which the last use of one was taken off.';
+
+create table if not exists linked.album_pair (
+    album_id uuid not null,
+    album_key uuid not null,
+    owner_id uuid not null,
+    constraint linked_album_pair_pkey primary key (album_id),
+    constraint linked_album_pair_album_key_owner_id_key unique (album_key, owner_id)
+);
+comment on table linked.album_pair is
+    'Albums with the same key are counterparts. The key is the album of the creator; the addon made the others.';
+
+create table if not exists linked.album_refusal (
+    album_key uuid not null,
+    owner_id uuid not null,
+    constraint linked_album_refusal_pkey primary key (album_key, owner_id)
+);
+comment on table linked.album_refusal is 'Accounts that deleted their counterpart of an album: it does not come back by itself.';
+
+create table if not exists linked.person_pair (
+    person_id uuid not null,
+    person_key uuid not null,
+    owner_id uuid not null,
+    made boolean not null default false,
+    constraint linked_person_pair_pkey primary key (person_id),
+    constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
+);
+comment on table linked.person_pair is
+    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person.';
+
+create table if not exists linked.dismissal (
+    source_id uuid not null,
+    user_id uuid not null,
+    constraint linked_dismissal_pkey primary key (source_id, user_id)
+);
+create index if not exists linked_dismissal_user_id_idx on linked.dismissal (user_id);
+comment on table linked.dismissal is
+    'Clones that a viewer trashed or deleted. They do not come back until the album is shared with the viewer anew.';
+
+create table if not exists linked.queue (
+    source_id uuid not null,
+    queued_at timestamptz not null default clock_timestamp(),
+    thorough boolean not null default false,
+    constraint linked_queue_pkey primary key (source_id)
+);
+create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at);
+comment on table linked.queue is
+    'Assets whose linking is still to be done, worked off in slices. Thorough: groups that may have missed changes, to be repaired.';
+
+create table if not exists linked.quota_credit (
+    user_id uuid not null,
+    bytes bigint not null,
+    given_at timestamptz not null default clock_timestamp()
+);
+comment on table linked.quota_credit is
+    'Bytes that Immich is about to take off a quota for a deleted clone that was never added to it.';
+
+create table if not exists linked.incident (
+    id bigint generated always as identity,
+    happened_at timestamptz not null default clock_timestamp(),
+    place text not null,
+    sqlstate text not null,
+    message text not null,
+    context text not null,
+    resolved_at timestamptz,
+    constraint linked_incident_pkey primary key (id)
+);
+comment on table linked.incident is
+    'Where the addon could not do its part of a statement of Immich''s. The statement went through; `linked-asset reconcile` repairs, and notes when.';
+
+-- Never break Immich: who may write, in which order, and what happens when our part fails.
+
+-- Every writer on a watched table takes one transaction-scoped advisory lock before it locks its first row. Two sessions
+-- that write to two members of one group can then never wait for each other crosswise. A BEFORE STATEMENT trigger is the
+-- only place early enough: PostgreSQL locks a row before any row trigger sees it.
+create or replace function linked.line_up() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if not linked.is_off() then
+        perform pg_advisory_xact_lock(1818848875, 0);
+    end if;
+    return null;
+exception when others then
+    return null;
+end
+$linked$;
+comment on function linked.line_up() is
+    'Lines writers up by an advisory lock before they lock rows, so that no two statements can deadlock over the members of a group.';
+
+create or replace function linked.is_off() returns boolean
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    return coalesce(current_setting('linked.writing', true), '') = 'on'
+        or not exists (select from linked.installation where suspended_at is null);
+end
+$linked$;
+comment on function linked.is_off() is
+    'True while the addon itself writes (its own changes need no sync), and while sync is suspended.';
+
+create or replace function linked.start_writing() returns void
+language plpgsql
+as $linked$
+begin
+    perform pg_advisory_xact_lock(1818848875, 0);
+    perform set_config('linked.writing', 'on', true);
+end
+$linked$;
+comment on function linked.start_writing() is
+    'Waits for its turn and marks what follows in this transaction as the addon''s own writing.';
+
+create or replace function linked.stop_writing() returns void
+language plpgsql
+as $linked$
+begin
+    perform set_config('linked.writing', 'off', true);
+end
+$linked$;
+comment on function linked.stop_writing() is 'Ends what linked.start_writing() began.';
+
+-- Class 42 means that Immich's tables are not the ones that the functions were rendered for (Immich was upgraded): then
+-- nothing of ours can work, and sync stays suspended until `alembic upgrade head`.
+create or replace function linked.record_incident(p_place text, p_sqlstate text, p_message text, p_context text)
+returns void
+language plpgsql
+as $linked$
+begin
+    insert into linked.incident (place, sqlstate, message, context)
+    values (p_place, p_sqlstate, p_message, p_context);
+    perform pg_notify('linked', 'incident');
+    if p_sqlstate like '42%' then
+        update linked.installation
+        set suspended_at = clock_timestamp(), suspended_why = p_message
+        where suspended_at is null;
+    end if;
+exception when others then
+    raise log 'linked assets: % (%) in %; the incident could not be recorded: %', p_message, p_sqlstate, p_place, sqlerrm;
+end
+$linked$;
+comment on function linked.record_incident(text, text, text, text) is
+    'Remembers that the addon could not do its part, and suspends sync when Immich''s tables no longer fit. Never raises.';
+
+-- Deleting assets the way Immich does, with the traces that its clients need.
+
+-- stack."primaryAssetId" is NO ACTION: deleting a primary asset fails. Immich gives such a stack another primary asset,
+-- or dissolves it when fewer than two would be left; so do we, before the assets go.
+create or replace function linked.leave_stacks(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_stacks uuid[] := array(
+        select "stackId" from public.asset where id = any (p_assets) and "stackId" is not null
+        union
+        select id from public.stack where "primaryAssetId" = any (p_assets)
+    );
+begin
+    if cardinality(v_stacks) > 0 then
+        update public.asset set "stackId" = null where id = any (p_assets) and "stackId" is not null;
+        perform linked.dissolve_stacks(v_stacks);
+    end if;
+end
+$linked$;
+comment on function linked.leave_stacks(uuid[]) is
+    'Takes assets that are about to be deleted out of the lead of their stacks, dissolving stacks of fewer than two.';
+
+-- Immich's audit triggers look at pg_trigger_depth(): below a trigger its clients would not learn of the delete. Album and
+-- memory rows are deleted first because their triggers still fire one level down, and would not below the cascade.
+create or replace function linked.delete_assets(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.leave_stacks(p_assets);
+    if pg_trigger_depth() > 1 then
+        insert into public.album_asset_audit ("albumId", "assetId")
+        select "albumsId", "assetsId"
+        from public.album_asset where "assetsId" = any (p_assets);
+        insert into public.memory_asset_audit ("memoryId", "assetId")
+        select "memoriesId", "assetsId"
+        from public.memory_asset where "assetsId" = any (p_assets);
+    end if;
+    delete from public.album_asset where "assetsId" = any (p_assets);
+    delete from public.memory_asset where "assetsId" = any (p_assets);
+    delete from public.move_history where "entityId" = any (p_assets);
+    if pg_trigger_depth() > 0 then
+        insert into public.asset_audit ("assetId", "ownerId")
+        select id, "ownerId" from public.asset where id = any (p_assets);
+    end if;
+    delete from public.asset where id = any (p_assets);
+end
+$linked$;
+comment on function linked.delete_assets(uuid[]) is
+    'Deletes rows of asset, with the audit rows that a delete by Immich itself would leave. Touches no file.';
+
+-- Invariants: no clone without its source; a group without clones is no group.
+create or replace function linked.forget_members(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_sources uuid[];
+begin
+    with gone as (
+        delete from linked.member where asset_id = any (p_assets) returning source_id
+    )
+    select array_agg(distinct source_id) into v_sources from gone;
+    with alone as (
+        delete from linked.member source
+        where source.asset_id = any (v_sources)
+            and not exists (
+                select from linked.member clone
+                where clone.source_id = source.asset_id and clone.asset_id <> source.asset_id
+                    and clone.asset_id <> all (p_assets)
+            )
+        returning asset_id
+    )
+    delete from linked.face where asset_id = any (p_assets) or asset_id in (select asset_id from alone);
+end
+$linked$;
+comment on function linked.forget_members(uuid[]) is
+    'Takes assets out of their groups, and sources that have no clone left with them.';
+
+-- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
+-- them in their owners' accounts goes when nothing is left in it; of accounts that take part no more also what had been
+-- emptied before.
+create or replace function linked.unlink(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_owners uuid[];
+    v_checksums bytea[];
+    v_sources uuid[];
+    v_albums uuid[];
+    v_persons uuid[];
+    v_tags uuid[];
+begin
+    if coalesce(cardinality(p_clones), 0) = 0 then
+        return;
+    end if;
+    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
+    into v_owners, v_checksums, v_sources
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_clones);
+    v_albums := array(
+        select distinct album_pair.album_id
+        from public.album_asset
+        join linked.album_pair on album_pair.album_id = album_asset."albumsId"
+        where album_asset."assetsId" = any (p_clones) and album_pair.album_id <> album_pair.album_key
+        union
+        select album_id from linked.album_pair
+        where album_id <> album_key and owner_id not in (select user_id from linked.participant)
+    );
+    v_persons := array(
+        select distinct asset_face."personId"
+        from public.asset_face
+        where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
+        union
+        select person_id from linked.person_pair
+        where made and owner_id not in (select user_id from linked.participant)
+    );
+    v_tags := array(
+        select distinct "tagsId" from public.tag_asset where "assetsId" = any (p_clones)
+    );
+    perform linked.delete_assets(p_clones);
+    perform linked.forget_members(p_clones);
+    perform linked.forget_persons(v_persons);
+    perform linked.note_unused_tags(v_tags);
+    perform linked.delete_albums(array(
+        select id from unnest(v_albums) as id
+        where not exists (select from public.album_asset where "albumsId" = id)
+    ));
+    perform linked.fill_gaps(v_owners, v_checksums, v_sources);
+end
+$linked$;
+comment on function linked.unlink(uuid[]) is 'Deletes clones, and links what they had kept out by having the same content.';
+
+-- Immich deletes the files of a member that is deleted for good, so no other row of the group may stay behind.
+create or replace function linked.delete_groups(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_members uuid[];
+    v_owners uuid[];
+    v_checksums bytea[];
+    v_of uuid[];
+begin
+    if coalesce(cardinality(p_sources), 0) = 0 then
+        return;
+    end if;
+    v_members := array(select asset_id from linked.member where source_id = any (p_sources));
+    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
+    into v_owners, v_checksums, v_of
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.source_id = any (p_sources);
+    perform linked.credit_quota(v_members);
+    perform linked.take_off_quota(v_members);
+    perform linked.delete_assets(v_members);
+    perform linked.forget_members(v_members);
+    delete from linked.dismissal where source_id = any (p_sources);
+    delete from linked.queue where source_id = any (p_sources);
+    perform linked.fill_gaps(v_owners, v_checksums, v_of);
+end
+$linked$;
+comment on function linked.delete_groups(uuid[]) is 'Deletes all that is left of groups of which a member was deleted for good.';
+
+-- A viewer's trash and delete hide the clone from the viewer alone; its video part goes with a still.
+create or replace function linked.dismiss(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_clones uuid[];
+begin
+    if coalesce(cardinality(p_clones), 0) = 0 then
+        return;
+    end if;
+    v_clones := array(
+        select member.asset_id from linked.member where member.asset_id = any (p_clones)
+        union
+        select video.asset_id
+        from public.asset still
+        join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
+        where still.id = any (p_clones)
+    );
+    insert into linked.dismissal (source_id, user_id)
+    select source_id, owner_id from linked.member where asset_id = any (v_clones)
+    on conflict do nothing;
+    perform linked.unlink(v_clones);
+end
+$linked$;
+comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';
+
+-- Propagate: make siblings' shared columns and rows equal to those of one member, touching only what differs.
+
+-- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
+-- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
+-- disk (p_followed): there the change has to be followed, because the old file is gone.
+create or replace function linked.siblings(p_changed uuid[], p_followed boolean)
+returns table (from_id uuid, to_id uuid)
+language sql stable
+as $linked$
+    with origin as (
+        select distinct on (member.source_id)
+            member.source_id,
+            case when member.can_write or p_followed then member.asset_id else member.source_id end as asset_id
+        from linked.member
+        where member.asset_id = any (p_changed)
+        order by member.source_id, member.can_write desc, member.asset_id = member.source_id desc, member.asset_id
+    )
+    select origin.asset_id, member.asset_id
+    from origin join linked.member using (source_id)
+    where member.asset_id <> origin.asset_id
+$linked$;
+comment on function linked.siblings(uuid[], boolean) is
+    'For members that changed: whom to take as origin, and which siblings to make equal to it.';
+
+-- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do.
+create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.make_room(p_from, p_to);
+    update public.asset mine
+    set "type" = theirs."type", "originalPath" = theirs."originalPath", "fileCreatedAt" = theirs."fileCreatedAt", "fileModifiedAt" = theirs."fileModifiedAt", "duration" = theirs."duration", "encodedVideoPath" = theirs."encodedVideoPath", "checksum" = theirs."checksum", "originalFileName" = theirs."originalFileName", "sidecarPath" = theirs."sidecarPath", "thumbhash" = theirs."thumbhash", "isOffline" = theirs."isOffline", "deletedAt" = theirs."deletedAt", "localDateTime" = theirs."localDateTime", "status" = theirs."status",
+        visibility = case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset theirs on theirs.id = pair.from_id
+    where mine.id = pair.to_id
+        and (
+            (mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."encodedVideoPath", mine."checksum", mine."originalFileName", mine."sidecarPath", mine."thumbhash", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from (theirs."type", theirs."originalPath", theirs."fileCreatedAt", theirs."fileModifiedAt", theirs."duration", theirs."encodedVideoPath", theirs."checksum", theirs."originalFileName", theirs."sidecarPath", theirs."thumbhash", theirs."isOffline", theirs."deletedAt", theirs."localDateTime", theirs."status")
+            or (mine.visibility <> theirs.visibility and 'locked' not in (mine.visibility, theirs.visibility))
+        );
+end
+$linked$;
+comment on function linked.propagate_asset(uuid[], uuid[]) is
+    'Makes the shared columns of asset of the members p_to equal to those of p_from, pair by pair.';
+
+-- Immich's unique index on (owner, checksum) leaves room for one row of a content in each account. When the content of a
+-- group changes, clones whose owner already has the new content are unlinked (their own copy stays). Where it is the
+-- source's owner who has it, the member that brought the new content becomes an asset of its own.
+create or replace function linked.make_room(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_taken uuid[];
+    v_released uuid[];
+begin
+    select array_agg(mine.id), array_agg(pair.from_id) filter (where member.asset_id = member.source_id)
+    into v_taken, v_released
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset theirs on theirs.id = pair.from_id
+    join public.asset mine on mine.id = pair.to_id
+    join linked.member on member.asset_id = mine.id
+    where mine.checksum <> theirs.checksum
+        and mine."libraryId" is null
+        and exists (
+            select from public.asset other
+            where other."ownerId" = mine."ownerId" and other.checksum = theirs.checksum
+                and other."libraryId" is null and other.id <> mine.id
+        );
+    if v_taken is null then
+        return;
+    end if;
+    update public.asset set "isExternal" = false where id = any (v_released);
+    perform linked.forget_members(v_released);
+    perform linked.unlink(array(
+        select asset_id from linked.member where asset_id = any (v_taken) and asset_id <> source_id
+    ));
+end
+$linked$;
+comment on function linked.make_room(uuid[], uuid[]) is
+    'Keeps a change of content from running into a row of the same content that an account already has.';
+
+-- Thumbhash, sidecar and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so
+-- that everybody follows.
+create or replace function linked.follow_viewers(p_changed uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "encodedVideoPath" = theirs."encodedVideoPath", "sidecarPath" = theirs."sidecarPath", "thumbhash" = theirs."thumbhash"
+    from linked.member
+    join public.asset theirs on theirs.id = member.asset_id
+    where member.asset_id = any (p_changed) and not member.can_write
+        and source.id = member.source_id
+        and (source."encodedVideoPath", source."sidecarPath", source."thumbhash") is distinct from (theirs."encodedVideoPath", theirs."sidecarPath", theirs."thumbhash")
+$linked$;
+comment on function linked.follow_viewers(uuid[]) is
+    'Brings what Immich''s jobs produced on clones of viewers to their sources.';
+
+create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating")
+    select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_exif theirs on theirs."assetId" = pair.from_id
+    left join public.asset_exif mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from (theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")
+    on conflict ("assetId") do update
+    set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating";
+end
+$linked$;
+comment on function linked.propagate_asset_exif(uuid[], uuid[]) is
+    'Makes the rows of asset_exif of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from public.asset_file mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.asset_file theirs
+            where theirs."assetId" = pair.from_id
+                and theirs."type" = mine."type"
+        );
+    insert into public.asset_file ("assetId", "type", "path")
+    select pair.to_id, theirs."type", theirs."path"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_file theirs on theirs."assetId" = pair.from_id
+    left join public.asset_file mine
+        on mine."assetId" = pair.to_id and mine."type" = theirs."type"
+    where mine."assetId" is null
+        or (mine."path") is distinct from (theirs."path")
+    on conflict ("assetId", "type") do update
+    set "path" = excluded."path";
+end
+$linked$;
+comment on function linked.propagate_asset_file(uuid[], uuid[]) is
+    'Makes the rows of asset_file of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.smart_search ("assetId", "embedding")
+    select pair.to_id, theirs."embedding"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.smart_search theirs on theirs."assetId" = pair.from_id
+    left join public.smart_search mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (mine."embedding"::text) is distinct from (theirs."embedding"::text)
+    on conflict ("assetId") do update
+    set "embedding" = excluded."embedding";
+end
+$linked$;
+comment on function linked.propagate_smart_search(uuid[], uuid[]) is
+    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "previewAt", "thumbnailAt")
+    select pair.to_id, theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_job_status theirs on theirs."assetId" = pair.from_id
+    left join public.asset_job_status mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from (theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")
+    on conflict ("assetId") do update
+    set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
+end
+$linked$;
+comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
+    'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
+
+-- asset_job_status comes last: as soon as it is there, Immich's jobs may look at what the asset lacks.
+create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.propagate_asset_exif(p_from, p_to);
+    perform linked.propagate_asset_file(p_from, p_to);
+    perform linked.propagate_smart_search(p_from, p_to);
+    perform linked.propagate_faces(p_from, p_to);
+    perform linked.propagate_asset_job_status(p_from, p_to);
+end
+$linked$;
+comment on function linked.propagate_rows(uuid[], uuid[]) is
+    'Makes every row that hangs on the members p_to equal to those of p_from.';
+
+-- Faces: the same face on each member, told apart by a key because a face has no natural one.
+
+create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_gone uuid[];
+begin
+    delete from linked.face
+    where (asset_id = any (p_from) or asset_id = any (p_to))
+        and not exists (select from public.asset_face where asset_face.id = face.face_id);
+    if not exists (
+        select from public.asset_face where "assetId" = any (p_from) or "assetId" = any (p_to)
+    ) then
+        return;
+    end if;
+    insert into linked.face (face_id, face_key, asset_id)
+    select asset_face.id, asset_face.id, asset_face."assetId"
+    from public.asset_face
+    where asset_face."assetId" = any (p_from)
+    on conflict do nothing;
+
+    -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
+    v_gone := array(
+        select mine.id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_face mine on mine."assetId" = pair.to_id
+        join linked.member on member.asset_id = pair.to_id
+        left join linked.face my_face on my_face.face_id = mine.id
+        where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
+            and not exists (
+                select from linked.face their_face
+                where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
+            )
+    );
+    if cardinality(v_gone) > 0 then
+        if pg_trigger_depth() > 0 then
+            insert into public.asset_face_audit ("assetFaceId", "assetId")
+            select id, "assetId" from public.asset_face where id = any (v_gone);
+        end if;
+        delete from public.asset_face where id = any (v_gone);
+        delete from linked.face where face_id = any (v_gone);
+    end if;
+
+    update public.asset_face mine
+    set "imageWidth" = theirs."imageWidth", "imageHeight" = theirs."imageHeight", "boundingBoxX1" = theirs."boundingBoxX1", "boundingBoxY1" = theirs."boundingBoxY1", "boundingBoxX2" = theirs."boundingBoxX2", "boundingBoxY2" = theirs."boundingBoxY2", "sourceType" = theirs."sourceType", "deletedAt" = theirs."deletedAt"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.face their_face on their_face.asset_id = pair.from_id
+    join public.asset_face theirs on theirs.id = their_face.face_id
+    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+    where mine.id = my_face.face_id
+        and (mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from (theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt");
+
+    with missing as materialized (
+        select gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.face their_face on their_face.asset_id = pair.from_id
+        where not exists (
+            select from linked.face my_face
+            where my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+        )
+    ), made as (
+        insert into public.asset_face (id, "assetId", "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt")
+        select missing.face_id, missing.to_id, theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"
+        from missing join public.asset_face theirs on theirs.id = missing.their_face_id
+        returning id
+    )
+    insert into linked.face (face_id, face_key, asset_id)
+    select missing.face_id, missing.face_key, missing.to_id
+    from missing join made on made.id = missing.face_id;
+
+    insert into public.face_search ("faceId", "embedding")
+    select my_face.face_id, theirs."embedding"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.face their_face on their_face.asset_id = pair.from_id
+    join public.face_search theirs on theirs."faceId" = their_face.face_id
+    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+    left join public.face_search mine on mine."faceId" = my_face.face_id
+    where mine."faceId" is null
+        or (mine."embedding"::text) is distinct from (theirs."embedding"::text)
+    on conflict ("faceId") do update
+    set "embedding" = excluded."embedding";
+end
+$linked$;
+comment on function linked.propagate_faces(uuid[], uuid[]) is
+    'Makes faces and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+
+-- A job that looked at a member before sync had brought it the faces of a sibling finds the same ones again. Immich itself
+-- takes two boxes for one face when they overlap by more than half. The newcomer goes: the other may be assigned already.
+create or replace function linked.drop_found_again(p_faces uuid[]) returns void
+language sql
+as $linked$
+    delete from public.asset_face
+    where id in (
+        select mine.id
+        from public.asset_face mine
+        join linked.face known on known.asset_id = mine."assetId" and known.face_id <> all (p_faces)
+        join public.asset_face other on other.id = known.face_id
+        cross join lateral (
+            select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
+                    - greatest(mine."boundingBoxX1", other."boundingBoxX1"))::double precision
+                * greatest(0, least(mine."boundingBoxY2", other."boundingBoxY2")
+                    - greatest(mine."boundingBoxY1", other."boundingBoxY1")) as shared,
+                (mine."boundingBoxX2" - mine."boundingBoxX1")::double precision
+                * (mine."boundingBoxY2" - mine."boundingBoxY1")
+                + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
+                * (other."boundingBoxY2" - other."boundingBoxY1") as sum
+        ) as area
+        where mine.id = any (p_faces)
+            and mine."sourceType" = 'machine-learning' and other."sourceType" = 'machine-learning'
+            and (mine."imageWidth", mine."imageHeight") = (other."imageWidth", other."imageHeight")
+            and area.shared > 0.5 * (area.sum - area.shared)
+    )
+$linked$;
+comment on function linked.drop_found_again(uuid[]) is
+    'Deletes those of these new faces that were found by machine where a member has a face found by machine already.';
+
+-- People: a person of one account and the person of another who stands for the same human being.
+
+-- Whom a face shows is told to the same face on the other members (of p_only, if given). A person of another account on a
+-- member's face (Immich lets users of a shared album do that) is replaced by that account's own.
+create or replace function linked.propagate_people(p_faces uuid[], p_only uuid[] default null) returns void
+language plpgsql
+as $linked$
+declare
+    v_faces uuid[];
+    v_users uuid[];
+    v_persons uuid[];
+begin
+    update public.asset_face mine
+    set "personId" = null
+    from unnest(p_faces) as origin (face_id)
+    join public.asset_face theirs on theirs.id = origin.face_id and theirs."personId" is null
+    join linked.face their_face on their_face.face_id = theirs.id
+    join linked.face my_face on my_face.face_key = their_face.face_key and my_face.face_id <> their_face.face_id
+    where mine.id = my_face.face_id and mine."personId" is not null and p_only is null;
+
+    select array_agg(my_face.face_id), array_agg(member.owner_id), array_agg(person.id)
+    into v_faces, v_users, v_persons
+    from unnest(p_faces) as origin (face_id)
+    join public.asset_face theirs on theirs.id = origin.face_id
+    join public.person on person.id = theirs."personId"
+    join linked.face their_face on their_face.face_id = theirs.id
+    join linked.face my_face on my_face.face_key = their_face.face_key
+    join linked.member on member.asset_id = my_face.asset_id
+    where (my_face.face_id <> origin.face_id or person."ownerId" <> member.owner_id)
+        and (p_only is null or (my_face.asset_id = any (p_only) and not my_face.left_open));
+    if v_faces is null then
+        return;
+    end if;
+    perform linked.find_counterparts(v_persons, v_users, v_faces);
+    update public.asset_face mine
+    set "personId" = my_pair.person_id
+    from unnest(v_faces, v_users, v_persons) as target (face_id, user_id, person_id)
+    join linked.person_pair their_pair on their_pair.person_id = target.person_id
+    join linked.person_pair my_pair
+        on my_pair.person_key = their_pair.person_key and my_pair.owner_id = target.user_id
+    where mine.id = target.face_id and mine."personId" is distinct from my_pair.person_id;
+    update linked.face set left_open = false where face_id = any (v_faces) and left_open;
+end
+$linked$;
+comment on function linked.propagate_people(uuid[], uuid[]) is
+    'Assigns the faces that correspond to p_faces to the counterparts of the persons that p_faces are assigned to.';
+
+create or replace function linked.leading_faces(p_faces uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select distinct on (face.face_key) face.face_id
+        from linked.face join linked.member on member.asset_id = face.asset_id
+        where face.face_id = any (p_faces) and member.can_write
+        order by face.face_key, member.asset_id = member.source_id desc, face.face_id
+    )
+$linked$;
+comment on function linked.leading_faces(uuid[]) is
+    'Of faces that changed: one for each set of corresponding faces, a source''s for choice, none of a viewer''s.';
+
+create or replace function linked.refill_people(p_assets uuid[]) returns void
+language sql
+as $linked$
+    select linked.propagate_people(
+        array(
+            select distinct on (their_face.face_key) their_face.face_id
+            from linked.face my_face
+            join linked.face their_face on their_face.face_key = my_face.face_key
+            join linked.member on member.asset_id = their_face.asset_id
+            join public.asset_face on asset_face.id = their_face.face_id
+            where my_face.asset_id = any (p_assets) and asset_face."personId" is not null
+            order by their_face.face_key, member.asset_id = member.source_id desc, member.can_write desc, their_face.face_id
+        ),
+        p_assets
+    )
+$linked$;
+comment on function linked.refill_people(uuid[]) is
+    'Assigns the faces of these members to the counterparts of the persons that any sibling''s faces are assigned to.';
+
+create or replace function linked.find_counterparts(p_persons uuid[], p_users uuid[], p_faces uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_todo record;
+    v_found uuid;
+begin
+    insert into linked.person_pair (person_id, person_key, owner_id)
+    select person.id, person.id, person."ownerId"
+    from public.person where person.id = any (p_persons)
+    on conflict do nothing;
+    -- A loop because every pairing narrows the choice for the next; names go first, they are surest.
+    for v_todo in
+        select target.person_id, target.user_id, array_agg(target.face_id order by target.face_id) as faces
+        from unnest(p_persons, p_users, p_faces) as target (person_id, user_id, face_id)
+        join public.person on person.id = target.person_id
+        join linked.person_pair their_pair on their_pair.person_id = target.person_id
+        group by target.person_id, target.user_id, person.name, their_pair.person_key
+        order by person.name = '', count(*) desc, target.person_id
+    loop
+        continue when exists (
+            select from linked.person_pair their_pair
+            join linked.person_pair my_pair on my_pair.person_key = their_pair.person_key
+            where their_pair.person_id = v_todo.person_id and my_pair.owner_id = v_todo.user_id
+        );
+        v_found := coalesce(
+            linked.person_by_face(v_todo.person_id, v_todo.user_id, v_todo.faces),
+            linked.person_by_name(v_todo.person_id, v_todo.user_id),
+            linked.person_by_embedding(v_todo.person_id, v_todo.user_id),
+            linked.make_person(v_todo.person_id, v_todo.user_id, v_todo.faces[1])
+        );
+        perform linked.pair_persons(v_todo.person_id, v_found);
+    end loop;
+end
+$linked$;
+comment on function linked.find_counterparts(uuid[], uuid[], uuid[]) is
+    'Pairs each person with a person of the user, found or made, whom p_faces are about to be assigned to.';
+
+-- Two persons can stand for one human being when no account has a person of its own on both sides.
+create or replace function linked.free_persons(p_person uuid, p_user uuid) returns setof uuid
+language sql stable
+as $linked$
+    select candidate.id
+    from public.person candidate
+    where candidate."ownerId" = p_user
+        and not exists (
+            select from linked.person_pair candidate_pair
+            join linked.person_pair on person_pair.person_key = candidate_pair.person_key
+            join linked.person_pair their_pair on their_pair.owner_id = person_pair.owner_id
+            join linked.person_pair asked on asked.person_key = their_pair.person_key
+            where candidate_pair.person_id = candidate.id and asked.person_id = p_person
+        )
+$linked$;
+comment on function linked.free_persons(uuid, uuid) is
+    'The persons of a user that are not paired with somebody else than this person.';
+
+create or replace function linked.person_by_face(p_person uuid, p_user uuid, p_faces uuid[]) returns uuid
+language sql stable
+as $linked$
+    select asset_face."personId"
+    from public.asset_face
+    where asset_face.id = any (p_faces)
+        and asset_face."personId" in (select linked.free_persons(p_person, p_user))
+    group by asset_face."personId"
+    order by count(*) desc, asset_face."personId"
+    limit 1
+$linked$;
+comment on function linked.person_by_face(uuid, uuid, uuid[]) is
+    'The person to whom the user''s account has already assigned the same faces.';
+
+create or replace function linked.person_by_name(p_person uuid, p_user uuid) returns uuid
+language sql stable
+as $linked$
+    select min(candidate.id::text)::uuid
+    from public.person theirs
+    join public.person candidate on lower(btrim(candidate.name)) = lower(btrim(theirs.name))
+    where theirs.id = p_person and btrim(theirs.name) <> ''
+        and candidate.id in (select linked.free_persons(p_person, p_user))
+    having count(*) = 1
+$linked$;
+comment on function linked.person_by_name(uuid, uuid) is
+    'The one person of the user with the same name.';
+
+-- A namesake of somebody else in the person's account is left for that one, and so is whoever looks more like somebody else
+-- there. Compared are some faces of the person with all of the user's, without the vector index: it is approximate, and
+-- looks at everybody's faces.
+create or replace function linked.person_by_embedding(p_person uuid, p_user uuid) returns uuid
+language plpgsql stable
+as $linked$
+declare
+    v_found uuid;
+begin
+    with theirs as materialized (
+        select face_search.embedding
+        from public.asset_face
+        join public.face_search on face_search."faceId" = asset_face.id
+        where asset_face."personId" = p_person and asset_face."deletedAt" is null
+        order by asset_face.id
+        limit 10
+    ), mine as materialized (
+        select asset_face."personId" as person_id, face_search.embedding
+        from public.asset_face
+        join public.face_search on face_search."faceId" = asset_face.id
+        join public.person candidate on candidate.id = asset_face."personId"
+        where candidate.id in (select linked.free_persons(p_person, p_user)) and asset_face."deletedAt" is null
+            and not exists (
+                select from public.person other
+                join public.person asked on asked."ownerId" = other."ownerId" and asked.id <> other.id
+                where asked.id = p_person and btrim(candidate.name) <> ''
+                    and lower(btrim(other.name)) = lower(btrim(candidate.name))
+            )
+    ), near as materialized (
+        select mine.person_id, min(mine.embedding <=> theirs.embedding) as distance
+        from theirs cross join mine
+        where mine.embedding <=> theirs.embedding <= linked.recognition_distance()
+        group by mine.person_id
+        order by distance, mine.person_id
+        limit 3
+    )
+    select near.person_id into v_found
+    from near
+    where not exists (
+        select from linked.some_rival_faces(p_person, p_user) as rival_face
+        join public.face_search rival on rival."faceId" = rival_face
+        cross join lateral (select mine.embedding from mine where mine.person_id = near.person_id limit 50) as known
+        where known.embedding <=> rival.embedding < near.distance
+    )
+    order by near.distance, near.person_id
+    limit 1;
+    return v_found;
+exception when undefined_function then
+    return null;
+end
+$linked$;
+comment on function linked.person_by_embedding(uuid, uuid) is
+    'The person of the user whose faces are nearest, within Immich''s recognition distance.';
+
+create or replace function linked.some_rival_faces(p_person uuid, p_user uuid) returns setof uuid
+language sql stable
+as $linked$
+    select face.id
+    from public.person asked
+    join public.person rival on rival."ownerId" = asked."ownerId" and rival.id <> asked.id
+    cross join lateral (
+        select asset_face.id
+        from public.asset_face
+        where asset_face."personId" = rival.id and asset_face."deletedAt" is null
+        order by asset_face.id
+        limit 10
+    ) as face
+    where asked.id = p_person
+        and not exists (
+            select from linked.person_pair rival_pair
+            join linked.person_pair their_pair on their_pair.person_key = rival_pair.person_key
+            where rival_pair.person_id = rival.id and their_pair.owner_id = p_user
+        )
+$linked$;
+comment on function linked.some_rival_faces(uuid, uuid) is
+    'A few faces of each other person in this person''s account who has no counterpart with the user yet.';
+
+create or replace function linked.recognition_distance() returns double precision
+language sql stable
+as $linked$
+    select coalesce(
+        (
+            select (value #>> '{machineLearning,facialRecognition,maxDistance}')::double precision
+            from public.system_metadata where key = 'system-config'
+        ),
+        0.5
+    )
+$linked$;
+comment on function linked.recognition_distance() is
+    'The distance of embeddings up to which Immich takes two faces for one person''s, from its settings.';
+
+-- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
+create or replace function linked.make_person(p_person uuid, p_user uuid, p_face uuid) returns uuid
+language plpgsql
+as $linked$
+declare
+    v_id uuid := gen_random_uuid();
+begin
+    insert into public.person (id, "ownerId", "name", "birthDate", "color", "faceAssetId", "thumbnailPath")
+    select v_id, p_user, theirs."name", theirs."birthDate", theirs."color", p_face, ''
+    from public.person theirs where theirs.id = p_person;
+    insert into linked.person_pair (person_id, person_key, owner_id, made) values (v_id, v_id, p_user, true);
+    return v_id;
+end
+$linked$;
+comment on function linked.make_person(uuid, uuid, uuid) is 'Creates a person of the user, with the user''s own face as feature face.';
+
+create or replace function linked.fill_blanks(p_person uuid) returns void
+language sql
+as $linked$
+    update public.person
+    set name = coalesce(nullif(person.name, ''), known.name, ''),
+        "birthDate" = coalesce(person."birthDate", known.birth_date),
+        color = coalesce(person.color, known.color)
+    from (
+        select
+            (array_agg(one.name order by one.id = p_person desc, one.id) filter (where one.name <> ''))[1] as name,
+            (array_agg(one."birthDate" order by one.id = p_person desc, one.id)
+                filter (where one."birthDate" is not null))[1] as birth_date,
+            (array_agg(one.color order by one.id = p_person desc, one.id) filter (where one.color is not null))[1] as color
+        from linked.person_pair join public.person one on one.id = person_pair.person_id
+        where person_pair.person_key = (select person_key from linked.person_pair where person_id = p_person)
+    ) as known
+    where person.id in (
+            select counterpart.person_id
+            from linked.person_pair
+            join linked.person_pair counterpart on counterpart.person_key = person_pair.person_key
+            where person_pair.person_id = p_person
+        )
+        and (
+            (person.name = '' and known.name is not null)
+            or (person."birthDate" is null and known.birth_date is not null)
+            or (person.color is null and known.color is not null)
+        )
+$linked$;
+comment on function linked.fill_blanks(uuid) is
+    'Fills what is blank in the name, birth date and colour of a person or its counterparts from the others.';
+
+-- At pairing blanks are filled, on either side, and nothing is overwritten.
+create or replace function linked.pair_persons(p_one uuid, p_other uuid) returns void
+language plpgsql
+as $linked$
+declare
+    v_key uuid := (select person_key from linked.person_pair where person_id = p_one);
+begin
+    insert into linked.person_pair (person_id, person_key, owner_id)
+    select id, id, "ownerId" from public.person where id = p_other
+    on conflict do nothing;
+    update linked.person_pair
+    set person_key = v_key
+    where person_key = (select person_key from linked.person_pair where person_id = p_other);
+    perform linked.fill_blanks(p_one);
+end
+$linked$;
+comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
+
+-- A viewer's persons follow the others, and are followed by nobody. Each column on its own: at pairing nothing was
+-- overwritten, so another one may differ, and stays as it is.
+create or replace function linked.propagate_person_name(p_persons uuid[]) returns void
+language sql
+as $linked$
+    update public.person mine
+    set "name" = theirs."name"
+    from (
+        select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
+        from linked.person_pair
+        where person_pair.person_id = any (p_persons)
+            and exists (
+                select from public.asset_face
+                join linked.member on member.asset_id = asset_face."assetId"
+                where asset_face."personId" = person_pair.person_id and member.can_write
+            )
+        order by person_pair.person_key, person_pair.person_id
+    ) as origin
+    join public.person theirs on theirs.id = origin.person_id
+    join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
+    where mine.id = my_pair.person_id
+        and mine."name" is distinct from theirs."name"
+$linked$;
+comment on function linked.propagate_person_name(uuid[]) is
+    'Gives the name of these persons to their counterparts.';
+create or replace function linked.propagate_person_birthdate(p_persons uuid[]) returns void
+language sql
+as $linked$
+    update public.person mine
+    set "birthDate" = theirs."birthDate"
+    from (
+        select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
+        from linked.person_pair
+        where person_pair.person_id = any (p_persons)
+            and exists (
+                select from public.asset_face
+                join linked.member on member.asset_id = asset_face."assetId"
+                where asset_face."personId" = person_pair.person_id and member.can_write
+            )
+        order by person_pair.person_key, person_pair.person_id
+    ) as origin
+    join public.person theirs on theirs.id = origin.person_id
+    join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
+    where mine.id = my_pair.person_id
+        and mine."birthDate" is distinct from theirs."birthDate"
+$linked$;
+comment on function linked.propagate_person_birthdate(uuid[]) is
+    'Gives the birthDate of these persons to their counterparts.';
+create or replace function linked.propagate_person_color(p_persons uuid[]) returns void
+language sql
+as $linked$
+    update public.person mine
+    set "color" = theirs."color"
+    from (
+        select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
+        from linked.person_pair
+        where person_pair.person_id = any (p_persons)
+            and exists (
+                select from public.asset_face
+                join linked.member on member.asset_id = asset_face."assetId"
+                where asset_face."personId" = person_pair.person_id and member.can_write
+            )
+        order by person_pair.person_key, person_pair.person_id
+    ) as origin
+    join public.person theirs on theirs.id = origin.person_id
+    join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
+    where mine.id = my_pair.person_id
+        and mine."color" is distinct from theirs."color"
+$linked$;
+comment on function linked.propagate_person_color(uuid[]) is
+    'Gives the color of these persons to their counterparts.';
+
+-- Immich merges by moving all faces of one person to another in one statement, then deletes the first. Where an account has
+-- counterparts of both, they are merged too; else the pairing moves along.
+create or replace function linked.follow_merge(p_old uuid, p_new uuid) returns void
+language plpgsql
+as $linked$
+declare
+    v_old uuid[];
+    v_new uuid[];
+begin
+    if not exists (select from linked.person_pair where person_id = p_old) then
+        return;
+    end if;
+    insert into linked.person_pair (person_id, person_key, owner_id)
+    select id, id, "ownerId" from public.person where id = p_new
+    on conflict do nothing;
+    select array_agg(old_pair.person_id), array_agg(new_pair.person_id)
+    into v_old, v_new
+    from linked.person_pair merged
+    join linked.person_pair old_pair on old_pair.person_key = merged.person_key and old_pair.person_id <> p_old
+    join linked.person_pair target on target.person_id = p_new
+    join linked.person_pair new_pair
+        on new_pair.person_key = target.person_key and new_pair.owner_id = old_pair.owner_id
+    where merged.person_id = p_old and old_pair.person_id <> new_pair.person_id;
+    update public.asset_face
+    set "personId" = merged.new_id
+    from unnest(v_old, v_new) as merged (old_id, new_id)
+    where asset_face."personId" = merged.old_id;
+    perform linked.delete_persons(v_old);
+
+    update linked.person_pair
+    set person_key = (select person_key from linked.person_pair where person_id = p_new)
+    where person_id <> p_old
+        and person_key = (select person_key from linked.person_pair where person_id = p_old);
+    delete from linked.person_pair where person_id = p_old;
+    -- Persons that were made for the one are now called like the other.
+    update public.person
+    set name = coalesce(nullif(target.name, ''), person.name)
+    from linked.person_pair target_pair
+    join public.person target on target.id = target_pair.person_id
+    join linked.person_pair made_pair on made_pair.person_key = target_pair.person_key and made_pair.made
+    where target_pair.person_id = p_new and person.id = made_pair.person_id and person.id <> p_new
+        and target.name not in ('', person.name);
+    perform linked.fill_blanks(p_new);
+end
+$linked$;
+comment on function linked.follow_merge(uuid, uuid) is
+    'After all faces of one person were moved to another of the same account: merges the counterparts alike.';
+
+create or replace function linked.delete_persons(p_persons uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if pg_trigger_depth() > 0 then
+        insert into public.person_audit ("personId", "ownerId")
+        select id, "ownerId" from public.person where id = any (p_persons);
+    end if;
+    delete from public.person where id = any (p_persons);
+    delete from linked.person_pair where person_id = any (p_persons);
+end
+$linked$;
+comment on function linked.delete_persons(uuid[]) is
+    'Deletes persons, with the audit rows that a delete by Immich itself would leave.';
+
+-- A person who is on no linked picture any more has no counterparts; one that the addon made and that is on no picture at
+-- all goes.
+create or replace function linked.forget_persons(p_persons uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.delete_persons(array(
+        select person_pair.person_id
+        from linked.person_pair
+        where person_pair.person_id = any (p_persons) and person_pair.made
+            and not exists (select from public.asset_face where asset_face."personId" = person_pair.person_id)
+    ));
+    delete from linked.person_pair
+    where person_id = any (p_persons)
+        and not exists (
+            select from public.asset_face
+            join linked.member on member.asset_id = asset_face."assetId"
+            where asset_face."personId" = person_pair.person_id
+        );
+end
+$linked$;
+comment on function linked.forget_persons(uuid[]) is
+    'Unpairs persons who are on no member any more, and deletes those of them that the addon made for nothing else.';
+
+-- Live photos: a clone's video part is the clone of its source's video part.
+
+create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
+language sql
+as $linked$
+    update public.asset mine
+    set "livePhotoVideoId" = wanted.video_id
+    from (
+        select still.asset_id, video.asset_id as video_id
+        from (
+            select id, "livePhotoVideoId" from public.asset where id = any (p_sources)
+            union
+            select id, "livePhotoVideoId" from public.asset where "livePhotoVideoId" = any (p_sources)
+        ) as source
+        join linked.member still on still.source_id = source.id and still.asset_id <> still.source_id
+        left join linked.member video
+            on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
+    ) as wanted
+    where mine.id = wanted.asset_id and mine."livePhotoVideoId" is distinct from wanted.video_id
+$linked$;
+comment on function linked.pair_live_photos(uuid[]) is
+    'Gives the clones of stills the clones of their video parts, for groups of which p_sources are the stills or the videos.';
+
+-- Immich pairs still and video on whichever member it works on (metadata extraction of a clone finds the clone's video).
+-- A video that is not a member stays unpaired: it is nobody else's.
+create or replace function linked.follow_live_photos(p_changed uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "livePhotoVideoId" = source_video.asset_id
+    from linked.member
+    join public.asset theirs on theirs.id = member.asset_id
+    left join linked.member video on video.asset_id = theirs."livePhotoVideoId"
+    left join linked.member source_video
+        on source_video.source_id = video.source_id and source_video.asset_id = source_video.source_id
+    where member.asset_id = any (p_changed) and member.can_write and member.asset_id <> member.source_id
+        and source.id = member.source_id
+        and source."livePhotoVideoId" is distinct from source_video.asset_id
+        and (theirs."livePhotoVideoId" is null or source_video.owner_id = source."ownerId")
+$linked$;
+comment on function linked.follow_live_photos(uuid[]) is
+    'Brings the pairing of still and video on a clone to its source.';
+
+-- Stacks: the linked part of a stack exists in each account, when it has two or more.
+
+-- Invariant: of two stacks with the same key, each holds the members of its own account.
+create or replace function linked.propagate_stacks(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
+    v_left uuid[];
+    v_keys uuid[];
+    v_owners uuid[];
+    v_first uuid[];
+    v_own uuid[];
+begin
+    if not exists (
+        select from public.asset
+        where (asset.id = any (p_from) or asset.id = any (p_to)) and asset."stackId" is not null
+    ) then
+        return;
+    end if;
+    -- Whether a stack has two linked assets in an account depends on all of its members.
+    select array_agg(from_id), array_agg(to_id) into v_from, v_to
+    from (
+        select pair.from_id, pair.to_id from unnest(p_from, p_to) as pair (from_id, to_id)
+        union
+        select mate.id, sibling.asset_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset theirs on theirs.id = pair.from_id
+        join linked.member target on target.asset_id = pair.to_id
+        join public.asset mate on mate."stackId" = theirs."stackId"
+        join linked.member mate_member on mate_member.asset_id = mate.id
+        join linked.member sibling
+            on sibling.source_id = mate_member.source_id and sibling.owner_id = target.owner_id
+        where sibling.asset_id <> mate.id
+    ) as pairs;
+
+    insert into linked.stack_pair (stack_id, stack_key, owner_id)
+    select distinct stack.id, stack.id, stack."ownerId"
+    from public.asset theirs join public.stack on stack.id = theirs."stackId"
+    where theirs.id = any (v_from)
+    on conflict do nothing;
+
+    select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
+    into v_keys, v_owners, v_first, v_own
+    from (
+        select their_pair.stack_key, member.owner_id,
+            (array_agg(mine.id order by theirs.id = their_stack."primaryAssetId" desc, mine."fileCreatedAt", member.source_id))[1]
+            as first_id,
+            (array_agg(mine."stackId" order by mine."stackId") filter (where not exists (
+                select from linked.stack_pair other
+                where other.stack_key = own_pair.stack_key and other.stack_id <> own_pair.stack_id
+            )))[1] as own_stack_id
+        from unnest(v_from, v_to) as pair (from_id, to_id)
+        join public.asset theirs on theirs.id = pair.from_id
+        join public.asset mine on mine.id = pair.to_id
+        join linked.member on member.asset_id = pair.to_id
+        join public.stack their_stack on their_stack.id = theirs."stackId"
+        join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
+        left join linked.stack_pair own_pair on own_pair.stack_id = mine."stackId"
+        where not exists (
+            select from linked.stack_pair
+            where stack_pair.stack_key = their_pair.stack_key and stack_pair.owner_id = member.owner_id
+        )
+        group by their_pair.stack_key, member.owner_id
+        having count(*) >= 2
+    ) as part;
+    -- The account may have stacked them already.
+    insert into linked.stack_pair (stack_id, stack_key, owner_id)
+    select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
+    from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
+    where own_stack_id is not null
+    order by own_stack_id, stack_key
+    on conflict (stack_id) do update set stack_key = excluded.stack_key;
+
+    v_left := array(
+        select distinct mine."stackId"
+        from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
+        where mine."stackId" is not null
+    );
+    -- Out of the old stack first: an asset cannot lead two.
+    update public.asset mine
+    set "stackId" = null
+    from unnest(v_from, v_to) as pair (from_id, to_id)
+    join public.asset theirs on theirs.id = pair.from_id
+    join linked.member on member.asset_id = pair.to_id
+    left join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
+    where mine.id = pair.to_id and mine."stackId" is not null
+        and case
+            when theirs."stackId" is null and not member.can_write then true
+            else exists (
+                select from linked.stack_pair my_pair
+                where my_pair.stack_id = mine."stackId" and my_pair.stack_key is distinct from their_pair.stack_key
+            )
+        end;
+    perform linked.dissolve_stacks(v_left);
+
+    with missing as materialized (
+        select gen_random_uuid() as stack_id, part.stack_key, part.owner_id, part.first_id
+        from unnest(v_keys, v_owners, v_first) as part (stack_key, owner_id, first_id)
+        where not exists (
+            select from linked.stack_pair
+            where stack_pair.stack_key = part.stack_key and stack_pair.owner_id = part.owner_id
+        )
+    ), made as (
+        insert into public.stack (id, "primaryAssetId", "ownerId")
+        select stack_id, first_id, owner_id from missing
+        on conflict do nothing
+        returning id
+    )
+    insert into linked.stack_pair (stack_id, stack_key, owner_id)
+    select missing.stack_id, missing.stack_key, missing.owner_id
+    from missing join made on made.id = missing.stack_id;
+    update public.asset mine
+    set "stackId" = my_pair.stack_id
+    from unnest(v_from, v_to) as pair (from_id, to_id)
+    join public.asset theirs on theirs.id = pair.from_id
+    join linked.member on member.asset_id = pair.to_id
+    join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
+    join linked.stack_pair my_pair
+        on my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
+    where mine.id = pair.to_id and mine."stackId" is distinct from my_pair.stack_id;
+
+    perform linked.propagate_primaries(array(
+        select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
+    ));
+    perform linked.dissolve_stacks(array(
+        select unnest(v_left)
+        union
+        select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
+    ));
+end
+$linked$;
+comment on function linked.propagate_stacks(uuid[], uuid[]) is
+    'Stacks the members p_to the way p_from are stacked, pair by pair.';
+
+create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
+language sql
+as $linked$
+    update public.stack mine
+    set "primaryAssetId" = my_member.asset_id
+    from public.stack theirs
+    join linked.stack_pair their_pair on their_pair.stack_id = theirs.id
+    join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key and my_pair.stack_id <> theirs.id
+    join linked.member their_member on their_member.asset_id = theirs."primaryAssetId"
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
+    join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
+    where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
+        and mine."primaryAssetId" <> my_member.asset_id
+$linked$;
+comment on function linked.propagate_primaries(uuid[]) is
+    'Gives the counterparts of these stacks the same primary asset, where it is a member.';
+
+-- What a viewer makes the primary asset is undone by taking after another account's stack.
+create or replace function linked.leading_stacks(p_stacks uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select distinct on (changed.stack_key) lead.stack_id
+        from linked.stack_pair changed
+        join linked.stack_pair lead on lead.stack_key = changed.stack_key
+        join public.stack on stack.id = lead.stack_id
+        join linked.member on member.asset_id = stack."primaryAssetId" and member.can_write
+        where changed.stack_id = any (p_stacks)
+        order by changed.stack_key, lead.stack_id = changed.stack_id desc,
+            member.asset_id = member.source_id desc, lead.stack_id
+    )
+$linked$;
+comment on function linked.leading_stacks(uuid[]) is
+    'Of stacks that changed: which one the counterparts take after.';
+
+-- Immich has no stacks of fewer than two, and none whose primary asset is outside. The new primary asset is chosen by what
+-- is the same in all accounts.
+create or replace function linked.dissolve_stacks(p_stacks uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_dissolved uuid[];
+begin
+    v_dissolved := array(
+        select stack.id from public.stack
+        where stack.id = any (p_stacks)
+            and (select count(*) from public.asset where asset."stackId" = stack.id) < 2
+    );
+    if cardinality(v_dissolved) > 0 then
+        if pg_trigger_depth() > 0 then
+            insert into public.stack_audit ("stackId", "userId")
+            select id, "ownerId" from public.stack where id = any (v_dissolved);
+        end if;
+        delete from public.stack where id = any (v_dissolved);
+        with gone as (
+            delete from linked.stack_pair where stack_id = any (v_dissolved) returning stack_key
+        )
+        delete from linked.stack_pair alone
+        where stack_key in (select stack_key from gone)
+            and not exists (
+                select from linked.stack_pair other
+                where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
+                    and other.stack_id <> all (v_dissolved)
+            );
+    end if;
+    update public.stack
+    set "primaryAssetId" = (
+        select asset.id
+        from public.asset left join linked.member on member.asset_id = asset.id
+        where asset."stackId" = stack.id
+        order by asset."fileCreatedAt", coalesce(member.source_id, asset.id)
+        limit 1
+    )
+    where stack.id = any (p_stacks)
+        and not exists (
+            select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
+        );
+end
+$linked$;
+comment on function linked.dissolve_stacks(uuid[]) is
+    'Dissolves stacks of fewer than two assets, and gives the others a primary asset of their own.';
+
+-- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
+
+-- Creates what is missing of the tags p_values in the accounts p_users, with their parents, Immich's closure rows, and the
+-- colours that the tags have in the accounts p_like.
+create or replace function linked.make_tags(p_users uuid[], p_values text[], p_like uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_depth integer := 1;
+    v_made uuid[];
+begin
+    -- A loop because a tag needs its parent's id.
+    loop
+        with path as (
+            select distinct on (tag.user_id, value)
+                tag.user_id, tag.like_id,
+                array_to_string((string_to_array(tag.value, '/'))[:v_depth], '/') as value,
+                array_to_string((string_to_array(tag.value, '/'))[:v_depth - 1], '/') as parent
+            from unnest(p_users, p_values, p_like) as tag (user_id, value, like_id)
+            where cardinality(string_to_array(tag.value, '/')) >= v_depth
+            order by tag.user_id, value, tag.like_id
+        ), made as (
+            insert into public.tag ("userId", value, color, "parentId")
+            select path.user_id, path.value, model.color, parent.id
+            from path
+            left join public.tag model on model."userId" = path.like_id and model.value = path.value
+            left join public.tag parent on parent."userId" = path.user_id and parent.value = path.parent
+            on conflict do nothing
+            returning id
+        ), noted as (
+            insert into linked.made_tag (tag_id) select id from made returning tag_id
+        )
+        select array_agg(tag_id) into v_made from noted;
+        insert into public.tag_closure (id_ancestor, id_descendant)
+        select id, id from unnest(v_made) as id
+        union
+        select closure.id_ancestor, tag.id
+        from public.tag
+        join public.tag_closure closure on closure.id_descendant = tag."parentId"
+        where tag.id = any (v_made)
+        union
+        select tag."parentId", tag.id
+        from public.tag where tag.id = any (v_made) and tag."parentId" is not null
+        on conflict do nothing;
+        v_depth := v_depth + 1;
+        exit when not exists (
+            select from unnest(p_values) as value where cardinality(string_to_array(value, '/')) >= v_depth
+        );
+    end loop;
+end
+$linked$;
+comment on function linked.make_tags(uuid[], text[], uuid[]) is
+    'Creates tags with their parents in accounts that lack them, and remembers that the addon made them.';
+
+create or replace function linked.add_tags(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_users uuid[];
+    v_values text[];
+    v_like uuid[];
+begin
+    select array_agg(user_id), array_agg(value), array_agg(like_id)
+    into v_users, v_values, v_like
+    from (
+        select distinct member.owner_id as user_id, their_tag.value::text as value, their_tag."userId" as like_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.member on member.asset_id = pair.to_id
+        join public.tag_asset theirs on theirs."assetsId" = pair.from_id
+        join public.tag their_tag on their_tag.id = theirs."tagsId"
+        where not exists (
+            select from public.tag where tag."userId" = member.owner_id and tag.value = their_tag.value
+        )
+    ) as missing;
+    if v_users is not null then
+        perform linked.make_tags(v_users, v_values, v_like);
+    end if;
+    insert into public.tag_asset ("assetsId", "tagsId")
+    select pair.to_id, my_tag.id
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id
+    join public.tag_asset theirs on theirs."assetsId" = pair.from_id
+    join public.tag their_tag on their_tag.id = theirs."tagsId"
+    join public.tag my_tag on my_tag."userId" = member.owner_id and my_tag.value = their_tag.value
+    on conflict do nothing;
+end
+$linked$;
+comment on function linked.add_tags(uuid[], uuid[]) is
+    'Puts the tags of p_from on the members p_to, pair by pair, by value.';
+
+-- What a viewer tags stays the viewer's own: nothing is taken off a viewer's clone that the source never had.
+create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[], p_taken_off text[] default null) returns void
+language plpgsql
+as $linked$
+begin
+    if not exists (
+        select from public.tag_asset
+        where "assetsId" = any (p_from) or "assetsId" = any (p_to)
+    ) then
+        return;
+    end if;
+    delete from public.tag_asset mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), public.tag my_tag, linked.member
+    where mine."assetsId" = pair.to_id and my_tag.id = mine."tagsId"
+        and member.asset_id = pair.to_id and (member.can_write or my_tag.value = any (p_taken_off))
+        and not exists (
+            select from public.tag_asset theirs
+            join public.tag their_tag on their_tag.id = theirs."tagsId"
+            where theirs."assetsId" = pair.from_id and their_tag.value = my_tag.value
+        );
+    perform linked.add_tags(p_from, p_to);
+end
+$linked$;
+comment on function linked.propagate_tags(uuid[], uuid[], text[]) is
+    'Makes the tags on the members p_to those that p_from have, pair by pair, by value.';
+
+-- Immich's metadata extraction looks tags up, then deletes and inserts the rows of tag_asset in one transaction: a tag that
+-- has just lost its last use may get it back. So it is only noted here, and swept by a later transaction.
+create or replace function linked.note_unused_tags(p_tags uuid[]) returns void
+language sql
+as $linked$
+    update linked.made_tag
+    set unused_in = case when used.tag_id is null then pg_current_xact_id()::text end
+    from (
+        select made.tag_id as id, (
+            select closure.id_ancestor
+            from public.tag_closure closure
+            join public.tag_asset on tag_asset."tagsId" = closure.id_descendant
+            where closure.id_ancestor = made.tag_id
+            limit 1
+        ) as tag_id
+        from linked.made_tag made
+        where made.tag_id in (
+            select id_ancestor from public.tag_closure where id_descendant = any (p_tags)
+        )
+    ) as used
+    where made_tag.tag_id = used.id
+        and (made_tag.unused_in is null) = (used.tag_id is null)
+$linked$;
+comment on function linked.note_unused_tags(uuid[]) is
+    'Notes which of these tags and their parents, where the addon made them, no asset uses any more.';
+
+create or replace function linked.sweep_tags() returns void
+language plpgsql
+as $linked$
+declare
+    v_unused uuid[] := array(
+        select tag_id from linked.made_tag where unused_in <> pg_current_xact_id()::text
+    );
+begin
+    perform linked.note_unused_tags(v_unused);
+    with unused as (
+        delete from linked.made_tag
+        where tag_id = any (v_unused) and unused_in is not null
+        returning tag_id
+    )
+    delete from public.tag
+    where id in (select tag_id from unused)
+        and not exists (
+            select from public.tag child
+            where child."parentId" = tag.id and child.id not in (select tag_id from unused)
+        );
+end
+$linked$;
+comment on function linked.sweep_tags() is
+    'Deletes tags that the addon made and that no asset has used since an earlier transaction.';
+
+-- A deleted tag is gone from the members of its owner: so it is taken off their siblings. (The rows of tag_asset went with
+-- the tag before anybody could tell what its value was.)
+create or replace function linked.take_off_deleted_tags(p_users uuid[], p_values text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_tags uuid[];
+begin
+    with gone as (
+        delete from public.tag_asset
+        using unnest(p_users, p_values) as deleted (user_id, value), public.tag, linked.member, linked.member deleter
+        where tag.value = deleted.value and tag."userId" <> deleted.user_id
+            and tag_asset."tagsId" = tag.id
+            and member.asset_id = tag_asset."assetsId"
+            and deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
+        returning tag_asset."tagsId" as id
+    )
+    select array_agg(distinct id) into v_tags from gone;
+    perform linked.note_unused_tags(v_tags);
+end
+$linked$;
+comment on function linked.take_off_deleted_tags(uuid[], text[]) is
+    'Takes the counterparts of deleted tags off the siblings of the members that had them.';
+
+create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns void
+language sql
+as $linked$
+    update public.tag mine
+    set color = theirs.color
+    from public.tag theirs
+    where theirs.id = any (p_tags)
+        and mine.value = theirs.value and mine."userId" <> theirs."userId"
+        and mine.color is distinct from theirs.color
+        and exists (
+            select from public.tag_asset my_use
+            join linked.member on member.asset_id = my_use."assetsId"
+            join linked.member their_member
+                on their_member.source_id = member.source_id and their_member.owner_id = theirs."userId"
+            join public.tag_asset their_use on their_use."assetsId" = their_member.asset_id
+            where my_use."tagsId" = mine.id and their_use."tagsId" = theirs.id
+                and their_member.can_write
+        )
+$linked$;
+comment on function linked.propagate_tag_colors(uuid[]) is
+    'Gives the colour of tags to their counterparts in accounts that have them on the same picture.';
+
+-- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
+
+-- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
+-- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. An
+-- album takes one member of a group only: whoever it is shared with has a member too, and would see the picture twice.
+create or replace function linked.skip_known_album_asset() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if not linked.is_off()
+        and exists (
+            select from public.album_asset known
+            where known."albumsId" = new."albumsId"
+                and known."assetsId" in (
+                    select sibling.asset_id
+                    from linked.member join linked.member sibling on sibling.source_id = member.source_id
+                    where member.asset_id = new."assetsId"
+                )
+        )
+    then
+        return null;
+    end if;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.skip_known_album_asset() is
+    'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
+create or replace trigger linked_album_asset_skip_known before insert on public.album_asset
+for each row execute function linked.skip_known_album_asset();
+comment on trigger linked_album_asset_skip_known on public.album_asset is
+    'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
+create or replace function linked.skip_known_tag_asset() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if not linked.is_off()
+        and exists (
+            select from public.tag_asset known
+            where known."tagsId" = new."tagsId"
+                and known."assetsId" = new."assetsId"
+        )
+    then
+        return null;
+    end if;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.skip_known_tag_asset() is
+    'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
+create or replace trigger linked_tag_asset_skip_known before insert on public.tag_asset
+for each row execute function linked.skip_known_tag_asset();
+comment on trigger linked_tag_asset_skip_known on public.tag_asset is
+    'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
+
+create or replace function linked.add_to_albums(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_touched uuid[];
+    v_albums uuid[];
+begin
+    v_albums := array(
+        select distinct album.id
+        from public.album_asset theirs
+        join linked.member on member.asset_id = theirs."assetsId"
+        join public.album on album.id = theirs."albumsId" and album."ownerId" = member.owner_id
+        where theirs."assetsId" = any (p_from) and member.can_write
+            and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
+    );
+    insert into linked.album_pair (album_id, album_key, owner_id)
+    select id, id, "ownerId" from public.album where id = any (v_albums)
+    on conflict do nothing;
+
+    with missing as materialized (
+        select gen_random_uuid() as album_id, wanted.album_key, wanted.owner_id, wanted.their_id
+        from (
+            select distinct on (their_pair.album_key, member.owner_id)
+                their_pair.album_key, member.owner_id, their_pair.album_id as their_id
+            from unnest(p_from, p_to) as pair (from_id, to_id)
+            join linked.member on member.asset_id = pair.to_id
+            join public.album_asset theirs on theirs."assetsId" = pair.from_id
+            join linked.album_pair their_pair on their_pair.album_id = theirs."albumsId"
+            where their_pair.album_id = any (v_albums)
+            order by their_pair.album_key, member.owner_id, their_pair.album_id = their_pair.album_key desc
+        ) as wanted
+        where not exists (
+                select from linked.album_pair
+                where album_pair.album_key = wanted.album_key and album_pair.owner_id = wanted.owner_id
+            )
+            and not exists (
+                select from linked.album_refusal
+                where album_refusal.album_key = wanted.album_key and album_refusal.owner_id = wanted.owner_id
+            )
+            and not exists (
+                select from linked.album_pair shared
+                join public.album_user on album_user."albumsId" = shared.album_id
+                where shared.album_key = wanted.album_key and album_user."usersId" = wanted.owner_id
+            )
+    ), made as (
+        insert into public.album (id, "ownerId", "albumName", description, "order", "isActivityEnabled")
+        select missing.album_id, missing.owner_id, theirs."albumName", theirs.description, theirs."order",
+            theirs."isActivityEnabled"
+        from missing join public.album theirs on theirs.id = missing.their_id
+    )
+    insert into linked.album_pair (album_id, album_key, owner_id)
+    select album_id, album_key, owner_id from missing;
+
+    with added as (
+        insert into public.album_asset ("albumsId", "assetsId")
+        select distinct my_pair.album_id, pair.to_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.member on member.asset_id = pair.to_id
+        join public.album_asset theirs on theirs."assetsId" = pair.from_id
+        join linked.album_pair their_pair on their_pair.album_id = theirs."albumsId"
+        join linked.album_pair my_pair
+            on my_pair.album_key = their_pair.album_key and my_pair.owner_id = member.owner_id
+        where their_pair.album_id = any (v_albums)
+            and not exists (
+                select from public.album_asset known
+                join linked.member other on other.asset_id = known."assetsId"
+                where known."albumsId" = my_pair.album_id and other.source_id = member.source_id
+            )
+        on conflict do nothing
+        returning "albumsId" as id
+    )
+    select array_agg(distinct id) into v_touched from added;
+    update public.album set "updatedAt" = clock_timestamp() where id = any (v_touched);
+    perform linked.propagate_covers(v_albums);
+end
+$linked$;
+comment on function linked.add_to_albums(uuid[], uuid[]) is
+    'Puts the members p_to into the counterparts of the albums that p_from are in, pair by pair, creating what is missing.';
+
+-- What is in an album of the one account belongs into the counterpart in the other; what the one account's counterpart
+-- does not hold leaves the other's. Where an account has no counterpart (it refused it, or sees the album itself), that
+-- tells nothing. Never deletes a row in order to insert it again: comments and likes hang on it.
+create or replace function linked.propagate_albums(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if not exists (
+        select from public.album_asset
+        where "assetsId" = any (p_from) or "assetsId" = any (p_to)
+    ) then
+        return;
+    end if;
+    delete from public.album_asset mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member their_member, linked.album_pair my_pair,
+        linked.album_pair their_pair
+    where mine."assetsId" = pair.to_id and my_pair.album_id = mine."albumsId"
+        and their_member.asset_id = pair.from_id
+        and their_pair.album_key = my_pair.album_key and their_pair.owner_id = their_member.owner_id
+        and not exists (
+            select from public.album_asset theirs
+            where theirs."albumsId" = their_pair.album_id
+                and theirs."assetsId" = pair.from_id
+        );
+    perform linked.add_to_albums(p_from, p_to);
+end
+$linked$;
+comment on function linked.propagate_albums(uuid[], uuid[]) is
+    'Puts the members p_to into, and takes them out of, the counterparts of the albums that p_from are in, pair by pair.';
+
+create or replace function linked.propagate_covers(p_albums uuid[]) returns void
+language sql
+as $linked$
+    update public.album mine
+    set "albumThumbnailAssetId" = my_member.asset_id
+    from public.album theirs
+    join linked.album_pair their_pair on their_pair.album_id = theirs.id
+    join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.album_id <> theirs.id
+    join linked.member their_member on their_member.asset_id = theirs."albumThumbnailAssetId"
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
+    join public.album_asset
+        on album_asset."albumsId" = my_pair.album_id
+        and album_asset."assetsId" = my_member.asset_id
+    where theirs.id = any (p_albums) and mine.id = my_pair.album_id
+        and mine."albumThumbnailAssetId" is distinct from my_member.asset_id
+$linked$;
+comment on function linked.propagate_covers(uuid[]) is
+    'Gives the counterparts of these albums the same cover, where it is a member.';
+
+-- A viewer's counterpart takes after the creator's album instead.
+create or replace function linked.propagate_album_details(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_origins uuid[] := array(
+        select distinct on (changed.album_key)
+            case
+                when exists (select from linked.member where member.owner_id = changed.owner_id and member.can_write)
+                    then changed.album_id
+                else changed.album_key
+            end
+        from linked.album_pair changed
+        where changed.album_id = any (p_albums)
+        order by changed.album_key, changed.album_id = changed.album_key desc, changed.album_id
+    );
+begin
+    update public.album mine
+    set "albumName" = theirs."albumName", description = theirs.description, "order" = theirs."order"
+    from public.album theirs
+    join linked.album_pair their_pair on their_pair.album_id = theirs.id
+    join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
+    where theirs.id = any (v_origins) and mine.id = my_pair.album_id and mine.id <> theirs.id
+        and (mine."albumName", mine.description, mine."order")
+            is distinct from (theirs."albumName", theirs.description, theirs."order");
+    perform linked.propagate_covers(v_origins);
+end
+$linked$;
+comment on function linked.propagate_album_details(uuid[]) is
+    'Gives name, description, order and cover of these albums to their counterparts.';
+
+create or replace function linked.delete_albums(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if pg_trigger_depth() > 1 then
+        insert into public.album_audit ("albumId", "userId")
+        select "albumsId", "usersId"
+        from public.album_user where "albumsId" = any (p_albums);
+    end if;
+    delete from public.album_user where "albumsId" = any (p_albums);
+    if pg_trigger_depth() > 0 then
+        insert into public.album_audit ("albumId", "userId")
+        select id, "ownerId" from public.album where id = any (p_albums);
+    end if;
+    delete from public.album where id = any (p_albums);
+    delete from linked.album_pair where album_id = any (p_albums);
+end
+$linked$;
+comment on function linked.delete_albums(uuid[]) is
+    'Deletes albums that the addon made, with the audit rows that a delete by Immich itself would leave.';
+
+-- An album that holds assets of its owner's own stays, and only the linked ones leave it.
+create or replace function linked.withdraw_albums(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_kept uuid[] := array(
+        select distinct "albumsId"
+        from public.album_asset
+        where "albumsId" = any (p_albums)
+            and not exists (select from linked.member where member.asset_id = album_asset."assetsId")
+    );
+begin
+    delete from public.album_asset
+    using linked.member
+    where "albumsId" = any (v_kept) and member.asset_id = album_asset."assetsId";
+    delete from linked.album_pair where album_id = any (v_kept);
+    perform linked.delete_albums(array(
+        select id from unnest(p_albums) as id where id <> all (v_kept)
+    ));
+end
+$linked$;
+comment on function linked.withdraw_albums(uuid[]) is
+    'Takes counterpart albums out of accounts: all of an album, or what is linked in it.';
+
+-- The creator's delete is everybody's; somebody else's is their own. Albums that go with their owner's account tell
+-- nothing (Immich has marked the account as deleted by then); who saw such an album itself now needs a counterpart.
+create or replace function linked.follow_deleted_albums(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_keys uuid[];
+    v_orphans uuid[];
+begin
+    insert into linked.album_refusal (album_key, owner_id)
+    select album_pair.album_key, album_pair.owner_id
+    from linked.album_pair
+    join public."user" account on account.id = album_pair.owner_id and account."deletedAt" is null
+    where album_pair.album_id = any (p_albums) and album_pair.album_id <> album_pair.album_key
+    on conflict do nothing;
+    v_keys := array(
+        select album_pair.album_key
+        from linked.album_pair
+        join public."user" account on account.id = album_pair.owner_id and account."deletedAt" is null
+        where album_pair.album_id = any (p_albums) and album_pair.album_id = album_pair.album_key
+    );
+    v_orphans := array(
+        select other.album_id
+        from linked.album_pair
+        join linked.album_pair other on other.album_key = album_pair.album_key
+        where album_pair.album_id = any (p_albums) and other.album_id <> all (p_albums)
+            and album_pair.album_key <> all (v_keys)
+    );
+    delete from linked.album_pair where album_id = any (p_albums);
+    perform linked.withdraw_albums(array(select album_id from linked.album_pair where album_key = any (v_keys)));
+    delete from linked.album_refusal where album_key = any (v_keys);
+    perform linked.spread_albums(v_orphans, null);
+end
+$linked$;
+comment on function linked.follow_deleted_albums(uuid[]) is
+    'After albums were deleted: withdraws the counterparts of a creator''s album, remembers who refused one.';
+
+-- Whoever sees an album because it is shared with them needs no counterpart of it.
+create or replace function linked.follow_shared_albums(p_albums uuid[], p_users uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.withdraw_albums(array(
+        select my_pair.album_id
+        from unnest(p_albums, p_users) as shared (album_id, user_id)
+        join linked.album_pair their_pair on their_pair.album_id = shared.album_id
+        join linked.album_pair my_pair
+            on my_pair.album_key = their_pair.album_key and my_pair.owner_id = shared.user_id
+        where my_pair.album_id <> my_pair.album_key
+    ));
+end
+$linked$;
+comment on function linked.follow_shared_albums(uuid[], uuid[]) is
+    'After albums were shared with users: takes the counterparts out of their accounts.';
+
+-- p_users: to whom; null: to everybody.
+create or replace function linked.spread_albums(p_albums uuid[], p_users uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.propagate_albums(array_agg(their_member.asset_id), array_agg(my_member.asset_id))
+    from public.album_asset
+    join linked.member their_member on their_member.asset_id = album_asset."assetsId"
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
+    join public."user" account on account.id = my_member.owner_id and account."deletedAt" is null
+    where album_asset."albumsId" = any (p_albums)
+        and (p_users is null or my_member.owner_id = any (p_users))
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.spread_albums(uuid[], uuid[]) is
+    'Gives accounts the counterparts that they now need of these albums.';
+
+-- Refresh membership: which assets are linked for whom, and making it so.
+
+-- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
+-- locked folder. A clone is never covered. The video part of a live photo is covered with its still.
+create or replace function linked.covered(p_assets uuid[])
+returns table (source_id uuid, album_id uuid, linkable boolean)
+language sql stable
+as $linked$
+    with asked (source_id, through_id) as (
+        select id, id from unnest(p_assets) as id
+        union all
+        select still."livePhotoVideoId", still.id
+        from public.asset still
+        where still."livePhotoVideoId" = any (p_assets)
+    ), candidate as (
+        select asked.source_id, through.id, through."ownerId" as owner_id, through."originalPath" as path,
+            through."deletedAt" is null and not through."isOffline" and through.status = 'active'
+            and source."deletedAt" is null and not source."isOffline" and source.status = 'active' as linkable
+        from asked
+        join public.asset source on source.id = asked.source_id
+        join public.asset through on through.id = asked.through_id and through."ownerId" = source."ownerId"
+        where source.visibility <> 'locked' and through.visibility <> 'locked'
+            and not exists (
+                select from linked.member
+                where member.asset_id in (source.id, through.id) and member.asset_id <> member.source_id
+            )
+    ), hit as (
+        select candidate.source_id, linked_album.album_id, candidate.linkable
+        from candidate
+        join linked.linked_album on linked_album.owner_id = candidate.owner_id
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        where prefix.path = '' or starts_with(candidate.path, prefix.path || '/')
+        union all
+        select candidate.source_id, participant.album_id, candidate.linkable
+        from candidate
+        join public.album_asset on album_asset."assetsId" = candidate.id
+        join linked.participant
+            on participant.album_id = album_asset."albumsId" and participant.user_id = candidate.owner_id
+    )
+    select hit.source_id, hit.album_id, bool_or(hit.linkable)
+    from hit
+    group by hit.source_id, hit.album_id
+$linked$;
+comment on function linked.covered(uuid[]) is
+    'Which of these assets are sources, by which linked albums, and whether new clones may be made (not in the trash, not offline).';
+
+create or replace function linked.wanted(p_assets uuid[])
+returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
+language sql stable
+as $linked$
+    select covered.source_id, participant.user_id,
+        bool_or(participant.role <> 'viewer'),
+        bool_or(covered.linkable and linked_album.is_live and account."deletedAt" is null)
+    from linked.covered(p_assets) as covered
+    join public.asset source on source.id = covered.source_id
+    join linked.linked_album on linked_album.album_id = covered.album_id
+    join linked.participant on participant.album_id = covered.album_id
+    join public."user" account on account.id = participant.user_id
+    where participant.user_id <> source."ownerId"
+        and not exists (
+            select from linked.dismissal
+            where dismissal.source_id = covered.source_id and dismissal.user_id = participant.user_id
+        )
+    group by covered.source_id, participant.user_id
+$linked$;
+comment on function linked.wanted(uuid[]) is
+    'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
+
+-- Unlinking is done at once, all of it. Linking of many assets is queued and worked off in slices.
+create or replace function linked.refresh_membership(p_assets uuid[], p_all_at_once boolean default false) returns void
+language plpgsql
+as $linked$
+declare
+    v_scope uuid[];
+    v_sources uuid[];
+    v_users uuid[];
+    v_can_write boolean[];
+    v_linkable boolean[];
+begin
+    if coalesce(cardinality(p_assets), 0) = 0 then
+        return;
+    end if;
+    v_scope := array(
+        select id from unnest(p_assets) as id where id is not null
+        union
+        select "livePhotoVideoId" from public.asset where id = any (p_assets) and "livePhotoVideoId" is not null
+    );
+    select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
+    into v_sources, v_users, v_can_write, v_linkable
+    from linked.wanted(v_scope);
+
+    perform linked.unlink(array(
+        select member.asset_id
+        from linked.member
+        left join unnest(v_sources, v_users) as wanted (source_id, user_id)
+            on wanted.source_id = member.source_id and wanted.user_id = member.owner_id
+        where member.source_id = any (v_scope) and member.asset_id <> member.source_id
+            and wanted.source_id is null
+    ));
+
+    update linked.member
+    set can_write = wanted.can_write
+    from unnest(v_sources, v_users, v_can_write) as wanted (source_id, user_id, can_write)
+    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        and member.can_write <> wanted.can_write;
+
+    select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
+    into v_sources, v_users, v_can_write
+    from unnest(v_sources, v_users, v_can_write, v_linkable) as wanted (source_id, user_id, can_write, linkable)
+    where wanted.linkable
+        and not exists (
+            select from linked.member
+            where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        );
+    if v_sources is null then
+        return;
+    end if;
+    if p_all_at_once or cardinality(v_sources) <= 500 then
+        perform linked.link(v_sources, v_users, v_can_write);
+    else
+        insert into linked.queue (source_id)
+        select distinct source_id from unnest(v_sources) as source_id
+        on conflict do nothing;
+        perform pg_notify('linked', 'queue');
+        perform linked.work_queue(interval '2 seconds', 100);
+    end if;
+end
+$linked$;
+comment on function linked.refresh_membership(uuid[], boolean) is
+    'Compares the clones that these assets should have with those that exist: creates what is missing, deletes what is too much.';
+
+-- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
+-- and it is left out.
+create or replace function linked.link(p_sources uuid[], p_users uuid[], p_can_write boolean[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_sources uuid[];
+    v_clones uuid[];
+begin
+    with plan as materialized (
+        select gen_random_uuid() as clone_id, wanted.*
+        from unnest(p_sources, p_users, p_can_write) as wanted (source_id, user_id, can_write)
+    ), made as (
+        insert into public.asset (id, "ownerId", "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "visibility", "deviceAssetId", "deviceId", "createdAt", "isExternal")
+        select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."encodedVideoPath", s."checksum", s."originalFileName", s."sidecarPath", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."deviceAssetId", 'linked', s."createdAt", true
+        from plan join public.asset s on s.id = plan.source_id
+        on conflict do nothing
+        returning id
+    ), clone as (
+        insert into linked.member (asset_id, source_id, owner_id, can_write)
+        select plan.clone_id, plan.source_id, plan.user_id, plan.can_write
+        from plan join made on made.id = plan.clone_id
+        returning asset_id, source_id
+    )
+    select array_agg(source_id), array_agg(asset_id) into v_sources, v_clones from clone;
+    if v_sources is null then
+        return;
+    end if;
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select asset.id, asset.id, asset."ownerId", true
+    from public.asset where asset.id = any (v_sources)
+    on conflict do nothing;
+    perform linked.propagate_rows(v_sources, v_clones);
+    perform linked.pair_live_photos(v_sources);
+    perform linked.join_counterparts(v_clones);
+end
+$linked$;
+comment on function linked.link(uuid[], uuid[], boolean[]) is
+    'Creates clones of the sources in the accounts of the users, with everything that hangs on them.';
+
+-- A new clone takes its place in everything that exists already: tags and stack of the source; the albums of any sibling; the
+-- person that any sibling's face is assigned to (the source's, if it has one).
+create or replace function linked.join_counterparts(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform
+        linked.propagate_tags(array_agg(source_id), array_agg(asset_id)),
+        linked.propagate_stacks(array_agg(source_id), array_agg(asset_id))
+    from linked.member
+    where asset_id = any (p_clones);
+
+    perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(clone.asset_id))
+    from linked.member clone
+    join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> all (p_clones)
+    where clone.asset_id = any (p_clones) and sibling.can_write;
+
+    perform linked.refill_people(p_clones);
+end
+$linked$;
+comment on function linked.join_counterparts(uuid[]) is
+    'Gives new clones the tags, stacks, albums and people of their siblings.';
+
+-- A row that leaves an account, or changes its content, makes room for a clone that had been left out.
+create or replace function linked.fill_gaps(p_owners uuid[], p_checksums bytea[], p_except uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.refresh_membership(array(
+        select distinct asset.id
+        from unnest(p_owners, p_checksums, p_except) as gap (owner_id, checksum, source_id)
+        join public.asset on asset.checksum = gap.checksum and asset."ownerId" <> gap.owner_id
+        where asset.id is distinct from gap.source_id
+            and not exists (
+                select from linked.member where member.asset_id = asset.id and member.asset_id <> member.source_id
+            )
+    ));
+end
+$linked$;
+comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
+    'Links sources that were left out because an account had their content, after a row of it is gone.';
+
+-- Linking makes tables of a few rows large within seconds, long before autovacuum looks at them, and plans for few rows read
+-- every row of many.
+create or replace function linked.keep_statistics() returns void
+language plpgsql
+as $linked$
+begin
+    if pg_relation_size('linked.member') / current_setting('block_size')::bigint
+        > (select 10 + 2 * relpages from pg_class where oid = 'linked.member'::regclass)
+    then
+        analyze linked.member, linked.face;
+    end if;
+end
+$linked$;
+comment on function linked.keep_statistics() is
+    'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
+
+create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
+language plpgsql
+as $linked$
+declare
+    v_until timestamptz := clock_timestamp() + p_budget;
+    v_slice uuid[];
+    v_thorough uuid[];
+begin
+    loop
+        with slice as (
+            delete from linked.queue
+            where source_id in (select source_id from linked.queue order by queued_at limit p_slice)
+            returning source_id, thorough
+        )
+        select
+            array_agg(source_id) filter (where not thorough),
+            array_agg(source_id) filter (where thorough)
+        into v_slice, v_thorough
+        from slice;
+        exit when v_slice is null and v_thorough is null;
+        perform linked.refresh_queued(v_slice, false);
+        perform linked.refresh_queued(v_thorough, true);
+        perform linked.keep_statistics();
+        exit when clock_timestamp() >= v_until;
+    end loop;
+end
+$linked$;
+comment on function linked.work_queue(interval, integer) is
+    'Works off queued linking, p_slice sources at a time, until p_budget is used up or nothing is left.';
+
+-- One source that cannot be linked does not keep the others from it.
+create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
+language plpgsql
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_source uuid;
+begin
+    if p_thorough then
+        perform linked.repair_groups(p_sources);
+    else
+        perform linked.refresh_membership(p_sources, p_all_at_once => true);
+    end if;
+exception
+-- Somebody holds a lock for a while: all stay queued, and it is not waited for once more for each.
+when lock_not_available or deadlock_detected or serialization_failure then
+    raise;
+when others then
+    get stacked diagnostics
+        v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+    if cardinality(p_sources) = 1 then
+        perform linked.record_incident(
+            'linking of ' || p_sources[1]::text, v_sqlstate, v_message, v_context
+        );
+    else
+        foreach v_source in array p_sources loop
+            perform linked.refresh_queued(array[v_source], p_thorough);
+        end loop;
+    end if;
+end
+$linked$;
+comment on function linked.refresh_queued(uuid[], boolean) is
+    'Refreshes the membership of queued sources; where one fails, the others alone, and an incident for that one.';
+
+create or replace function linked.work_off(p_budget interval) returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.work_queue(p_budget, 50);
+    perform linked.stop_writing();
+    return (select count(*) from linked.queue);
+end
+$linked$;
+comment on function linked.work_off(interval) is
+    'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
+
+-- A member that Immich deleted for good while nobody watched took the group's files along: the others must go too. (A row that
+-- is gone without Immich's audit row was never deleted: another backup has been restored.)
+create or replace function linked.finish_deletions() returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.delete_groups(array(
+        select distinct member.source_id
+        from linked.member
+        join public.asset_audit on asset_audit."assetId" = member.asset_id
+        join public."user" account on account.id = member.owner_id
+        where member.can_write
+            and not exists (select from public.asset where asset.id = member.asset_id)
+    ));
+end
+$linked$;
+comment on function linked.finish_deletions() is
+    'Deletes what is left of groups of which Immich deleted a member for good while sync was suspended.';
+
+-- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, rows go
+-- while sync is suspended, and what is remembered can be lost while the clones are still there. A source that is gone takes its
+-- clones along; a clone that is gone, or that nobody remembers, is made anew. (Immich itself never writes external assets
+-- without a library.)
+create or replace function linked.forget_the_gone() returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.stack_pair where not exists (select from public.stack where stack.id = stack_pair.stack_id);
+    delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
+    delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
+    delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
+    perform linked.unlink(array(
+        select member.asset_id
+        from linked.member join public.asset on asset.id = member.asset_id
+        where not exists (select from public.asset source where source.id = member.source_id)
+    ));
+    perform linked.forget_members(array(
+        select asset_id from linked.member
+        where not exists (select from public.asset where asset.id = member.asset_id)
+    ));
+    perform linked.delete_assets(array(
+        select id from public.asset
+        where "isExternal" and "libraryId" is null
+            and "deviceId" = 'linked'
+            and not exists (select from linked.member where member.asset_id = asset.id)
+    ));
+    delete from linked.face where not exists (select from public.asset_face where asset_face.id = face.face_id);
+    perform linked.note_unused_tags(array(select tag_id from linked.made_tag));
+end
+$linked$;
+comment on function linked.forget_the_gone() is
+    'Makes what is remembered fit the rows that exist, after a restore or after sync was suspended.';
+
+create or replace function linked.enqueue_all() returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.understand(array(
+        select id from public.album
+        union
+        select album_id from linked.linked_album
+    ));
+    perform linked.finish_deletions();
+    perform linked.forget_the_gone();
+    insert into linked.queue (source_id, thorough)
+    select id, bool_or(thorough)
+    from (
+        select id, false from unnest(linked.assets_of_albums(array(select album_id from linked.linked_album))) as id
+        union all
+        select source_id, true from linked.member
+    ) as due (id, thorough)
+    group by id
+    on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
+    perform linked.stop_writing();
+    return (select count(*) from linked.queue);
+end
+$linked$;
+comment on function linked.enqueue_all() is
+    'Queues everything that the linked albums cover, and every group that exists for repair. Returns how many are queued.';
+
+-- For psql: a procedure may commit between slices.
+create or replace procedure linked.drain()
+language plpgsql
+as $linked$
+begin
+    perform linked.enqueue_all();
+    commit;
+    while linked.work_off(interval '200 milliseconds') > 0 loop
+        commit;
+    end loop;
+end
+$linked$;
+comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
+
+create or replace function linked.remove_clones() returns void
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.forget_the_gone();
+    truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
+    perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
+    perform linked.forget_persons(array(select person_id from linked.person_pair));
+    perform linked.delete_albums(array(
+        select album_id from linked.album_pair
+        where album_id <> album_key
+            and not exists (
+                select from public.album_asset
+                where album_asset."albumsId" = album_pair.album_id
+            )
+    ));
+    update linked.made_tag set unused_in = 'removal' where unused_in is not null;
+    perform linked.sweep_tags();
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.remove_clones() is
+    'Deletes every clone and what the addon made around them in their owners'' accounts, for the removal of the addon.';
+
+-- Linked albums: reading them the way their owner wrote them.
+
+create or replace function linked.is_linked_album(p_name text) returns boolean
+language sql immutable
+as $linked$
+    select lower(btrim(p_name, E' \t\r\n')) like 'linked album%'
+$linked$;
+comment on function linked.is_linked_album(text) is
+    'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
+
+create or replace function linked.prefixes(p_description text) returns setof text
+language sql immutable
+as $linked$
+    select distinct rtrim(line, E' \t\r/')
+    from regexp_split_to_table(p_description, E'\n') as line
+    where line like '/%'
+$linked$;
+comment on function linked.prefixes(text) is
+    'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
+
+-- Returns whether anything changed that membership depends on.
+create or replace function linked.understand(p_albums uuid[]) returns boolean
+language plpgsql
+as $linked$
+declare
+    v_changes bigint := 0;
+    v_count bigint;
+begin
+    delete from linked.linked_album
+    where album_id = any (p_albums)
+        and not exists (
+            select from public.album
+            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
+        );
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
+    select id, "ownerId", "albumName", "deletedAt" is null
+    from public.album
+    where id = any (p_albums) and linked.is_linked_album("albumName")
+    on conflict (album_id) do update
+    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
+    where (known.owner_id, known.name, known.is_live)
+        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    delete from linked.prefix
+    where album_id = any (p_albums)
+        and not exists (
+            select from public.album, linked.prefixes(album.description) as path
+            where album.id = prefix.album_id and path = prefix.path
+        );
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    insert into linked.prefix (album_id, path)
+    select linked_album.album_id, path
+    from linked.linked_album
+    join public.album on album.id = linked_album.album_id
+    cross join linked.prefixes(album.description) as path
+    where linked_album.album_id = any (p_albums)
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    delete from linked.participant
+    where album_id = any (p_albums)
+        and not exists (
+            select from linked.album_participants(p_albums) as live
+            where live.album_id = participant.album_id and live.user_id = participant.user_id
+        );
+    get diagnostics v_count = row_count;
+    v_changes := v_changes + v_count;
+
+    with joined as (
+        insert into linked.participant as known (album_id, user_id, role)
+        select live.album_id, live.user_id, live.role
+        from linked.album_participants(p_albums) as live
+        on conflict (album_id, user_id) do update set role = excluded.role
+        where known.role <> excluded.role
+        returning known.album_id, known.user_id
+    )
+    select count(*) into v_count from joined;
+    return v_changes + v_count > 0;
+end
+$linked$;
+comment on function linked.understand(uuid[]) is
+    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
+
+create or replace function linked.album_participants(p_albums uuid[])
+returns table (album_id uuid, user_id uuid, role text)
+language sql stable
+as $linked$
+    select linked_album.album_id, linked_album.owner_id, 'owner'
+    from linked.linked_album
+    where linked_album.album_id = any (p_albums)
+    union
+    select linked_album.album_id, album_user."usersId", album_user.role::text
+    from linked.linked_album
+    join public.album_user on album_user."albumsId" = linked_album.album_id
+    where linked_album.album_id = any (p_albums) and album_user."usersId" <> linked_album.owner_id
+$linked$;
+comment on function linked.album_participants(uuid[]) is 'The owner of each of these linked albums and the users it is shared with.';
+
+create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    with asset_of_album as (
+        select asset.id, asset."livePhotoVideoId"
+        from linked.linked_album
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        join public.asset on asset."ownerId" = linked_album.owner_id
+        where linked_album.album_id = any (p_albums)
+            and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
+        union
+        select asset.id, asset."livePhotoVideoId"
+        from public.album_asset
+        join public.asset on asset.id = album_asset."assetsId"
+        where album_asset."albumsId" = any (p_albums)
+    )
+    select array(
+        select id from asset_of_album
+        union
+        select "livePhotoVideoId" from asset_of_album where "livePhotoVideoId" is not null
+    )
+$linked$;
+comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover.';
+
+create or replace function linked.refresh_albums(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_before uuid[];
+    v_users uuid[];
+    v_sources uuid[];
+begin
+    v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
+    if not linked.understand(p_albums) then
+        return;
+    end if;
+    v_sources := linked.assets_of_albums(array(
+        select album_id from linked.linked_album where album_id = any (p_albums)
+    ));
+    -- Shared anew: what the viewer had hidden comes back.
+    v_users := array(
+        select distinct user_id from linked.participant
+        where album_id = any (p_albums) and user_id <> all (v_before)
+    );
+    delete from linked.dismissal
+    where user_id = any (v_users) and source_id = any (v_sources);
+    perform linked.refresh_membership(array(
+        select id from unnest(v_sources) as id
+        union
+        select source_id from linked.member where owner_id = any (v_before)
+    ));
+end
+$linked$;
+comment on function linked.refresh_albums(uuid[]) is
+    'After a change of albums or of who they are shared with: brings membership up to date.';
+
+-- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
+-- prefixes in descriptions.
+create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_kept text := linked.common_end(p_old_paths[1], p_new_paths[1]);
+    v_old_root text := left(p_old_paths[1], -length(v_kept));
+    v_new_root text := left(p_new_paths[1], -length(v_kept));
+    v_albums uuid[];
+begin
+    if v_kept = '' or exists (
+        select from unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
+        where not starts_with(moved.old_path, v_old_root || '/')
+            or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
+    ) then
+        return;
+    end if;
+    with moved as (
+        update public.album
+        set description = (
+            select string_agg(
+                case when line = v_old_root or starts_with(line, v_old_root || '/')
+                    then v_new_root || substr(line, length(v_old_root) + 1) else line end,
+                E'\n' order by place
+            )
+            from regexp_split_to_table(album.description, E'\n') with ordinality as lines (line, place)
+        )
+        where id in (
+            select album_id from linked.prefix where path = v_old_root or starts_with(path, v_old_root || '/')
+        )
+        returning id
+    )
+    select array_agg(id) into v_albums from moved;
+    perform linked.understand(v_albums);
+end
+$linked$;
+comment on function linked.follow_media_folder(text[], text[]) is
+    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another.';
+
+create or replace function linked.common_end(p_one text, p_other text) returns text
+language sql immutable
+as $linked$
+    with piece as (
+        select place, one, other
+        from rows from (
+            unnest(string_to_array(reverse(p_one), '/')), unnest(string_to_array(reverse(p_other), '/'))
+        ) with ordinality as pieces (one, other, place)
+    )
+    select coalesce(
+        reverse(string_agg(one || '/', '' order by place) filter (
+            where place < (select coalesce(min(place), 2147483647) from piece where one is distinct from other)
+        )),
+        ''
+    )
+    from piece
+$linked$;
+comment on function linked.common_end(text, text) is 'The whole path components that two paths have in common at their end, with the slash before them.';
+
+-- Quota: what Immich computes for a participant is what it would be without the addon.
+
+-- Immich takes the size of a deleted upload off its owner's quota, and so for a clone what was never added. When a trash is
+-- emptied every member has a deletion job of its own that has read its row before the group went, and takes the size off all
+-- the same. A credit that nobody claims (there was no such job) is worth nothing after a minute.
+create or replace function linked.credit_quota(p_members uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.quota_credit where given_at < clock_timestamp() - interval '1 minute';
+    insert into linked.quota_credit (user_id, bytes)
+    select member.owner_id, size.bytes
+    from linked.member
+    left join public.asset on asset.id = member.asset_id
+    cross join lateral (
+        select exif."fileSizeInByte" as bytes
+        from linked.member sibling join public.asset_exif exif on exif."assetId" = sibling.asset_id
+        where sibling.source_id = member.source_id
+        limit 1
+    ) as size
+    where member.asset_id = any (p_members) and size.bytes > 0
+        and (member.asset_id <> member.source_id or asset."libraryId" is null and asset.id is not null);
+end
+$linked$;
+comment on function linked.credit_quota(uuid[]) is
+    'Remembers what Immich may be about to take off quotas although it was never added, or is taken off already.';
+
+-- The source goes with the clone that Immich deleted; Immich leaves the quota of its owner alone.
+create or replace function linked.take_off_quota(p_members uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    update public."user"
+    set "quotaUsageInBytes" = greatest("quotaUsageInBytes" - gone.bytes, 0)
+    from (
+        select source."ownerId" as owner_id, sum(exif."fileSizeInByte") as bytes
+        from linked.member
+        join public.asset source on source.id = member.asset_id and member.asset_id = member.source_id
+        join public.asset_exif exif on exif."assetId" = source.id
+        where member.asset_id = any (p_members) and source."libraryId" is null and exif."fileSizeInByte" > 0
+        group by source."ownerId"
+    ) as gone
+    where "user".id = gone.owner_id;
+end
+$linked$;
+comment on function linked.take_off_quota(uuid[]) is
+    'Takes sources that are about to be deleted off their owners'' quotas.';
+
+-- p_recount: Immich summed up all assets of the users, clones included. Else it added or took off the size of one asset.
+create or replace function linked.settle_quota(p_users uuid[], p_changes bigint[], p_recount boolean) returns void
+language plpgsql
+as $linked$
+begin
+    if p_recount then
+        update public."user"
+        set "quotaUsageInBytes" = "quotaUsageInBytes" - clones.bytes
+        from (
+            select member.owner_id, sum(exif."fileSizeInByte") as bytes
+            from linked.member
+            join public.asset_exif exif on exif."assetId" = member.asset_id
+            where member.owner_id = any (p_users) and member.asset_id <> member.source_id
+                and exif."fileSizeInByte" > 0
+            group by member.owner_id
+        ) as clones
+        where "user".id = clones.owner_id;
+        delete from linked.quota_credit where user_id = any (p_users);
+        return;
+    end if;
+    with claim as (
+        select distinct on (credit.user_id) credit.ctid, credit.user_id, credit.bytes
+        from unnest(p_users, p_changes) as change (user_id, bytes)
+        join linked.quota_credit credit on credit.user_id = change.user_id and credit.bytes = -change.bytes
+    ), used as (
+        delete from linked.quota_credit where ctid in (select ctid from claim) returning user_id, bytes
+    )
+    update public."user"
+    set "quotaUsageInBytes" = "quotaUsageInBytes" + used.bytes
+    from used
+    where "user".id = used.user_id;
+end
+$linked$;
+comment on function linked.settle_quota(uuid[], bigint[], boolean) is
+    'Takes clones out of what Immich just wrote as the quota of users.';
+
+-- Rows outside a group that would make Immich delete the group's files.
+
+-- Until v2.7 Immich can replace an asset's file: the new file lies in the upload folder of whoever did it, and Immich keeps the
+-- old one as a copy in the trash and deletes it for good later. On a clone both would take the family's picture along. So a
+-- clone whose file was replaced becomes an asset of its owner's own, and its source stays what it was.
+create or replace function linked.release(p_moved uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_released uuid[] := array(
+        select mine.id
+        from public.asset mine
+        join linked.member on member.asset_id = mine.id
+        where mine.id = any (p_moved)
+            and (
+                position('/upload/' || mine."ownerId" || '/' in mine."originalPath") > 0
+                or (member.can_write and not linked.stays_covered(member.source_id, mine."originalPath"))
+            )
+    );
+begin
+    perform linked.forget_members(v_released);
+    -- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
+    delete from public.asset_file where "assetId" = any (v_released);
+    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (v_released);
+    update public.asset
+    set "isExternal" = false, thumbhash = null, "encodedVideoPath" = ''
+    where id = any (v_released);
+end
+$linked$;
+comment on function linked.release(uuid[]) is
+    'Makes clones whose file was replaced assets of their owners'' own.';
+
+create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
+language sql stable
+as $linked$
+    select exists (
+            select from public.asset source
+            join linked.linked_album on linked_album.owner_id = source."ownerId"
+            join linked.prefix on prefix.album_id = linked_album.album_id
+            where source.id = p_source and (prefix.path = '' or starts_with(p_path, prefix.path || '/'))
+        )
+        or exists (
+            select from public.asset source
+            join public.album_asset on album_asset."assetsId" = source.id
+            join linked.participant
+                on participant.album_id = album_asset."albumsId" and participant.user_id = source."ownerId"
+            where source.id = p_source
+        )
+        or exists (select from public.asset still where still."livePhotoVideoId" = p_source)
+$linked$;
+comment on function linked.stays_covered(uuid, text) is
+    'Whether a linked album would still cover a source whose file lies at p_path.';
+
+-- The copy in the trash must not point to files that a source still needs, its sidecar among them. Immich's unlink tolerates a path that does not
+-- exist.
+create or replace function linked.disarm_copies(p_assets uuid[]) returns void
+language sql
+as $linked$
+    update public.asset mine
+    set "originalPath" = mine."originalPath" || '.replaced-' || mine.id, "sidecarPath" = null
+    from public.asset source
+    join linked.member on member.asset_id = source.id and member.asset_id = member.source_id
+    where mine.id = any (p_assets)
+        and source."originalPath" = mine."originalPath"
+        and source."ownerId" <> mine."ownerId"
+$linked$;
+comment on function linked.disarm_copies(uuid[]) is
+    'Points uploads that claim the file of somebody else''s source to a path that does not exist, before Immich deletes it.';
+
+-- Immich makes thumbnails and videos for a clone in its owner's folders, and removes these folders with the account.
+create or replace function linked.replace_files_of_users(p_users uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+begin
+    with gone as (
+        delete from public.asset_file
+        using unnest(p_users) as account (id)
+        where position('/thumbs/' || account.id || '/' in asset_file.path) > 0
+            or position('/encoded-video/' || account.id || '/' in asset_file.path) > 0
+        returning asset_file."assetId"
+    )
+    select array_agg(distinct "assetId") into v_assets from gone;
+    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (v_assets);
+    update public.asset
+    set "encodedVideoPath" = null
+    from unnest(p_users) as account (id)
+    where position('/encoded-video/' || account.id || '/' in asset."encodedVideoPath") > 0;
+end
+$linked$;
+comment on function linked.replace_files_of_users(uuid[]) is
+    'Forgets files in the folders of deleted accounts that other assets refer to, so that Immich makes them anew.';
+
+-- A statement reads what it needs before it waits for its turn. The cover that it then sets may be gone by then; Immich's
+-- own foreign key would refuse it. (GET /albums sets missing covers, in one statement over all albums.)
+create or replace function linked.drop_gone_cover() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if new."albumThumbnailAssetId" is distinct from old."albumThumbnailAssetId"
+        and not exists (select from public.asset where asset.id = new."albumThumbnailAssetId")
+    then
+        new."albumThumbnailAssetId" := null;
+    end if;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.drop_gone_cover() is
+    'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';
+create or replace trigger linked_album_drop_gone_cover before update on public.album
+for each row execute function linked.drop_gone_cover();
+comment on trigger linked_album_drop_gone_cover on public.album is
+    'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';
+
+-- Reconcile: whatever was missed, by a fault or while sync was suspended, is made good. Nothing is lost by it: where two
+-- members differ the one that Immich wrote last counts, and of tags and albums, which have no date, all that anybody has.
+
+-- The member of each group that was written last, and may write; the source when none was.
+create or replace function linked.newest(p_sources uuid[], p_table text)
+returns table (from_id uuid, to_id uuid)
+language sql stable
+as $linked$
+    with dated as (
+        select member.source_id, member.asset_id, member.can_write,
+            case p_table
+                when 'asset' then (select "updatedAt" from public.asset where id = member.asset_id)
+                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
+                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
+                when 'asset_face' then (select max("updatedAt") from public.asset_face where "assetId" = member.asset_id)
+                when 'smart_search' then (
+                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+                )
+                when 'asset_job_status' then (
+                    select to_timestamp(0) from public.asset_job_status where "assetId" = member.asset_id
+                )
+            end as written_at
+        from linked.member
+        where member.source_id = any (p_sources)
+    ), origin as (
+        select distinct on (source_id) source_id, asset_id
+        from dated
+        where can_write
+        order by source_id, written_at desc nulls last, asset_id = source_id desc, asset_id
+    )
+    select origin.asset_id, member.asset_id
+    from origin join linked.member using (source_id)
+    where member.asset_id <> origin.asset_id
+$linked$;
+comment on function linked.newest(uuid[], text) is
+    'Which member each sibling is to be made equal to in a table: the one that was written last.';
+
+-- A face whose counterparts were forgotten is known again by where it is.
+create or replace function linked.recognize_faces(p_sources uuid[]) returns void
+language sql
+as $linked$
+    with stray as (
+        select member.source_id, asset_face.*
+        from linked.member
+        join public.asset_face on asset_face."assetId" = member.asset_id
+        where member.source_id = any (p_sources)
+            and not exists (select from linked.face where face.face_id = asset_face.id)
+    )
+    insert into linked.face (face_id, face_key, asset_id)
+    select distinct on (known.face_key, stray."assetId") stray.id, known.face_key, stray."assetId"
+    from stray
+    join linked.member sibling on sibling.source_id = stray.source_id and sibling.asset_id <> stray."assetId"
+    join linked.face known on known.asset_id = sibling.asset_id
+    join public.asset_face other on other.id = known.face_id
+    where (other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2")
+            = (stray."boundingBoxX1", stray."boundingBoxY1", stray."boundingBoxX2", stray."boundingBoxY2")
+        and other."sourceType" = stray."sourceType"
+    order by known.face_key, stray."assetId", stray.id
+    on conflict do nothing
+$linked$;
+comment on function linked.recognize_faces(uuid[]) is
+    'Pairs faces that are not remembered with the siblings'' faces at the same place.';
+
+-- An embedding has no date: whoever has it gives it to the others.
+create or replace function linked.fill_embeddings(p_sources uuid[]) returns void
+language sql
+as $linked$
+    insert into public.face_search ("faceId", "embedding")
+    select distinct on (mine.face_id) mine.face_id, theirs."embedding"
+    from linked.member
+    join linked.face mine on mine.asset_id = member.asset_id
+    join linked.face other on other.face_key = mine.face_key and other.face_id <> mine.face_id
+    join public.face_search theirs on theirs."faceId" = other.face_id
+    where member.source_id = any (p_sources)
+        and not exists (select from public.face_search where face_search."faceId" = mine.face_id)
+    order by mine.face_id, other.face_id
+    on conflict do nothing
+$linked$;
+comment on function linked.fill_embeddings(uuid[]) is
+    'Gives faces that lack their embedding the one that a counterpart has.';
+
+-- Likewise albums of the same name in which the members of both accounts are.
+create or replace function linked.recognize_albums(p_sources uuid[]) returns void
+language sql
+as $linked$
+    insert into linked.album_pair (album_id, album_key, owner_id)
+    select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
+    from linked.member
+    join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
+    join public.album_asset my_row on my_row."assetsId" = member.asset_id
+    join public.album mine on mine.id = my_row."albumsId" and mine."ownerId" = member.owner_id
+    join public.album_asset their_row on their_row."assetsId" = sibling.asset_id
+    join linked.album_pair their_pair
+        on their_pair.album_id = their_row."albumsId" and their_pair.owner_id = sibling.owner_id
+    join public.album theirs on theirs.id = their_pair.album_id
+    where member.source_id = any (p_sources)
+        and mine."albumName" = theirs."albumName"
+        and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
+    order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
+    on conflict do nothing
+$linked$;
+comment on function linked.recognize_albums(uuid[]) is
+    'Pairs albums that are not remembered with the other accounts'' albums of the same name and pictures.';
+
+-- Tags, stacks, albums and people of all members, brought to all members.
+create or replace function linked.reunite(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
+    v_clones uuid[];
+begin
+    perform linked.recognize_albums(p_sources);
+    select array_agg(clone.asset_id) filter (where clone.can_write), array_agg(clone.source_id) filter (where clone.can_write)
+    into v_from, v_to
+    from linked.member clone
+    where clone.source_id = any (p_sources) and clone.asset_id <> clone.source_id;
+    perform linked.add_tags(v_from, v_to);
+    perform linked.add_to_albums(v_from, v_to);
+    perform linked.propagate_stacks(array_agg(mine.id), array_agg(source.id))
+    from unnest(v_from, v_to) as pair (from_id, to_id)
+    join public.asset mine on mine.id = pair.from_id and mine."stackId" is not null
+    join public.asset source on source.id = pair.to_id and source."stackId" is null;
+
+    select array_agg(clone.source_id), array_agg(clone.asset_id) into v_from, v_to
+    from linked.member clone
+    where clone.source_id = any (p_sources) and clone.asset_id <> clone.source_id;
+    perform linked.propagate_tags(v_from, v_to);
+    perform linked.add_to_albums(v_from, v_to);
+    perform linked.propagate_stacks(v_from, v_to);
+    perform linked.refill_people(array(select asset_id from linked.member where source_id = any (p_sources)));
+end
+$linked$;
+comment on function linked.reunite(uuid[]) is
+    'Gives all members of these groups the tags, stacks, albums and people that any of them has.';
+
+create or replace function linked.repair_groups(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.refresh_membership(p_sources, p_all_at_once => true);
+    perform linked.follow_live_photos(array(
+        select member.asset_id
+        from linked.member
+        join public.asset source on source.id = member.source_id and source."livePhotoVideoId" is null
+        join public.asset mine on mine.id = member.asset_id and mine."livePhotoVideoId" is not null
+        where member.source_id = any (p_sources)
+    ));
+    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id)) from linked.newest(p_sources, 'asset');
+    perform linked.pair_live_photos(p_sources);
+    perform linked.recognize_faces(p_sources);
+    perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
+    from linked.newest(p_sources, 'asset_exif');
+    perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
+    from linked.newest(p_sources, 'asset_file');
+    perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+    from linked.newest(p_sources, 'smart_search');
+    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+    from linked.newest(p_sources, 'asset_face');
+    perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
+    from linked.newest(p_sources, 'asset_job_status');
+    perform linked.fill_embeddings(p_sources);
+    perform linked.reunite(p_sources);
+end
+$linked$;
+comment on function linked.repair_groups(uuid[]) is
+    'Makes membership right, and all members equal, for these sources. Touches only what differs.';
+
+create or replace function linked.repair(p_sources uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.repair_groups(p_sources);
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.repair(uuid[]) is 'linked.repair_groups for reconcile, as the addon''s own writing.';
+
+create or replace function linked.repair_state() returns void
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.understand(array(
+        select id from public.album
+        union
+        select album_id from linked.linked_album
+    ));
+    perform linked.finish_deletions();
+    perform linked.forget_the_gone();
+    perform linked.propagate_album_details(array(select album_key from linked.album_pair));
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.repair_state() is
+    'Makes what is remembered fit what Immich has, and finishes the deletion of groups.';
+
+-- The triggers. Statement level with transition tables (a statement that changes 5,000 rows costs one call), no column
+-- lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations.
+
+
+
+-- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
+-- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
+create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_line_up on public."asset" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_exif_line_up before insert or update or delete on public."asset_exif"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_exif_line_up on public."asset_exif" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_file_line_up before insert or update or delete on public."asset_file"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_file_line_up on public."asset_file" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_job_status_line_up before insert or update or delete on public."asset_job_status"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_job_status_line_up on public."asset_job_status" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_smart_search_line_up before insert or update or delete on public."smart_search"
+for each statement execute function linked.line_up();
+comment on trigger linked_smart_search_line_up on public."smart_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_face_line_up before insert or update or delete on public."asset_face"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_face_line_up on public."asset_face" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_face_search_line_up before insert or update or delete on public."face_search"
+for each statement execute function linked.line_up();
+comment on trigger linked_face_search_line_up on public."face_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_album_line_up before insert or update or delete on public."album"
+for each statement execute function linked.line_up();
+comment on trigger linked_album_line_up on public."album" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_album_user_line_up before insert or update or delete on public."album_user"
+for each statement execute function linked.line_up();
+comment on trigger linked_album_user_line_up on public."album_user" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_album_asset_line_up before insert or update or delete on public."album_asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_album_asset_line_up on public."album_asset" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_user_line_up before insert or update or delete on public."user"
+for each statement execute function linked.line_up();
+comment on trigger linked_user_line_up on public."user" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_stack_line_up before insert or update or delete on public."stack"
+for each statement execute function linked.line_up();
+comment on trigger linked_stack_line_up on public."stack" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_person_line_up before insert or update or delete on public."person"
+for each statement execute function linked.line_up();
+comment on trigger linked_person_line_up on public."person" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_tag_line_up before insert or update or delete on public."tag"
+for each statement execute function linked.line_up();
+comment on trigger linked_tag_line_up on public."tag" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_tag_asset_line_up before insert or update or delete on public."tag_asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_tag_asset_line_up on public."tag_asset" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_library_line_up before delete on public."library"
+for each statement execute function linked.line_up();
+comment on trigger linked_library_line_up on public."library" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_memory_line_up before insert or delete on public."memory"
+for each statement execute function linked.line_up();
+comment on trigger linked_memory_line_up on public."memory" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_memory_asset_line_up before insert or update or delete on public."memory_asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_memory_asset_line_up on public."memory_asset" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_activity_line_up before insert or delete on public."activity"
+for each statement execute function linked.line_up();
+comment on trigger linked_activity_line_up on public."activity" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_shared_link_line_up before delete on public."shared_link"
+for each statement execute function linked.line_up();
+comment on trigger linked_shared_link_line_up on public."shared_link" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_shared_link_asset_line_up before insert or delete on public."shared_link_asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_shared_link_asset_line_up on public."shared_link_asset" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+
+create or replace function linked.on_asset_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.disarm_copies(array(select id from fresh where "libraryId" is null));
+        perform linked.refresh_membership(array(
+            select id from fresh
+            union
+            select "livePhotoVideoId" from fresh where "livePhotoVideoId" is not null
+        ));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_insert() is 'Links new assets that a linked album covers.';
+create or replace trigger linked_asset_insert after insert on public."asset"
+referencing new table as fresh
+for each statement execute function linked.on_asset_insert();
+comment on trigger linked_asset_insert on public."asset" is 'Links new assets that a linked album covers.';
+
+create or replace function linked.on_asset_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        declare
+            v_changed uuid[];
+            v_moved uuid[];
+            v_unlocked uuid[];
+            v_scope uuid[];
+            v_old_paths text[];
+            v_new_paths text[];
+        begin
+            perform linked.dismiss(array(
+                select asset.id
+                from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed
+                join linked.member on member.asset_id = changed.id and not member.can_write
+                join public.asset on asset.id = changed.id
+                where asset."deletedAt" is not null or asset.status <> 'active'
+            ));
+
+            v_moved := array(select id from (select id, "originalPath" from fresh except select id, "originalPath" from stale) as changed);
+            perform linked.release(array(
+                select member.asset_id
+                from linked.member
+                where member.asset_id = any (v_moved) and member.asset_id <> member.source_id
+                    and member.source_id <> all (v_moved)
+            ));
+
+            -- A clone that comes out of its owner's locked folder rejoins the others wherever they are.
+            v_unlocked := array(
+                select id from stale where visibility = 'locked'
+                intersect
+                select id from fresh where visibility <> 'locked'
+            );
+            if cardinality(v_unlocked) > 0 then
+                update public.asset mine
+                set visibility = source.visibility
+                from linked.member
+                join public.asset source on source.id = member.source_id
+                where member.asset_id = any (v_unlocked) and member.asset_id <> member.source_id
+                    and mine.id = member.asset_id
+                    and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
+                perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+                from linked.member
+                join linked.member sibling
+                    on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
+                join public.asset theirs on theirs.id = sibling.asset_id and theirs.visibility <> 'locked'
+                where member.asset_id = any (v_unlocked) and sibling.can_write
+                having count(*) > 0;
+            end if;
+
+            v_changed := array(
+                select changed.id
+                from (select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from fresh except select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from stale) as changed
+                join linked.member on member.asset_id = changed.id
+            );
+            if cardinality(v_changed) > 0 then
+                perform linked.follow_viewers(v_changed);
+                perform linked.propagate_asset(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(v_changed, false);
+            end if;
+
+            v_changed := array(
+                select changed.id
+                from (select id, "livePhotoVideoId" from fresh except select id, "livePhotoVideoId" from stale) as changed
+                join linked.member on member.asset_id = changed.id
+            );
+            perform linked.follow_live_photos(v_changed);
+
+            v_changed := array(select id from (select id, "stackId" from fresh except select id, "stackId" from stale) as changed);
+            if cardinality(v_changed) > 0 then
+                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(v_changed, false)
+                having count(*) > 0;
+                -- Immich leaves stacks of one behind when it moves assets to another stack.
+                perform linked.dissolve_stacks(array(
+                    select stack_pair.stack_id
+                    from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+                    where stale.id = any (v_changed)
+                ));
+            end if;
+
+            if cardinality(v_moved) > 0 then
+                select array_agg(old_path), array_agg(new_path) into v_old_paths, v_new_paths
+                from (
+                    select max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select id, "originalPath" as new_path, null as old_path from fresh
+                        union all
+                        select id, null, "originalPath" from stale
+                    ) as path
+                    where id = any (v_moved)
+                    group by id
+                ) as moved;
+                if exists (
+                        select from linked.prefix, unnest(v_old_paths, v_new_paths) as moved (old_path, new_path)
+                        where starts_with(moved.old_path, prefix.path || '/')
+                            and not starts_with(moved.new_path, prefix.path || '/')
+                    )
+                    and (select count(*) from fresh) = (select count(*) from public.asset)
+                then
+                    perform linked.follow_media_folder(v_old_paths, v_new_paths);
+                end if;
+            end if;
+
+            v_changed := array(
+                select id
+                from (select id, "ownerId", "originalPath", visibility, "deletedAt", status, "isOffline", "libraryId", "livePhotoVideoId", checksum from fresh except select id, "ownerId", "originalPath", visibility, "deletedAt", status, "isOffline", "libraryId", "livePhotoVideoId", checksum from stale) as changed
+            );
+            if cardinality(v_changed) > 0 then
+                v_scope := array(
+                    select unnest(v_changed)
+                    union
+                    select "livePhotoVideoId" from fresh where id = any (v_changed)
+                    union
+                    select "livePhotoVideoId" from stale where id = any (v_changed)
+                    union
+                    select source_id from linked.member where asset_id = any (v_changed)
+                );
+                perform linked.refresh_membership(v_scope);
+                perform linked.pair_live_photos(v_scope);
+            end if;
+        end;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_update() is 'Propagates changes of members, links and unlinks assets by what they have become.';
+create or replace trigger linked_asset_update after update on public."asset"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_update();
+comment on trigger linked_asset_update on public."asset" is 'Propagates changes of members, links and unlinks assets by what they have become.';
+
+-- A member deleted for good takes its group along, because Immich deletes the group's files. Rows that vanish with their
+-- owner's account do not: then sources are unlinked, and clones are just gone. (The depth of triggers cannot tell these
+-- two apart in an AFTER trigger; the account is already invisible in the second.)
+create or replace function linked.on_asset_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        declare
+            v_groups uuid[];
+            v_gone uuid[];
+            v_credited uuid[];
+            v_stacks uuid[];
+            v_owners uuid[];
+            v_checksums bytea[];
+            v_ids uuid[];
+        begin
+            insert into linked.dismissal (source_id, user_id)
+            select member.source_id, member.owner_id
+            from stale
+            join linked.member on member.asset_id = stale.id
+            join public."user" account on account.id = stale."ownerId"
+            where not member.can_write
+            on conflict do nothing;
+
+            select
+                array_agg(distinct member.source_id) filter (
+                    where member.asset_id = member.source_id or (member.can_write and account.id is not null)
+                ),
+                array_agg(member.asset_id),
+                array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+            into v_groups, v_gone, v_credited
+            from stale
+            join linked.member on member.asset_id = stale.id
+            left join public."user" account on account.id = stale."ownerId";
+            -- Immich looks after a stack only when it loses its primary asset.
+            v_stacks := array(
+                select stack_pair.stack_id from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+            );
+            perform linked.credit_quota(v_credited);
+            perform linked.delete_groups(v_groups);
+            perform linked.dissolve_stacks(v_stacks);
+            if v_gone is not null then
+                perform linked.forget_members(v_gone);
+            end if;
+
+            select array_agg(stale."ownerId"), array_agg(stale.checksum), array_agg(stale.id)
+            into v_owners, v_checksums, v_ids
+            from stale;
+            perform linked.fill_gaps(v_owners, v_checksums, v_ids);
+        end;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_delete() is 'Deletes what is left of the groups of deleted members, and links what they had kept out.';
+create or replace trigger linked_asset_delete after delete on public."asset"
+referencing old table as stale
+for each statement execute function linked.on_asset_delete();
+comment on trigger linked_asset_delete on public."asset" is 'Deletes what is left of the groups of deleted members, and links what they had kept out.';
+
+create or replace function linked.on_asset_exif_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_exif_insert() is 'Propagates rows of asset_exif to the siblings.';
+create or replace trigger linked_asset_exif_insert after insert on public."asset_exif"
+referencing new table as fresh
+for each statement execute function linked.on_asset_exif_insert();
+comment on trigger linked_asset_exif_insert on public."asset_exif" is 'Propagates rows of asset_exif to the siblings.';
+create or replace function linked.on_asset_exif_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_exif_update() is 'Propagates rows of asset_exif to the siblings.';
+create or replace trigger linked_asset_exif_update after update on public."asset_exif"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_exif_update();
+comment on trigger linked_asset_exif_update on public."asset_exif" is 'Propagates rows of asset_exif to the siblings.';
+create or replace function linked.on_asset_file_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_file_insert() is 'Propagates rows of asset_file to the siblings.';
+create or replace trigger linked_asset_file_insert after insert on public."asset_file"
+referencing new table as fresh
+for each statement execute function linked.on_asset_file_insert();
+comment on trigger linked_asset_file_insert on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
+create or replace function linked.on_asset_file_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_file_update() is 'Propagates rows of asset_file to the siblings.';
+create or replace trigger linked_asset_file_update after update on public."asset_file"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_file_update();
+comment on trigger linked_asset_file_update on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
+create or replace function linked.on_asset_file_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_file_delete() is 'Propagates rows of asset_file to the siblings.';
+create or replace trigger linked_asset_file_delete after delete on public."asset_file"
+referencing old table as stale
+for each statement execute function linked.on_asset_file_delete();
+comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
+create or replace function linked.on_smart_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_insert after insert on public."smart_search"
+referencing new table as fresh
+for each statement execute function linked.on_smart_search_insert();
+comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_smart_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_update after update on public."smart_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_smart_search_update();
+comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_asset_job_status_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_job_status_insert() is 'Propagates rows of asset_job_status to the siblings.';
+create or replace trigger linked_asset_job_status_insert after insert on public."asset_job_status"
+referencing new table as fresh
+for each statement execute function linked.on_asset_job_status_insert();
+comment on trigger linked_asset_job_status_insert on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_asset_job_status_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_job_status_update() is 'Propagates rows of asset_job_status to the siblings.';
+create or replace trigger linked_asset_job_status_update after update on public."asset_job_status"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_job_status_update();
+comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+
+create or replace function linked.on_asset_face_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.drop_found_again(array(select id from fresh));
+        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(array(select "assetId" from fresh), false)
+        having count(*) > 0;
+        perform linked.propagate_people(linked.leading_faces(array(
+            select id from fresh where "personId" is not null
+        )));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_face_insert() is 'Propagates new faces, and whom they show, to the siblings.';
+create or replace trigger linked_asset_face_insert after insert on public."asset_face"
+referencing new table as fresh
+for each statement execute function linked.on_asset_face_insert();
+comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagates new faces, and whom they show, to the siblings.';
+
+-- Three changes of "personId" are not passed on: the person was deleted (that unassigns in one account alone); recognition
+-- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
+-- siblings that still have theirs); and what viewers do.
+create or replace function linked.on_asset_face_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        declare
+            v_changed uuid[];
+            v_unassigned uuid[];
+            v_reset uuid[];
+            v_merge record;
+        begin
+            v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from stale) as changed);
+            if cardinality(v_changed) > 0 then
+                perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false)
+                having count(*) > 0;
+            end if;
+
+            v_changed := array(select id from (select id, "personId" from fresh except select id, "personId" from stale) as changed);
+            if cardinality(v_changed) > 0 then
+                -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
+                if current_query() ~* 'where[^;]*"personId"' then
+                    for v_merge in
+                        select distinct moved.old_id, moved.new_id
+                        from (
+                            select face.id, min(face.old_id)::uuid as old_id, min(face.new_id)::uuid as new_id
+                            from (
+                                select id, null as old_id, "personId"::text as new_id from fresh
+                                union all
+                                select id, "personId"::text, null from stale
+                            ) as face
+                            where face.id = any (v_changed)
+                            group by face.id
+                        ) as moved
+                        join public.asset_face on asset_face.id = moved.id
+                        join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                        where moved.old_id is not null and moved.new_id is not null
+                            and not exists (
+                                select from public.asset_face left_over where left_over."personId" = moved.old_id
+                            )
+                    loop
+                        perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
+                    end loop;
+                end if;
+
+                v_unassigned := array(
+                    select id from stale where "personId" is not null
+                    intersect
+                    select id from fresh where "personId" is null
+                );
+                v_reset := array(
+                    select asset."ownerId"
+                    from fresh join public.asset on asset.id = fresh."assetId"
+                    where fresh.id = any (v_unassigned)
+                    group by asset."ownerId"
+                    having count(*) > 1
+                        and not exists (
+                            select from public.asset_face
+                            join public.asset other on other.id = asset_face."assetId"
+                            where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
+                                and asset_face."sourceType" = 'machine-learning'
+                        )
+                );
+                update linked.face
+                set left_open = asset_face."personId" is null
+                    and not exists (select from public.person where person.id = stale."personId")
+                from stale join public.asset_face on asset_face.id = stale.id
+                where face.face_id = stale.id and stale.id = any (v_changed);
+                perform linked.propagate_people(linked.leading_faces(array(
+                    select asset_face.id
+                    from public.asset_face
+                    join public.asset on asset.id = asset_face."assetId"
+                    join linked.face on face.face_id = asset_face.id and not face.left_open
+                    where asset_face.id = any (v_changed)
+                        and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
+                )));
+                if cardinality(v_reset) > 0 then
+                    perform linked.refill_people(array(
+                        select fresh."assetId"
+                        from fresh join public.asset on asset.id = fresh."assetId"
+                        where asset."ownerId" = any (v_reset)
+                    ));
+                end if;
+            end if;
+        end;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_face_update() is 'Propagates changes of faces, and whom they show, to the siblings.';
+create or replace trigger linked_asset_face_update after update on public."asset_face"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_face_update();
+comment on trigger linked_asset_face_update on public."asset_face" is 'Propagates changes of faces, and whom they show, to the siblings.';
+
+create or replace function linked.on_asset_face_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_face_delete() is 'Propagates removed faces to the siblings.';
+create or replace trigger linked_asset_face_delete after delete on public."asset_face"
+referencing old table as stale
+for each statement execute function linked.on_asset_face_delete();
+comment on trigger linked_asset_face_delete on public."asset_face" is 'Propagates removed faces to the siblings.';
+
+create or replace function linked.on_face_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(
+                select asset_face."assetId"
+                from fresh join public.asset_face on asset_face.id = fresh."faceId"
+            ),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_face_search_insert() is 'Propagates the embeddings of faces to the siblings.';
+create or replace trigger linked_face_search_insert after insert on public."face_search"
+referencing new table as fresh
+for each statement execute function linked.on_face_search_insert();
+comment on trigger linked_face_search_insert on public."face_search" is 'Propagates the embeddings of faces to the siblings.';
+create or replace function linked.on_face_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(
+                select asset_face."assetId"
+                from fresh join public.asset_face on asset_face.id = fresh."faceId"
+            ),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_face_search_update() is 'Propagates the embeddings of faces to the siblings.';
+create or replace trigger linked_face_search_update after update on public."face_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_face_search_update();
+comment on trigger linked_face_search_update on public."face_search" is 'Propagates the embeddings of faces to the siblings.';
+
+create or replace function linked.on_album_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_insert() is 'Takes note of new linked albums.';
+create or replace trigger linked_album_insert after insert on public."album"
+referencing new table as fresh
+for each statement execute function linked.on_album_insert();
+comment on trigger linked_album_insert on public."album" is 'Takes note of new linked albums.';
+
+create or replace function linked.on_album_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_albums(array(
+            select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
+            intersect
+            (
+                select id from fresh where linked.is_linked_album("albumName")
+                union
+                select id from stale where linked.is_linked_album("albumName")
+            )
+        ));
+        perform linked.follow_deleted_albums(array(
+            select fresh.id
+            from fresh join linked.album_pair on album_pair.album_id = fresh.id
+            where linked.is_linked_album(fresh."albumName")
+        ));
+        perform linked.propagate_album_details(array(
+            select changed.id
+            from (select id, "albumName", description, "order", "albumThumbnailAssetId" from fresh except select id, "albumName", description, "order", "albumThumbnailAssetId" from stale) as changed
+            join linked.album_pair on album_pair.album_id = changed.id
+        ));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_update() is 'Follows edits of linked albums and their prefixes, and of albums with counterparts.';
+create or replace trigger linked_album_update after update on public."album"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_album_update();
+comment on trigger linked_album_update on public."album" is 'Follows edits of linked albums and their prefixes, and of albums with counterparts.';
+
+create or replace function linked.on_album_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_albums(array(select id from stale));
+        perform linked.follow_deleted_albums(array(
+            select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
+        ));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_delete() is 'Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
+create or replace trigger linked_album_delete after delete on public."album"
+referencing old table as stale
+for each statement execute function linked.on_album_delete();
+comment on trigger linked_album_delete on public."album" is 'Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
+
+create or replace function linked.on_album_user_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_albums(array(
+            select linked_album.album_id
+            from fresh as change
+            join linked.linked_album on linked_album.album_id = change."albumsId"
+        ));
+        perform linked.follow_shared_albums(
+            array_agg(fresh."albumsId"), array_agg(fresh."usersId")
+        )
+        from fresh join linked.album_pair on album_pair.album_id = fresh."albumsId"
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_user_insert() is 'Links and unlinks users with whom a linked album is shared.';
+create or replace trigger linked_album_user_insert after insert on public."album_user"
+referencing new table as fresh
+for each statement execute function linked.on_album_user_insert();
+comment on trigger linked_album_user_insert on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
+create or replace function linked.on_album_user_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_albums(array(
+            select linked_album.album_id
+            from fresh as change
+            join linked.linked_album on linked_album.album_id = change."albumsId"
+        ));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_user_update() is 'Links and unlinks users with whom a linked album is shared.';
+create or replace trigger linked_album_user_update after update on public."album_user"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_album_user_update();
+comment on trigger linked_album_user_update on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
+create or replace function linked.on_album_user_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_albums(array(
+            select linked_album.album_id
+            from stale as change
+            join linked.linked_album on linked_album.album_id = change."albumsId"
+        ));
+        perform linked.spread_albums(
+            array_agg(stale."albumsId"), array_agg(stale."usersId")
+        )
+        from stale
+        join linked.album_pair on album_pair.album_id = stale."albumsId"
+        join public.album on album.id = stale."albumsId"
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_user_delete() is 'Links and unlinks users with whom a linked album is shared.';
+create or replace trigger linked_album_user_delete after delete on public."album_user"
+referencing old table as stale
+for each statement execute function linked.on_album_user_delete();
+comment on trigger linked_album_user_delete on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
+
+-- What is in its owner's locked folder is in no album; Immich took it out, but not the others'.
+create or replace function linked.on_album_asset_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_membership(array(
+            select change."assetsId"
+            from fresh as change
+            join linked.linked_album on linked_album.album_id = change."albumsId"
+        ));
+        perform linked.propagate_albums(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(
+                select change."assetsId"
+                from fresh as change
+                join public.asset
+                    on asset.id = change."assetsId" and asset.visibility <> 'locked'
+                join public.album on album.id = change."albumsId" and album."ownerId" = asset."ownerId"
+            ),
+            false
+        )
+        join public.asset mine on mine.id = to_id and mine.visibility <> 'locked'
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_asset_insert() is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+create or replace trigger linked_album_asset_insert after insert on public."album_asset"
+referencing new table as fresh
+for each statement execute function linked.on_album_asset_insert();
+comment on trigger linked_album_asset_insert on public."album_asset" is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+create or replace function linked.on_album_asset_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_membership(array(
+            select change."assetsId"
+            from stale as change
+            join linked.member on member.source_id = change."assetsId"
+        ));
+        perform linked.propagate_albums(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(
+                select change."assetsId"
+                from stale as change
+                join public.asset
+                    on asset.id = change."assetsId" and asset.visibility <> 'locked'
+                join public.album on album.id = change."albumsId" and album."ownerId" = asset."ownerId"
+            ),
+            false
+        )
+        join public.asset mine on mine.id = to_id and mine.visibility <> 'locked'
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_asset_delete() is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+create or replace trigger linked_album_asset_delete after delete on public."album_asset"
+referencing old table as stale
+for each statement execute function linked.on_album_asset_delete();
+comment on trigger linked_album_asset_delete on public."album_asset" is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+
+create or replace function linked.on_user_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.refresh_membership(linked.assets_of_albums(array(
+            select album_id
+            from linked.participant
+            where user_id in (
+                select id from stale where "deletedAt" is not null
+                intersect
+                select id from fresh where "deletedAt" is null
+            )
+        )));
+        -- Only a recount mentions the column that it sums up.
+        perform linked.settle_quota(
+            array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
+        )
+        from (
+            select id, sum(bytes)::bigint as change
+            from (
+                select id, "quotaUsageInBytes" as bytes from fresh
+                union all
+                select id, -"quotaUsageInBytes" from stale
+            ) as signed
+            group by id
+        ) as usage
+        where usage.change <> 0
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_user_update() is 'Links what an account missed while it awaited deletion, and keeps clones out of quotas.';
+create or replace trigger linked_user_update after update on public."user"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_user_update();
+comment on trigger linked_user_update on public."user" is 'Links what an account missed while it awaited deletion, and keeps clones out of quotas.';
+
+create or replace function linked.on_user_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.replace_files_of_users(array(select id from stale));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_user_delete() is 'Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
+create or replace trigger linked_user_delete after delete on public."user"
+referencing old table as stale
+for each statement execute function linked.on_user_delete();
+comment on trigger linked_user_delete on public."user" is 'Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
+
+create or replace function linked.on_tag_asset_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_tags(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(array(select "assetsId" from fresh), false)
+        having count(*) > 0;
+        perform linked.note_unused_tags(array(select "tagsId" from fresh));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_asset_insert() is 'Puts tags on the siblings.';
+create or replace trigger linked_tag_asset_insert after insert on public."tag_asset"
+referencing new table as fresh
+for each statement execute function linked.on_tag_asset_insert();
+comment on trigger linked_tag_asset_insert on public."tag_asset" is 'Puts tags on the siblings.';
+
+create or replace function linked.on_tag_asset_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        declare
+            v_from uuid[];
+            v_to uuid[];
+            v_tags uuid[];
+        begin
+            select array_agg(from_id), array_agg(to_id) into v_from, v_to
+            from linked.siblings(
+                array(
+                    select "assetsId" from stale
+                    where exists (select from public.asset where asset.id = stale."assetsId")
+                ),
+                false
+            );
+            -- Of all accounts: where a group was deleted, its clones have lost them without a trigger.
+            v_tags := array(
+                select made_tag.tag_id
+                from stale
+                join public.tag theirs on theirs.id = stale."tagsId"
+                join public.tag on tag.value = theirs.value
+                join linked.made_tag on made_tag.tag_id = tag.id
+                union
+                select "tagsId" from public.tag_asset where "assetsId" = any (v_to)
+            );
+            if v_from is not null then
+                perform linked.propagate_tags(v_from, v_to, array(
+                    select tag.value from stale join public.tag on tag.id = stale."tagsId"
+                ));
+            end if;
+            perform linked.note_unused_tags(v_tags);
+        end;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_asset_delete() is 'Takes tags off the siblings.';
+create or replace trigger linked_tag_asset_delete after delete on public."tag_asset"
+referencing old table as stale
+for each statement execute function linked.on_tag_asset_delete();
+comment on trigger linked_tag_asset_delete on public."tag_asset" is 'Takes tags off the siblings.';
+
+create or replace function linked.on_tag_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        update linked.made_tag set unused_in = null
+        from fresh
+        where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('tag insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in tag insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_insert() is 'Keeps tags that Immich has just looked up, and propagates colours.';
+create or replace trigger linked_tag_insert after insert on public."tag"
+referencing new table as fresh
+for each statement execute function linked.on_tag_insert();
+comment on trigger linked_tag_insert on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
+create or replace function linked.on_tag_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        update linked.made_tag set unused_in = null
+        from fresh
+        where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
+        perform linked.propagate_tag_colors(array(
+            select id from (select id, color from fresh except select id, color from stale) as changed
+        ));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_update() is 'Keeps tags that Immich has just looked up, and propagates colours.';
+create or replace trigger linked_tag_update after update on public."tag"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_tag_update();
+comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
+
+create or replace function linked.on_tag_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        delete from linked.made_tag using stale where made_tag.tag_id = stale.id;
+        perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
+        from stale join public."user" account on account.id = stale."userId"
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_delete() is 'Takes deleted tags off the siblings.';
+create or replace trigger linked_tag_delete after delete on public."tag"
+referencing old table as stale
+for each statement execute function linked.on_tag_delete();
+comment on trigger linked_tag_delete on public."tag" is 'Takes deleted tags off the siblings.';
+
+create or replace function linked.on_stack_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_primaries(linked.leading_stacks(array(
+            select id from (select id, "primaryAssetId" from fresh except select id, "primaryAssetId" from stale) as changed
+        )));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_stack_update() is 'Propagates the primary assets of stacks.';
+create or replace trigger linked_stack_update after update on public."stack"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_stack_update();
+comment on trigger linked_stack_update on public."stack" is 'Propagates the primary assets of stacks.';
+
+create or replace function linked.on_stack_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_stack_delete() is 'Forgets the pairing of stacks.';
+create or replace trigger linked_stack_delete after delete on public."stack"
+referencing old table as stale
+for each statement execute function linked.on_stack_delete();
+comment on trigger linked_stack_delete on public."stack" is 'Forgets the pairing of stacks.';
+
+create or replace function linked.on_person_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.propagate_person_name(array(
+            select changed.id
+            from (select id, "name" from fresh except select id, "name" from stale) as changed
+            join linked.person_pair on person_pair.person_id = changed.id
+        ));
+        perform linked.propagate_person_birthdate(array(
+            select changed.id
+            from (select id, "birthDate" from fresh except select id, "birthDate" from stale) as changed
+            join linked.person_pair on person_pair.person_id = changed.id
+        ));
+        perform linked.propagate_person_color(array(
+            select changed.id
+            from (select id, "color" from fresh except select id, "color" from stale) as changed
+            join linked.person_pair on person_pair.person_id = changed.id
+        ));
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_person_update() is 'Propagates names, birth dates and colours of persons.';
+create or replace trigger linked_person_update after update on public."person"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_person_update();
+comment on trigger linked_person_update on public."person" is 'Propagates names, birth dates and colours of persons.';
+
+create or replace function linked.on_person_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        delete from linked.person_pair using stale where person_pair.person_id = stale.id;
+
+        if exists (select from linked.queue) then
+            perform linked.work_queue(interval '50 milliseconds', 10);
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_person_delete() is 'Unpairs deleted persons.';
+create or replace trigger linked_person_delete after delete on public."person"
+referencing old table as stale
+for each statement execute function linked.on_person_delete();
+comment on trigger linked_person_delete on public."person" is 'Unpairs deleted persons.';

@@ -18,6 +18,11 @@ from linked_asset.immich.model import Embedding, Index, Table, Unique
 from linked_asset.queries import query, source
 
 
+COPIED = (immich.Policy.SHARED, immich.Policy.PRODUCED)
+OF_AN_ACCOUNT = frozenset({"birthDate", "userId", "albumName"})
+"""Persons, tags and albums have counterparts, which need not agree on everything."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One way in which a live table is not as the release has it."""
@@ -117,9 +122,13 @@ def differences_query(release: str) -> str:
 
 
 def _shape(table: Table) -> dict[str, Any]:
+    used = [column for column in table.columns if table.uses is None or column.canonical in table.uses]
+    names = {column.canonical for column in used}
     return {
-        "columns": {column.name: [_type(column.type), column.nullable] for column in table.columns},
-        "keys": [[table.names(columns), partial] for columns, partial in _keys(table)],
+        "columns": {column.name: [_type(column.type), column.nullable] for column in used},
+        "keys": [[table.names(columns), partial] for columns, partial in _keys(table) if names.issuperset(columns)],
+        "inserted": table.uses is None,
+        "copied": any(column.policy in COPIED for column in used) and not OF_AN_ACCOUNT.intersection(names),
     }
 
 

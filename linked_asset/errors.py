@@ -69,6 +69,14 @@ class NotInstalled(LinkedAssetError):
     """linked assets are not installed in {target}: run `alembic upgrade head`."""
 
 
+class InstalledByNewer(LinkedAssetError):
+    """the addon was installed for Immich {release} by a newer version of this package: use that one."""
+
+
+class Suspended(LinkedAssetError):
+    """sync is suspended, because Immich's tables have changed ({why}): run `alembic upgrade head`."""
+
+
 class UnknownImmich(LinkedAssetError):
     """there is no step for Immich {version}, the oldest is {oldest}."""
 

@@ -5,9 +5,12 @@ from typing import Any
 import click
 
 from linked_asset import __version__
+from linked_asset.cli.doctor import doctor
 from linked_asset.cli.ini import ini
+from linked_asset.cli.reconcile import reconcile
 from linked_asset.cli.sql import sql
 from linked_asset.cli.status import status
+from linked_asset.cli.watch import watch
 from linked_asset.errors import LinkedAssetError
 from linked_asset.talk import say
 
@@ -33,6 +36,5 @@ def main() -> None:
     """
 
 
-main.add_command(ini)
-main.add_command(sql)
-main.add_command(status)
+for command in (doctor, ini, reconcile, sql, status, watch):
+    main.add_command(command)

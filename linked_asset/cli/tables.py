@@ -1,12 +1,14 @@
 """Status as tables for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from linked_asset.doctor import Finding
+from linked_asset.reconcile import Difference
 from linked_asset.status import REASONS
 
 
@@ -14,6 +16,21 @@ def status_tables(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield _albums(found["albums"])
     yield _users(found["users"])
     yield from _summary(found)
+
+
+def differences_table(differences: Sequence[Difference]) -> RenderableType:
+    table = _table("Source", "Rows changed")
+    for difference in differences:
+        rows = [f"{count} of {name}" for name, count in difference.changes.items()]
+        table.add_row(escape(difference.file_name or str(difference.source_id or "")), escape("\n".join(rows)))
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> RenderableType:
+    table = _table("Check", "", "What", "What to do")
+    for finding in findings:
+        table.add_row(finding.check, finding.kind, escape(finding.what), escape(finding.remedy))
+    return table
 
 
 def _albums(albums: list[Mapping[str, Any]]) -> RenderableType:

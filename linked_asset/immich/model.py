@@ -186,6 +186,8 @@ class Table(Lifetime):
     asset, the columns by which rows of two members correspond. Empty when only a pairing can tell."""
     touched: bool
     """Whether the addon reads or writes it. Other tables exist in test databases only."""
+    uses: tuple[str, ...] | None
+    """Of a table that matters for a few columns only: their canonical names. None: all of it matters."""
     was: Mapping[str, Mapping[str, Any]]
 
     def __init__(
@@ -195,6 +197,7 @@ class Table(Lifetime):
         primary_key: tuple[str, ...] = ("id",),
         key: tuple[str, ...] = (),
         touched: bool = True,
+        uses: tuple[str, ...] | None = None,
         was: Mapping[str, Mapping[str, Any]] | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -212,7 +215,9 @@ class Table(Lifetime):
         present = {part.canonical for part in parts if isinstance(part, Column)}
         keys = {"primary_key": self.primary_key, "key": self.key, **_was(self.was, release)}
         keys = {which: tuple(name for name in key if name in present) for which, key in keys.items()}
-        return Table(self.name, *parts, **keys, touched=self.touched, since=self.since, until=self.until)
+        return Table(
+            self.name, *parts, **keys, touched=self.touched, uses=self.uses, since=self.since, until=self.until
+        )
 
     def of(self, kind: type[P]) -> tuple[P, ...]:
         return tuple(part for part in self.parts if isinstance(part, kind))

@@ -504,6 +504,7 @@ USER = Table(
     Unique(("email",)),
     Unique(("storageLabel",)),
     Index(("updatedAt", "id")),
+    uses=("id", "deletedAt", "quotaUsageInBytes"),
 )
 
 MEMORY_ASSET = Table(
@@ -526,6 +527,7 @@ MOVE_HISTORY = Table(
     Column("newPath", VARCHAR, PERSONAL),
     Unique(("entityId", "pathType"), name="UQ_entityId_pathType"),
     Unique(("newPath",), name="UQ_newPath"),
+    uses=("id", "entityId"),
 )
 
 SYSTEM_METADATA = Table(

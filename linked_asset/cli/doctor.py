@@ -1,0 +1,26 @@
+import json
+
+import click
+from rich.console import Console
+
+from linked_asset.cli.tables import findings_table
+from linked_asset.config import database_url
+from linked_asset.database import connected, engine_for
+from linked_asset.doctor import PROBLEM, examine
+from linked_asset.talk import say
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check everything, and say what to do about what is found. Exit code 1 on a problem."""
+    with connected(engine_for(database_url())) as connection:
+        findings = examine(connection)
+    if as_json:
+        click.echo(json.dumps([finding.as_json() for finding in findings], indent=2, ensure_ascii=False))
+    elif findings:
+        Console().print(findings_table(findings))
+    else:
+        say("all is well")
+    ctx.exit(1 if any(finding.kind == PROBLEM for finding in findings) else 0)

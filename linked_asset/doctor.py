@@ -1,0 +1,94 @@
+"""Checks that explain themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from linked_asset import detection, errors, immich, render, shipped
+from linked_asset.config import target
+from linked_asset.queries import query
+from linked_asset.status import status
+
+PROBLEM = "problem"
+ADVICE = "advice"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know, and what to do about it. Only a problem makes the exit code 1."""
+
+    check: str
+    kind: str
+    what: str
+    remedy: str
+
+    def as_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def examine(connection: Connection) -> list[Finding]:
+    """Everything that is not as it should be; empty when all is well."""
+    state = shipped.installation(connection)
+    if state is None:
+        raise errors.NotInstalled(target=target(connection.engine.url))
+    release = str(state["immich_version"])
+    if release not in immich.RELEASES:
+        raise errors.InstalledByNewer(release=release)
+    found = status(connection)
+    fitting = list(_tables(connection, release))
+    findings = [*fitting, *_objects(connection, release), *_state(found), *_albums(found)]
+    if not fitting:
+        findings += [*_groups(connection, release), *_surroundings(connection)]
+    return findings
+
+
+def _tables(connection: Connection, release: str) -> Iterator[Finding]:
+    for difference in detection.differences(connection, release):
+        yield Finding("tables", PROBLEM, str(difference), "run `alembic upgrade head`")
+
+
+def _objects(connection: Connection, release: str) -> Iterator[Finding]:
+    for reason in shipped.outdated(connection, release):
+        yield Finding("objects", PROBLEM, reason, "run `alembic upgrade head`")
+
+
+def _state(found: dict[str, Any]) -> Iterator[Finding]:
+    incidents = found["incidents"]
+    if incidents["count"]:
+        latest = incidents["latest"][0]
+        yield Finding(
+            "incidents",
+            PROBLEM,
+            f"{incidents['count']} incidents, the latest in {latest['place']}: {latest['message']}",
+            "run `linked-asset reconcile`",
+        )
+    if found["queued"]:
+        yield Finding(
+            "queue", ADVICE, f"{found['queued']} media are queued for linking", "run `alembic upgrade head`, or wait"
+        )
+
+
+def _albums(found: dict[str, Any]) -> Iterator[Finding]:
+    for album in found["albums"]:
+        for note in album["notes"]:
+            yield Finding("albums", ADVICE, f"{album['name']}: {note}", "edit the album's description")
+
+
+def _groups(connection: Connection, release: str) -> Iterator[Finding]:
+    statement = render.render("doctor/disagreement", immich.release(release))
+    for table, members in connection.execute(text(statement)):
+        yield Finding(
+            "groups",
+            PROBLEM,
+            f"{members} members disagree with their source on {table}",
+            "run `linked-asset reconcile`",
+        )
+
+
+def _surroundings(connection: Connection) -> Iterator[Finding]:
+    for check, what, remedy in connection.execute(query("doctor/surroundings")):
+        yield Finding(check, ADVICE, what, remedy)

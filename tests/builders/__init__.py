@@ -10,9 +10,10 @@ issues, in the same shapes, each in a transaction of its own unless Immich opens
 """
 
 from .albums import Albums
+from .base import Near
 from .people import People
 
-__all__ = ["Immich"]
+__all__ = ["Immich", "Near"]
 
 
 class Immich(People, Albums):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 from uuid import UUID
 
 from psycopg import sql
@@ -70,6 +71,10 @@ class Accounts(Service):
                 [user],
             )
         self.delete("user", id=user)
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """An administrator changes settings: what differs from the defaults is kept."""
+        self.insert("system_metadata", {"key": "system-config", "value": settings}, conflict=["key"])
 
     def create_partner(self, shared_by: UUID, shared_with: UUID, *, timeline: bool = True) -> None:
         self.insert("partner", {"sharedById": shared_by, "sharedWithId": shared_with})

@@ -90,6 +90,11 @@ class Albums(Tags):
             ).format(asset=asset, content=content)
         )
 
+    def comment(self, album: UUID, asset: UUID, user: UUID, text: str | None = None) -> UUID:
+        """A comment on a picture of an album; without a text, a like."""
+        values = {"albumId": album, "assetId": asset, "userId": user, "comment": text, "isLiked": text is None}
+        return self.insert("activity", values)[0].id
+
     def album(self, album: UUID) -> Any:
         return self.database.row("select * from album where id = %s", [album])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -93,8 +95,8 @@ class Service:
 
     def embedding(self, seed: object) -> str:
         """512 numbers that depend on the seed alone, as the database spells an embedding."""
-        numbers = random.Random(str(seed))
-        values = ",".join(f"{numbers.gauss(0, 1):.5f}" for _ in range(512))
+        numbers = seed.numbers() if isinstance(seed, Near) else _direction(seed)
+        values = ",".join(f"{number:.5f}" for number in numbers)
         vector = self.database.value("select to_regtype('vector') is not null")
         return f"[{values}]" if vector else f"{{{values}}}"
 
@@ -111,6 +113,30 @@ class Service:
                 value = sql.Placeholder(f"new_{key}")
             parts.append(sql.SQL("{} = {}").format(self.column(table, key), value))
         return _join(parts), parameters
+
+
+@dataclass(frozen=True)
+class Near:
+    """A seed whose embedding lies at this cosine distance from that of another seed."""
+
+    seed: object
+    distance: float
+    towards: object = "elsewhere"
+
+    def numbers(self) -> list[float]:
+        one, other = _direction(self.seed), _direction((self.seed, self.towards))
+        length = sum(x * x for x in one)
+        along = sum(x * y for x, y in zip(one, other, strict=True)) / length
+        across = [y - along * x for x, y in zip(one, other, strict=True)]
+        scale = math.sqrt(length / sum(x * x for x in across))
+        cosine = 1 - self.distance
+        sine = math.sqrt(1 - cosine * cosine)
+        return [cosine * x + sine * scale * y for x, y in zip(one, across, strict=True)]
+
+
+def _direction(seed: object) -> list[float]:
+    numbers = random.Random(str(seed))
+    return [numbers.gauss(0, 1) for _ in range(512)]
 
 
 def _adapt(value: Any) -> Any:

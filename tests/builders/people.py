@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,10 +18,14 @@ LEARNED = "machine-learning"
 class People(Jobs):
     # --- jobs ---------------------------------------------------------------------------------
 
-    def detect_faces(self, asset_id: UUID, boxes: Sequence[Box], *, seeds: Sequence[object] = ()) -> list[UUID]:
+    def detect_faces(
+        self, asset_id: UUID, boxes: Sequence[Box], *, seeds: Sequence[object] = (), unaware: bool = False
+    ) -> list[UUID]:
         """Faces found by machine at these places, and nowhere else: one statement adds and removes
-        faces and adds embeddings. Equal seeds make equal faces. Returns the new faces."""
-        old = self.faces(asset_id, sourceType=LEARNED)
+        faces and adds embeddings. Equal seeds make equal faces. Returns the new faces.
+
+        `unaware`: the job had looked at the asset before it had any face."""
+        old = [] if unaware else self.faces(asset_id, sourceType=LEARNED)
         known = {_box(face) for face in old}
         new = [
             (uuid4(), box, seeds[index] if seeds else (asset_id, box))
@@ -74,6 +78,81 @@ class People(Jobs):
         if new:
             self.generate_person_thumbnail(person)
         return person
+
+    def run_recognition(self, faces: Iterable[UUID], *, min_faces: int = 3) -> None:
+        """The recognition queue over these faces in this order, one by one, then over those that it deferred."""
+        waiting = [(face, False) for face in faces]
+        while waiting:
+            face, deferred = waiting.pop(0)
+            if not self._recognize_by_likeness(face, min_faces=min_faces, deferred=deferred):
+                waiting.append((face, True))
+
+    def unrecognized_faces(self) -> list[UUID]:
+        """What the recognition job queues: all faces found by machine that show nobody yet, of all users."""
+        rows = self.database.fetch(
+            'select id from asset_face where "personId" is null and "sourceType" = %s order by id', [LEARNED]
+        )
+        return [row.id for row in rows]
+
+    def _recognize_by_likeness(self, face: UUID, *, min_faces: int, deferred: bool) -> bool:
+        """False: to be tried once more when the others are done."""
+        found = self.database.fetch(
+            """select "personId", "ownerId", visibility from asset_face join asset on asset.id = "assetId"
+               where asset_face.id = %s""",
+            [face],
+        )
+        if not found or found[0].personId is not None:
+            return True
+        asset = found[0]
+        matches = self.database.fetch(
+            """select "personId" from (
+                 select asset_face."personId",
+                   face_search.embedding <=> (select embedding from face_search where "faceId" = %s) as distance
+                 from asset_face join asset on asset.id = "assetId" join face_search on "faceId" = asset_face.id
+                 where "ownerId" = %s and asset."deletedAt" is null
+               ) as match where distance <= 0.5 order by distance""",
+            [face, asset.ownerId],
+        )
+        if min_faces > 1 and len(matches) <= 1:
+            return True
+        core = len(matches) >= min_faces and asset.visibility == "timeline"
+        if not core and not deferred:
+            return False
+        person = next((match.personId for match in matches if match.personId), None)
+        if person or core:
+            self.recognize(face, person)
+        return True
+
+    def import_faces(self, asset_id: UUID, people: dict[str, Box]) -> None:
+        """Metadata extraction finds names of people in the file: faces are made anew each time."""
+        owner = self.asset(asset_id).ownerId
+        known = {
+            row.name.lower(): row.id
+            for row in self.database.fetch("select id, name from person where \"ownerId\" = %s and name <> ''", [owner])
+        }
+        missing = [name for name in people if name.lower() not in known]
+        if missing:
+            rows = self.insert("person", *({"ownerId": owner, "name": name} for name in missing))
+            known |= {row.name.lower(): row.id for row in rows}
+        old = [face.id for face in self.faces(asset_id, sourceType="exif")]
+        new = [(uuid4(), known[name.lower()], box) for name, box in people.items()]
+        self.database.execute(
+            sql.SQL(
+                """with added as (insert into asset_face (id, "personId", "assetId", "imageWidth", "imageHeight",
+                     "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType") values {}),
+                   removed as (delete from asset_face where id = any(%s)) select from (select 1) as dummy"""
+            ).format(sql.SQL(", ").join([sql.SQL("(%s, %s, %s, 1000, 1000, %s, %s, %s, %s, 'exif')")] * len(new))),
+            [*(v for face, person, box in new for v in (face, person, asset_id, *box)), old],
+        )
+        faces = {known[name.lower()]: face for (face, _, _), name in zip(new, people, strict=True)}
+        if missing:
+            people_of = [known[name.lower()] for name in missing]
+            self.insert(
+                "person",
+                *({"id": person, "ownerId": owner, "faceAssetId": faces[person]} for person in people_of),
+                conflict=["id"],
+                update=["faceAssetId"],
+            )
 
     def generate_person_thumbnail(self, person: UUID) -> None:
         row = self.person(person)

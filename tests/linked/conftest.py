@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from linked_asset.operations import installation_script, removal_script
 from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.invariants import violations
@@ -35,6 +36,49 @@ def upgrade(connection: psycopg.Connection[Any]) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+def install(database: Database) -> None:
+    """What `alembic upgrade head` runs, without the start of Python."""
+    with database.connect() as connection:
+        connection.execute(f"begin;\n{installation_script('v1.138.0')}\ncommit;")  # type: ignore[call-overload]
+        connection.execute("call linked.drain()")
+
+
+def remove(database: Database) -> None:
+    """What `alembic downgrade base` runs."""
+    with database.connect() as connection:
+        connection.execute(f"begin;\n{removal_script()}\ncommit;")  # type: ignore[call-overload]
+
+
+OWNED = {
+    "asset": '"ownerId" = any(%(users)s)',
+    "album": '"ownerId" = any(%(users)s)',
+    "person": '"ownerId" = any(%(users)s)',
+    "stack": '"ownerId" = any(%(users)s)',
+    "tag": '"userId" = any(%(users)s)',
+    "tag_closure": 'id_descendant in (select id from tag where "userId" = any(%(users)s))',
+    **dict.fromkeys(
+        ["asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face"],
+        '"assetId" in (select id from asset where "ownerId" = any(%(users)s))',
+    ),
+    "face_search": """"faceId" in (select asset_face.id from asset_face join asset on asset.id = "assetId"
+                                   where "ownerId" = any(%(users)s))""",
+    **dict.fromkeys(
+        ["album_asset", "tag_asset"], '"assetsId" in (select id from asset where "ownerId" = any(%(users)s))'
+    ),
+    "album_user": '"albumsId" in (select id from album where "ownerId" = any(%(users)s))',
+    "user": "id = any(%(users)s)",
+}
+"""Which rows of which table are a user's (v1.138.0)."""
+
+
+def rows_of(database: Database, table: str, users: Sequence[UUID]) -> list[str]:
+    rows = database.fetch(
+        f'select row_to_json(t)::text as row from (select * from "{table}" where {OWNED[table]}) as t order by 1',
+        {"users": list(users)},
+    )
+    return [row.row for row in rows]
 
 
 @dataclass
@@ -90,6 +134,31 @@ class Household(Immich):
             [asset],
         )
         return [row.asset_id for row in rows]
+
+    def of(self, source: UUID, who: str) -> UUID:
+        """A source's member in the account of `family`, `anna` or `ben`."""
+        user = getattr(self, who)
+        return source if self.asset(source).ownerId == user else self.clone(source, user)
+
+    def of_same_owner(self, source: UUID, member: UUID) -> UUID:
+        """The member of a source's group that belongs to the owner of another asset."""
+        owner = self.asset(member).ownerId
+        return source if self.asset(source).ownerId == owner else self.clone(source, owner)
+
+    def set_viewer(self, user: UUID) -> None:
+        self.set_role(self.linked_album, user, "viewer")
+
+    def set_editor(self, user: UUID) -> None:
+        self.set_role(self.linked_album, user, "editor")
+
+    def count(self, table: str) -> int:
+        count = self.database.value(f"select count(*) from {table}")
+        assert isinstance(count, int)
+        return count
+
+    def rows_of(self, *users: UUID) -> dict[str, list[str]]:
+        """Every row of public tables that is, directly or through what it hangs on, one of these users'."""
+        return {table: rows_of(self.database, table, users) for table in OWNED}
 
     def check(self) -> None:
         """Everything that is always true holds, and nothing went wrong unseen."""

@@ -145,6 +145,7 @@ def violations(connection: psycopg.Connection[Any], release: str = "v1.138.0") -
         *_albums(snapshot),
         *_stacks(snapshot),
         *_people(snapshot),
+        *_counterparts(snapshot),
         *_traces(snapshot),
     ]
 
@@ -191,7 +192,8 @@ def _membership(snapshot: Snapshot) -> Iterator[str]:
             yield f"{source} is not linked for {user}"
     members = {row["asset_id"] for row in snapshot["linked.member"]}
     for asset in assets.values():
-        if asset.get("deviceId") == "linked" and asset["isExternal"] and asset["id"] not in members:
+        looks_like_a_clone = asset.get("deviceId") == "linked" and asset["isExternal"] and asset["libraryId"] is None
+        if looks_like_a_clone and asset["id"] not in members:
             yield f"asset {asset['id']} is a clone that no group knows"
 
 
@@ -296,10 +298,11 @@ def _albums(snapshot: Snapshot) -> Iterator[str]:
         for row in snapshot["album_asset"]
     }
     groups = _groups(snapshot)
+    locked = {row["id"] for row in snapshot["asset"] if row["visibility"] == "locked"}
     member_of = {row["asset_id"]: row for row in snapshot["linked.member"]}
     for album_id, asset_id in content:
         album, member = albums[album_id], member_of.get(asset_id)
-        if member is None or not member["can_write"] or album["ownerId"] != member["owner_id"]:
+        if member is None or not member["can_write"] or album["ownerId"] != member["owner_id"] or asset_id in locked:
             continue
         if album["deletedAt"] is not None or album["albumName"].strip(" \t\r\n").lower().startswith("linked album"):
             continue
@@ -311,10 +314,12 @@ def _albums(snapshot: Snapshot) -> Iterator[str]:
             user = sibling["owner_id"]
             if user == member["owner_id"] or (key, user) in refused or (key, user) in seen_by:
                 continue
+            if sibling["asset_id"] in locked:
+                continue
             other = counterpart.get((key, user))
             if other is None:
                 yield f"album {album_id} has no counterpart for {user}"
-            elif (other, sibling["asset_id"]) not in content:
+            elif not any((other, row["asset_id"]) in content for row in groups[member["source_id"]]):
                 yield f"counterpart {other} of album {album_id} lacks {sibling['asset_id']}"
             elif [albums[other][name] for name in ("albumName", "description", "order")] != [
                 album[name] for name in ("albumName", "description", "order")
@@ -352,7 +357,9 @@ def _stacks(snapshot: Snapshot) -> Iterator[str]:
                 continue
             primary = member_of.get(stack["primaryAssetId"])
             mapped = clone_of.get((primary["source_id"], user)) if primary else None
-            if mapped is not None and stacks[theirs.pop()]["primaryAssetId"] != mapped:
+            their_primary = stacks[theirs.pop()]["primaryAssetId"]
+            # An unlinked picture can lead only the stack that it is in.
+            if mapped is not None and their_primary in member_of and their_primary != mapped:
                 yield f"stack {stack_id} of {stack['ownerId']} has another primary asset for {user}: {linked} {part}"
 
 
@@ -379,6 +386,48 @@ def _people(snapshot: Snapshot) -> Iterator[str]:
             keys.add(key_of.get(person["id"], person["id"]))
         if len(keys) > 1:
             yield f"face {face_key} shows different persons"
+
+
+def _counterparts(snapshot: Snapshot) -> Iterator[str]:
+    """What is remembered of counterparts fits the rows, and nothing that the addon made stays where nobody needs it."""
+    owners = {
+        "person": {row["id"]: row["ownerId"] for row in snapshot["person"]},
+        "album": {row["id"]: row["ownerId"] for row in snapshot["album"]},
+        "stack": {row["id"]: row["ownerId"] for row in snapshot["stack"]},
+    }
+    for kind, owner_of in owners.items():
+        for row in snapshot[f"linked.{kind}_pair"]:
+            pair = row[f"{kind}_id"]
+            if owner_of.get(pair) != row["owner_id"]:
+                yield f"{kind} {pair} is paired and gone, or has another owner"
+    linked = {row["user_id"] for row in snapshot["linked.participant"]}
+    shown = {row["personId"] for row in snapshot["asset_face"]}
+    names: dict[UUID, set[str]] = defaultdict(set)
+    persons = {row["id"]: row for row in snapshot["person"]}
+    known = [row for row in snapshot["linked.person_pair"] if row["person_id"] in persons]
+    for row in known:
+        if not row["made"]:
+            names[row["person_key"]].add(persons[row["person_id"]]["name"])
+    writers = {row["owner_id"] for row in snapshot["linked.member"] if row["can_write"]}
+    for row in known:
+        person = persons[row["person_id"]]
+        if not row["made"]:
+            continue
+        if row["owner_id"] not in linked and person["id"] not in shown:
+            yield f"person {person['id']} was made for an account that is not linked any more"
+        if row["owner_id"] in writers and names[row["person_key"]] and person["name"] not in names[row["person_key"]]:
+            yield f"person {person['id']} was made and is called otherwise than those it was made for"
+    album_asset = snapshot.release.table("album_asset")
+    filled = {row[album_asset.column("albumId").name] for row in snapshot["album_asset"]}
+    for row in snapshot["linked.album_pair"]:
+        if row["album_id"] != row["album_key"] and row["owner_id"] not in linked and row["album_id"] not in filled:
+            yield f"album {row['album_id']} was made for an account that is not linked any more"
+    tag_asset = snapshot.release.table("tag_asset")
+    used = {row[tag_asset.column("tagId").name] for row in snapshot["tag_asset"]}
+    needed = {row["id_ancestor"] for row in snapshot["tag_closure"] if row["id_descendant"] in used}
+    for row in snapshot["linked.made_tag"]:
+        if row["tag_id"] not in needed and row["unused_in"] is None:
+            yield f"tag {row['tag_id']} was made, is not used, and will not be swept"
 
 
 def _comparable(rows: Iterable[Row], names: tuple[str, ...]) -> list[str]:

@@ -170,7 +170,8 @@ class Life(RuleBasedStateMachine):
     @rule(who=WHO, pick=PICK)
     def replace(self, who: str, pick: int) -> None:
         if asset := self.asset(who, pick):
-            self.house.replace_asset(asset, f"/data/upload/{who}/new-{self.number()}.jpg")
+            owner = self.house.asset(asset).ownerId
+            self.house.replace_asset(asset, f"/data/upload/{owner}/new-{self.number()}.jpg")
 
     # --- people, tags, albums, stacks ---------------------------------------------------------
 
@@ -324,7 +325,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=WHO, pick=PICK)
     def delete(self, who: str, pick: int) -> None:
-        if asset := self.asset(who, pick):
+        """For good. Not what leads a stack that it is not in: Immich itself cannot delete that."""
+        sql = """select id from asset where "ownerId" = %s and not exists (
+                   select from stack where "primaryAssetId" = asset.id and stack.id is distinct from asset."stackId")
+                 order by "originalPath", id"""
+        if asset := self.pick(sql, [self.user(who)], pick):
+            self.house.force_delete([asset])
             self.house.delete_asset(asset)
 
     @rule(vanish=st.booleans(), pick=PICK)

@@ -90,6 +90,18 @@ def test_tables_that_do_not_fit(shell: ShellFor, immich: Database, pg_dump: Call
     assert pg_dump(immich) == before
 
 
+def test_a_column_that_nobody_would_sync(shell: ShellFor, immich: Database) -> None:
+    immich.execute('alter table asset_job_status add column "ocrAt" timestamptz')
+    assert "asset_job_status.ocrAt (timestamp with time zone) is unknown" in upgrade(shell, immich.url)
+
+
+def test_columns_that_do_not_concern_us(shell: ShellFor, immich: Database) -> None:
+    immich.execute('alter table "user" drop column "pinCode"')
+    immich.execute("alter table album add column news integer")
+    immich.execute("create table news (id uuid)")
+    assert shell(immich.url).alembic("upgrade", "head").returncode == 0
+
+
 def test_a_key_that_we_need(shell: ShellFor, immich: Database) -> None:
     immich.execute("alter table tag_asset drop constraint tag_asset_pkey")
     assert "tag_asset has no unique key on assetsId, tagsId" in upgrade(shell, immich.url)

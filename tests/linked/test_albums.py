@@ -1,0 +1,415 @@
+"""Albums (SPEC section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.database import Database
+from tests.linked.conftest import MEDIA, Household, install
+
+
+def albums(household: Household, user: UUID) -> list[Any]:
+    """A user's albums, linked ones aside."""
+    return household.database.fetch(
+        """select * from album where "ownerId" = %s and lower("albumName") not like 'linked album%%'
+           order by "albumName", id""",
+        [user],
+    )
+
+
+def counterpart(household: Household, album: UUID, user: UUID) -> Any:
+    """The album of a user that stands for another's."""
+    (row,) = household.database.fetch(
+        """select album.* from linked.album_pair join album on album.id = album_id
+           where owner_id = %s and album_key = (select album_key from linked.album_pair where album_id = %s)""",
+        [user, album],
+    )
+    return row
+
+
+def audited(household: Household, album: UUID) -> set[UUID]:
+    """Who is told that an album is gone."""
+    return {
+        row.userId for row in household.database.fetch('select "userId" from album_audit where "albumId" = %s', [album])
+    }
+
+
+def own_photo(household: Household, user: UUID) -> UUID:
+    return household.photo(user, f"/data/upload/{user}/{household.count('asset')}.jpg")
+
+
+# --- when needed, and what is in it ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_album_appears_in_every_account(household: Household, who: str) -> None:
+    first, second = household.photo(), household.photo()
+    members = [household.of(photo, who) for photo in (first, second)]
+    album = household.create_album(getattr(household, who), "Beach", "in summer", assets=members)
+    for user in (household.family, household.anna, household.ben):
+        (mine,) = albums(household, user)
+        assert (mine.albumName, mine.description) == ("Beach", "in summer")
+        assert len(household.album_assets(mine.id)) == 2
+    assert household.album_assets(counterpart(household, album, household.ben).id) == {
+        household.clone(first, household.ben), household.clone(second, household.ben),
+    }  # fmt: skip
+    assert albums(household, household.clara) == []
+
+
+def test_counterpart_comes_when_first_needed(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[own_photo(household, household.family)])
+    assert albums(household, household.anna) == []
+    household.add_to_album(album, photo)
+    assert household.album_assets(counterpart(household, album, household.anna).id) == {
+        household.clone(photo, household.anna)
+    }
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_added_and_removed_by_any(household: Household, who: str) -> None:
+    first, second = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[first])
+    mine = counterpart(household, album, getattr(household, who)).id
+    household.add_to_album(mine, household.of(second, who))
+    household.remove_from_album(mine, household.of(first, who))
+    for user in (household.family, household.anna, household.ben):
+        owner = counterpart(household, album, user)
+        assert household.album_assets(owner.id) == {household.of(second, name(household, user))}
+
+
+def name(household: Household, user: UUID) -> str:
+    return next(who for who in ("family", "anna", "ben") if getattr(household, who) == user)
+
+
+CHANGES = {"albumName": "Sea", "description": "in winter", "order": "asc"}
+
+
+@pytest.mark.parametrize("column", CHANGES)
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_change_of_an_album_reaches_the_others(household: Household, column: str, who: str) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    household.update_album(counterpart(household, album, getattr(household, who)).id, **{column: CHANGES[column]})
+    for user in (household.family, household.anna, household.ben):
+        assert getattr(counterpart(household, album, user), column) == CHANGES[column]
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_cover_is_the_same_picture(household: Household, who: str) -> None:
+    first, second = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[first, second])
+    assert counterpart(household, album, household.ben).albumThumbnailAssetId == household.clone(first, household.ben)
+    mine = counterpart(household, album, getattr(household, who)).id
+    household.update_album(mine, albumThumbnailAssetId=household.of(second, who))
+    for user in ("family", "anna", "ben"):
+        cover = counterpart(household, album, getattr(household, user)).albumThumbnailAssetId
+        assert cover == household.of(second, user)
+
+
+def test_cover_that_is_no_member_is_not_passed_on(household: Household) -> None:
+    photo, private = household.photo(), own_photo(household, household.family)
+    album = household.create_album(household.family, "Beach", assets=[photo, private])
+    household.update_album(album, albumThumbnailAssetId=private)
+    assert counterpart(household, album, household.anna).albumThumbnailAssetId == household.clone(photo, household.anna)
+
+
+def test_counterpart_holds_only_linked_pictures_and_what_its_owner_adds(household: Household) -> None:
+    photo, private = household.photo(), own_photo(household, household.family)
+    album = household.create_album(household.family, "Beach", assets=[photo, private])
+    mine = counterpart(household, album, household.anna).id
+    added = own_photo(household, household.anna)
+    household.add_to_album(mine, added)
+    assert household.album_assets(mine) == {household.clone(photo, household.anna), added}
+    assert household.album_assets(album) == {photo, private}
+
+
+def test_new_pictures_of_an_album_come_with_their_first_link(household: Household) -> None:
+    photo = own_photo(household, household.family)
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    household.add_to_album(household.linked_album, photo)
+    assert len(household.album_assets(counterpart(household, album, household.anna).id)) == 1
+
+
+def test_albums_from_before_the_installation_are_mirrored(immich: Database) -> None:
+    household = Household(immich)
+    photo = household.photo()
+    household.create_album(household.family, "Beach", assets=[photo])
+    shared = household.create_album(household.family, "With Anna", assets=[photo], users=[household.anna])
+    install(immich)
+    assert [album.albumName for album in albums(household, household.anna)] == ["Beach"]
+    assert [album.albumName for album in albums(household, household.ben)] == ["Beach", "With Anna"]
+    assert household.album_assets(shared) == {photo}
+    household.check()
+
+
+# --- not mirrored ---------------------------------------------------------------------------------
+
+
+def test_linked_albums_are_not_mirrored(household: Household) -> None:
+    household.add_to_album(household.linked_album, household.photo())
+    household.create_album(household.anna, "Linked album of mine", assets=[own_photo(household, household.anna)])
+    assert household.count("album") == 2
+
+
+def test_album_that_becomes_linked_is_not_mirrored_any_more(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    household.update_album(album, albumName="Linked album 2")
+    assert [albums(household, user) for user in (household.anna, household.ben)] == [[], []]
+
+
+def test_album_made_and_shared_in_one_transaction_has_no_counterpart_there(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo], users=[household.anna])
+    assert albums(household, household.anna) == []
+    assert len(albums(household, household.ben)) == 1
+    household.add_to_album(album, household.photo())
+    assert albums(household, household.anna) == []
+
+
+def test_counterpart_goes_when_the_album_is_shared(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    mine = counterpart(household, album, household.anna).id
+    household.share_album(album, household.anna)
+    assert albums(household, household.anna) == []
+    assert audited(household, mine) == {household.anna}
+    assert len(albums(household, household.ben)) == 1
+
+
+def test_counterpart_with_pictures_of_its_owner_s_own_stays(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    mine = counterpart(household, album, household.anna).id
+    added = own_photo(household, household.anna)
+    household.add_to_album(mine, added)
+    household.share_album(album, household.anna)
+    assert household.album_assets(mine) == {added}
+    household.update_album(album, albumName="Sea")
+    assert household.album(mine).albumName == "Beach"
+
+
+def test_counterpart_comes_when_the_album_is_shared_no_more(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo], users=[household.anna])
+    household.unshare_album(album, household.anna)
+    assert household.album_assets(counterpart(household, album, household.anna).id) == {
+        household.clone(photo, household.anna)
+    }
+
+
+def test_sharing_with_somebody_unlinked_changes_nothing(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    household.share_album(album, household.clara)
+    assert len(albums(household, household.anna)) == 1
+
+
+def test_no_picture_is_twice_in_one_album(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo], users=[household.anna])
+    household.add_to_album(album, household.clone(photo, household.anna))
+    assert household.album_assets(album) == {photo}
+
+
+def test_no_picture_is_twice_in_a_counterpart(household: Household) -> None:
+    """Anna shares her counterpart with the family, who puts the source itself into it."""
+    photo, other = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    mine = counterpart(household, album, household.anna).id
+    household.share_album(mine, household.family)
+    household.add_to_album(mine, other)
+    household.add_to_album(album, other)
+    assert household.album_assets(mine) == {household.clone(photo, household.anna), other}
+
+
+def test_clone_in_an_album_of_somebody_else_that_lacks_the_picture_stays(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.clara, "Clara's", users=[household.anna])
+    clone = household.clone(photo, household.anna)
+    household.add_to_album(album, clone)
+    assert household.album_assets(album) == {clone}
+    assert albums(household, household.family) == []
+
+
+# --- deleting -------------------------------------------------------------------------------------
+
+
+def test_creator_s_deletion_is_everybody_s(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    counterparts = {user: counterpart(household, album, user).id for user in (household.anna, household.ben)}
+    household.delete_album(album)
+    assert household.count("album") == 1
+    for user, mine in counterparts.items():
+        assert audited(household, mine) == {user}
+
+
+def test_creator_s_deletion_leaves_what_others_added(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    mine, added = counterpart(household, album, household.anna).id, own_photo(household, household.anna)
+    household.add_to_album(mine, added)
+    household.delete_album(album)
+    assert household.album_assets(mine) == {added}
+    assert albums(household, household.ben) == []
+
+
+def test_clone_s_owner_can_be_the_creator(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.anna, "Beach", assets=[household.clone(photo, household.anna)])
+    household.delete_album(counterpart(household, album, household.family).id)
+    assert len(albums(household, household.anna)) == len(albums(household, household.ben)) == 1
+    household.delete_album(album)
+    assert household.count("album") == 1
+
+
+def test_somebody_else_s_deletion_is_their_own(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    household.delete_album(counterpart(household, album, household.anna).id)
+    household.add_to_album(album, household.photo())
+    household.update_album(album, albumName="Sea")
+    household.database.value("select linked.enqueue_all()")
+    household.database.value("select linked.work_off(interval '10 seconds')")
+    assert albums(household, household.anna) == []
+    assert len(household.album_assets(album)) == 2
+    assert len(household.album_assets(counterpart(household, album, household.ben).id)) == 2
+
+
+@pytest.mark.parametrize("finally_gone", [False, True])
+def test_account_of_the_creator_takes_nothing_of_others_along(household: Household, finally_gone: bool) -> None:
+    photo = household.photo()
+    album = household.create_album(household.anna, "Beach", assets=[household.clone(photo, household.anna)])
+    theirs = counterpart(household, album, household.family).id
+    before = household.album_assets(theirs)
+    household.soft_delete_user(household.anna)
+    if finally_gone:
+        household.hard_delete_user(household.anna)
+    assert household.album_assets(theirs) == before
+    household.add_to_album(theirs, household.photo())
+    assert len(household.album_assets(counterpart(household, theirs, household.ben).id)) == 2
+
+
+# --- what hangs on the rows -----------------------------------------------------------------------
+
+
+ACTIONS: dict[str, Callable[[Household, UUID, UUID], object]] = {
+    "add another": lambda household, album, photo: household.add_to_album(album, household.photo()),
+    "rename": lambda household, album, photo: household.update_album(album, albumName="Sea"),
+    "extract metadata": lambda household, album, photo: household.extract_metadata(photo),
+    "edit": lambda household, album, photo: household.update_exif(photo, description="sea"),
+    "archive": lambda household, album, photo: household.archive(photo),
+    "trash and restore": lambda household, album, photo: (household.trash([photo]), household.restore([photo])),
+    "share": lambda household, album, photo: household.share_album(album, household.clara),
+    "unlink another user": lambda household, album, photo: household.unshare_album(
+        household.linked_album, household.ben
+    ),
+    "catch up": lambda household, album, photo: (
+        household.database.value("select linked.enqueue_all()"),
+        household.database.value("select linked.work_off(interval '10 seconds')"),
+    ),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_comments_and_likes_survive(household: Household, action: str) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    mine = counterpart(household, album, household.anna).id
+    household.comment(album, photo, household.family, "nice")
+    household.comment(mine, household.clone(photo, household.anna), household.anna)
+    ACTIONS[action](household, album, photo)
+    assert household.count("activity") == 2
+
+
+def test_insert_of_what_sync_has_just_added_does_not_fail(household: Household) -> None:
+    """Immich asks what is in the album, finds nothing, and inserts."""
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    mine = counterpart(household, album, household.anna).id
+    clone = household.clone(photo, household.anna)
+    household.add_to_album(album, photo)
+    household.add_to_album(mine, clone)
+    assert clone in household.album_assets(mine)
+
+
+def test_clients_learn_what_left_an_album(household: Household) -> None:
+    photo, other = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo, other])
+    mine, clone = counterpart(household, album, household.anna).id, household.clone(photo, household.anna)
+    household.remove_from_album(album, photo)
+    assert household.database.fetch(
+        'select from album_asset_audit where "albumId" = %s and "assetId" = %s', [mine, clone]
+    )
+
+
+def test_clients_learn_what_came_into_an_album(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    before = counterpart(household, album, household.anna)
+    household.add_to_album(album, household.photo())
+    assert counterpart(household, album, household.anna).updateId > before.updateId
+
+
+# --- who leaves -----------------------------------------------------------------------------------
+
+
+def test_unlinked_user_keeps_of_an_album_only_what_is_their_own(household: Household) -> None:
+    album = household.create_album(household.family, "Beach", assets=[household.photo()])
+    mine, added = counterpart(household, album, household.anna).id, own_photo(household, household.anna)
+    theirs = counterpart(household, album, household.ben).id
+    household.add_to_album(mine, added)
+    household.update_album(household.linked_album, description="")
+    assert household.album_assets(mine) == {added}
+    assert not household.database.fetch("select from album where id = %s", [theirs])
+    assert audited(household, theirs) == {household.ben}
+
+
+def test_album_of_the_creator_s_stays_when_its_pictures_are_unlinked(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.anna, "Beach", assets=[household.clone(photo, household.anna)])
+    theirs = counterpart(household, album, household.family).id
+    household.unshare_album(household.linked_album, household.anna)
+    assert household.album(album).albumName == "Beach"
+    assert household.album_assets(album) == set()
+    assert household.album_assets(theirs) == {photo}
+
+
+def test_viewer_s_albums_are_the_viewer_s_own(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = household.photo()
+    clone = household.clone(photo, household.anna)
+    household.create_album(household.anna, "Mine", assets=[clone])
+    assert albums(household, household.family) == albums(household, household.ben) == []
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    mine = counterpart(household, album, household.anna).id
+    household.update_album(mine, albumName="Sea")
+    household.remove_from_album(mine, clone)
+    assert household.album(album).albumName == "Beach"
+    assert household.album_assets(album) == {photo}
+    assert len(household.album_assets(counterpart(household, album, household.ben).id)) == 1
+
+
+def test_prefix_pictures_only(household: Household) -> None:
+    """An album with pictures of two folders, of which one is unlinked, keeps the other's."""
+    kept = household.photo(household.family, f"{MEDIA}/kept/1.jpg")
+    left = household.photo(household.family, f"{MEDIA}/left/1.jpg")
+    album = household.create_album(household.family, "Beach", assets=[kept, left])
+    household.update_album(household.linked_album, description=f"{MEDIA}/kept")
+    assert household.album_assets(album) == {kept, left}
+    assert household.album_assets(counterpart(household, album, household.anna).id) == {
+        household.clone(kept, household.anna)
+    }
+
+
+def test_locking_a_clone_takes_it_out_of_its_owner_s_album_alone(household: Household) -> None:
+    photo, other = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo, other])
+    mine, clone = counterpart(household, album, household.anna).id, household.clone(photo, household.anna)
+    household.lock(clone)
+    assert household.album_assets(album) == {photo, other}
+    assert household.clone(photo, household.ben) in household.album_assets(
+        counterpart(household, album, household.ben).id
+    )
+    assert household.album_assets(mine) == {household.clone(other, household.anna)}
+    household.unlock(clone)
+    assert household.album_assets(mine) == {clone, household.clone(other, household.anna)}
+    assert household.album_assets(album) == {photo, other}

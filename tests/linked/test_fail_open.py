@@ -1,0 +1,492 @@
+"""When the addon cannot do its part, Immich's statement goes through as if the addon were not there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from linked_asset import render
+from tests.builders.media import EPOCH
+from tests.conftest import RELEASE
+from tests.database import Database
+from tests.linked.conftest import MEDIA, Household, upgrade
+from tests.linked.sessions import WRITERS_LOCK, wait_until
+
+FUNCTIONS = sorted(re.findall(r"create or replace function linked\.(on_\w+)", render.install_script(RELEASE)))
+SHELL = {"is_off", "start_writing", "stop_writing", "record_incident", "work_queue", "sweep_tags", "is_linked_album"}
+"""What every trigger function uses, and what none fails in."""
+
+EXCEPTION = "raise exception 'injected'"
+NO_SUCH_COLUMN = "perform no_such_column from public.asset"
+
+Statement = tuple[str, dict[str, Any], int]
+"""Text, parameters, rows."""
+
+
+@dataclass
+class Scene:
+    """A household in which every table has a row that the addon cares about."""
+
+    house: Household
+
+    def __post_init__(self) -> None:
+        house = self.house
+        self.photo, self.other, self.third = house.photo(), house.photo(), house.photo()
+        self.clone = house.clone(self.photo, house.anna)
+        self.faces = house.detect_faces(self.photo, [(0, 0, 50, 50), (100, 0, 150, 50)])
+        self.person, self.somebody = house.recognize(self.faces[0]), house.recognize(self.faces[1])
+        self.tag = house.upsert_tag(house.family, "tag")
+        house.tag_assets(self.tag, self.photo)
+        self.new_tag = house.upsert_tag(house.family, "new")
+        self.album = house.create_album(house.family, "Album", assets=[self.photo, self.other])
+        self.stack = house.create_stack(house.family, [self.photo, self.other])
+        self.bare = house.insert(
+            "asset",
+            {
+                "ownerId": house.family, "checksum": b"bare", "originalPath": f"{MEDIA}/bare.jpg", "type": "IMAGE",
+                "deviceAssetId": "x", "deviceId": "x", "fileCreatedAt": EPOCH, "fileModifiedAt": EPOCH,
+                "localDateTime": EPOCH, "originalFileName": "bare.jpg",
+            },
+        )[0].id  # fmt: skip
+        """Linked, but no job has looked at it yet."""
+        self.bare_face = house.create_face(self.bare, None)
+
+    def state(self) -> list[Any]:
+        """What the addon remembers, and how much there is in Immich's tables for Anna and Ben."""
+        database = self.house.database
+        users = [self.house.anna, self.house.ben]
+        return [
+            database.fetch("select * from linked.member order by asset_id"),
+            database.fetch("select * from linked.participant order by album_id, user_id"),
+            database.fetch("select * from linked.face order by face_id"),
+            database.fetch('select id, visibility from asset where "ownerId" = any(%s) order by id', [users]),
+        ]
+
+    def statement(self, function: str) -> Statement:
+        """A statement of Immich's that calls the function for rows that matter."""
+        return self._statements()[function.removeprefix("on_")]
+
+    def _statements(self) -> dict[str, Statement]:
+        house, photo = self.house, self.photo
+        embedding = house.embedding("another")
+        names = {
+            "photo": photo,
+            "bare": self.bare,
+            "bare_face": self.bare_face,
+            "face": self.faces[0],
+            "embedding": embedding,
+            "anna": house.anna,
+        }
+        new = uuid4()
+        face = """insert into asset_face (id, "assetId", "personId", "imageWidth", "imageHeight", "boundingBoxX1",
+                    "boundingBoxY1", "boundingBoxX2", "boundingBoxY2")
+                  values (%(id)s, %(photo)s, %(person)s, 100, 100, 60, 60, 90, 90)"""
+        return {
+            "asset_insert": (
+                """insert into asset ("ownerId", checksum, "originalPath", "deviceAssetId", "deviceId", "fileCreatedAt",
+                     "fileModifiedAt", "localDateTime", type, "originalFileName")
+                   values (%(family)s, %(checksum)s, %(path)s, 'x', 'x', now(), now(), now(), 'IMAGE', 'x.jpg')""",
+                {"family": house.family, "checksum": hashlib.sha1(b"x").digest(), "path": f"{MEDIA}/x.jpg"},
+                1,
+            ),
+            "asset_update": ("update asset set visibility = 'archive' where id = %(photo)s", names, 1),
+            "asset_delete": ("delete from asset where id = %(id)s", {"id": self.third}, 1),
+            "asset_exif_insert": (
+                """insert into asset_exif ("assetId", description) values (%(bare)s, 'x')""",
+                names,
+                1,
+            ),
+            "asset_exif_update": ("""update asset_exif set rating = 1 where "assetId" = %(photo)s""", names, 1),
+            "asset_file_insert": (
+                """insert into asset_file ("assetId", type, path) values (%(photo)s, 'fullsize', '/data/x')""",
+                names,
+                1,
+            ),
+            "asset_file_update": ("""update asset_file set path = path || 'x' where "assetId" = %(photo)s""", names, 2),
+            "asset_file_delete": ("""delete from asset_file where "assetId" = %(photo)s""", names, 2),
+            "smart_search_insert": (
+                "insert into smart_search values (%(bare)s, %(embedding)s)",
+                names,
+                1,
+            ),
+            "smart_search_update": (
+                """update smart_search set embedding = %(embedding)s where "assetId" = %(photo)s""",
+                names,
+                1,
+            ),
+            "asset_job_status_insert": (
+                """insert into asset_job_status ("assetId") values (%(bare)s)""",
+                names,
+                1,
+            ),
+            "asset_job_status_update": (
+                """update asset_job_status set "facesRecognizedAt" = now() where "assetId" = %(photo)s""",
+                names,
+                1,
+            ),
+            "asset_face_insert": (face, {**names, "id": new, "person": self.person}, 1),
+            "asset_face_update": (
+                """update asset_face set "personId" = %(person)s, "imageWidth" = 999 where id = any(%(faces)s)""",
+                {"person": self.person, "faces": self.faces},
+                2,
+            ),
+            "asset_face_delete": ("delete from asset_face where id = %(face)s", names, 1),
+            "face_search_insert": (
+                "insert into face_search values (%(bare_face)s, %(embedding)s)",
+                names,
+                1,
+            ),
+            "face_search_update": (
+                """update face_search set embedding = %(embedding)s where "faceId" = %(face)s""",
+                names,
+                1,
+            ),
+            "album_insert": (
+                """insert into album ("ownerId", "albumName") values (%(anna)s, 'Linked album of mine')""",
+                names,
+                1,
+            ),
+            "album_update": (
+                """update album set description = '/elsewhere' where id = %(id)s""",
+                {"id": house.linked_album},
+                1,
+            ),
+            "album_delete": ("delete from album where id = %(id)s", {"id": house.linked_album}, 1),
+            "album_user_insert": (
+                """insert into album_user ("albumsId", "usersId") values (%(id)s, %(clara)s)""",
+                {"id": house.linked_album, "clara": house.clara},
+                1,
+            ),
+            "album_user_update": (
+                """update album_user set role = 'viewer' where "albumsId" = %(id)s""",
+                {"id": house.linked_album},
+                2,
+            ),
+            "album_user_delete": (
+                """delete from album_user where "albumsId" = %(id)s and "usersId" = %(anna)s""",
+                {"id": house.linked_album, "anna": house.anna},
+                1,
+            ),
+            "album_asset_insert": (
+                """insert into album_asset ("albumsId", "assetsId") values (%(album)s, %(third)s)""",
+                {"album": self.album, "third": self.third},
+                1,
+            ),
+            "album_asset_delete": (
+                """delete from album_asset where "albumsId" = %(album)s""",
+                {"album": self.album},
+                2,
+            ),
+            "user_update": (
+                """update "user" set "quotaUsageInBytes" = "quotaUsageInBytes" + 1 where id = %(anna)s""",
+                names,
+                1,
+            ),
+            "user_delete": ("""delete from "user" where id = %(clara)s""", {"clara": house.clara}, 1),
+            "tag_asset_insert": (
+                """insert into tag_asset ("tagsId", "assetsId") values (%(tag)s, %(photo)s), (%(tag)s, %(other)s)""",
+                {"tag": self.new_tag, "photo": photo, "other": self.other},
+                2,
+            ),
+            "tag_asset_delete": ("""delete from tag_asset where "tagsId" = %(tag)s""", {"tag": self.tag}, 1),
+            "tag_insert": ("""insert into tag ("userId", value) values (%(anna)s, 'x')""", names, 1),
+            "tag_update": ("update tag set color = '#fff' where id = %(tag)s", {"tag": self.tag}, 1),
+            "tag_delete": ("delete from tag where id = %(tag)s", {"tag": self.tag}, 1),
+            "stack_update": (
+                """update stack set "primaryAssetId" = %(other)s where id = %(stack)s""",
+                {"other": self.other, "stack": self.stack},
+                1,
+            ),
+            "stack_delete": ("delete from stack where id = %(stack)s", {"stack": self.stack}, 1),
+            "person_update": ("update person set name = 'Somebody' where id = %(id)s", {"id": self.person}, 1),
+            "person_delete": ("delete from person where id = %(id)s", {"id": self.person}, 1),
+        }
+
+
+@pytest.fixture
+def scene(linked: Database) -> Scene:
+    return Scene(Household(linked))
+
+
+def break_function(database: Database, name: str, how: str) -> None:
+    """Makes a function of the addon fail, whatever it is asked."""
+    for function in database.fetch(
+        """select pg_get_function_arguments(p.oid) as arguments, pg_get_function_result(p.oid) as result
+           from pg_proc p join pg_namespace n on n.oid = p.pronamespace where nspname = 'linked' and proname = %s""",
+        [name],
+    ):
+        database.execute(
+            f"create or replace function linked.{name}({function.arguments}) returns {function.result} "
+            f"language plpgsql set search_path = pg_catalog, public as $$ begin {how}; end $$"
+        )
+
+
+def helper_of(database: Database, function: str) -> str:
+    """The function that a trigger function calls first."""
+    body = database.value("select prosrc from pg_proc where proname = %s", [function])
+    called = [name for name in re.findall(r"linked\.(\w+)\(", body) if name not in SHELL]
+    return called[0] if called else "start_writing"
+
+
+def incidents(database: Database) -> list[Any]:
+    return database.fetch("select place, sqlstate, message, context from linked.incident order by id")
+
+
+def is_suspended(database: Database) -> bool:
+    return bool(database.value("select suspended_at is not null from linked.installation"))
+
+
+def nothing_is_waited_for(database: Database, statement: Callable[[], object]) -> None:
+    """The statement does not even want the lock that lines writers up."""
+    with database.connect() as other:
+        other.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+        database.execute("set lock_timeout = '100ms'")
+        statement()
+        database.execute("reset lock_timeout")
+
+
+# --- a fault in any trigger function --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["at once", "after the work"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_statement_goes_through_without_the_addons_part(scene: Scene, function: str, begun: bool) -> None:
+    database = scene.house.database
+    text, parameters, rows = scene.statement(function)
+    before = scene.state()
+    break_function(database, "stop_writing" if begun else helper_of(database, function), EXCEPTION)
+    assert database.execute(text, parameters).rowcount == rows
+    place = " ".join(function.removeprefix("on_").rsplit("_", 1))
+    # Immich's cascades and triggers may call further functions of ours.
+    (incident,) = [incident for incident in incidents(database) if incident.place == place]
+    assert (incident.sqlstate, incident.message) == ("P0001", "injected")
+    assert f"linked.{function}" in incident.context
+    assert not begun or scene.state() == before
+    assert not is_suspended(database)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_tables_that_do_not_fit_suspend_sync(scene: Scene, function: str) -> None:
+    database = scene.house.database
+    text, parameters, rows = scene.statement(function)
+    break_function(database, helper_of(database, function), NO_SUCH_COLUMN)
+    assert database.execute(text, parameters).rowcount == rows
+    assert [incident.sqlstate for incident in incidents(database)] == ["42703"]
+    assert is_suspended(database)
+    nothing_is_waited_for(database, lambda: scene.house.update_exif(scene.photo, description="later"))
+    assert scene.house.exif(scene.photo).description == "later"
+    assert scene.house.exif(scene.clone).description != "later"
+    assert len(incidents(database)) == 1
+
+
+def test_upgrade_resumes_sync_and_catches_up(linked: Database) -> None:
+    house = Household(linked)
+    photo = house.photo()
+    clone = house.clone(photo, house.anna)
+    break_function(linked, "propagate_asset_exif", NO_SUCH_COLUMN)
+    house.update_exif(photo, description="missed")
+    missed = house.upload(house.family, f"{MEDIA}/missed.jpg")
+    house.unshare_album(house.linked_album, house.ben)
+    with linked.connect() as connection:
+        upgrade(connection)
+    assert not is_suspended(linked)
+    assert house.find_clone(missed, house.anna)
+    assert house.owned(house.ben) == 0
+    house.update_exif(clone, rating=5)
+    assert house.exif(photo).rating == 5
+
+
+def test_reconcile_repairs_what_was_missed(linked: Database) -> None:
+    house = Household(linked)
+    photo = house.photo()
+    break_function(linked, "propagate_asset_exif", EXCEPTION)
+    house.update_exif(photo, description="missed")
+    with linked.connect() as connection:
+        upgrade(connection)
+    linked.execute("select linked.repair(array(select source_id from linked.member))")
+    assert house.exif(house.clone(photo, house.anna)).description == "missed"
+
+
+def test_one_failure_does_not_suspend_sync(household: Household) -> None:
+    photo = household.photo()
+    break_function(household.database, "propagate_tags", EXCEPTION)
+    household.tag_assets(household.upsert_tag(household.family, "tag"), photo)
+    assert len(incidents(household.database)) == 1
+    household.update_exif(photo, description="goes on")
+    assert household.exif(household.clone(photo, household.anna)).description == "goes on"
+    household.database.execute("delete from tag_asset")
+    household.database.execute("delete from linked.incident")
+
+
+def test_a_failure_within_a_transaction_of_immich_keeps_what_it_did(household: Household) -> None:
+    photo = household.photo()
+    break_function(household.database, "siblings", EXCEPTION)
+    tags = [household.upsert_tag(household.family, value) for value in ("a", "b")]
+    household.replace_tags(photo, tags)
+    assert household.tags_of(photo) == ["a", "b"]
+    household.database.execute("delete from tag_asset")
+    household.database.execute("delete from linked.incident")
+
+
+# --- the addon in ruins -----------------------------------------------------------------------------
+
+RUINS = (
+    "drop table linked.installation",
+    "delete from linked.installation",
+    "drop function linked.is_off()",
+    "drop function linked.start_writing()",
+    "drop function linked.record_incident(text, text, text, text)",
+    "drop function linked.siblings(uuid[], boolean)",
+    "drop table linked.incident",
+    "drop table linked.member cascade",
+    "drop table linked.queue",
+    "alter table linked.member drop column source_id cascade",
+    "alter table asset_exif rename column rating to stars",
+    "alter table tag_asset rename to tag_of_asset",
+    "alter table linked.installation rename column suspended_at to x",
+)
+
+
+@pytest.mark.parametrize("ruin", RUINS)
+def test_immich_writes_whatever_is_left_of_the_addon(scene: Scene, ruin: str) -> None:
+    house, database = scene.house, scene.house.database
+    database.execute(ruin)
+    new = house.upload(house.family, f"{MEDIA}/new.jpg")
+    house.update_exif(scene.photo, description="still")
+    house.archive(scene.clone)
+    house.create_person(house.anna, "Somebody")
+    house.add_to_album(scene.album, scene.third)
+    assert house.exif(scene.photo).description == "still"
+    assert house.asset(scene.clone).visibility == "archive"
+    assert house.delete("asset", id=scene.third) == 1
+    assert house.delete("album_user", albumId=house.linked_album, userId=house.anna) == 1
+    assert house.asset(new).ownerId == house.family
+
+
+def test_upgrade_makes_ruins_whole(linked: Database) -> None:
+    house = Household(linked)
+    photo = house.photo()
+    linked.execute("drop function linked.is_off()")
+    house.update_exif(photo, description="missed")
+    with linked.connect() as connection:
+        upgrade(connection)
+    house.update_exif(photo, description="seen")
+    assert house.exif(house.clone(photo, house.anna)).description == "seen"
+
+
+def test_a_role_that_knows_nothing_of_the_schema_may_write(household: Household) -> None:
+    """Immich's role need not be the one that installed the addon."""
+    photo, database = household.photo(), household.database
+    role = f"immich_{uuid4().hex[:8]}"
+    database.execute(f"create role {role}")
+    try:
+        database.execute(f"grant all on all tables in schema public to {role}")
+        database.execute(f"set role {role}")
+        household.update_exif(photo, description="written")
+        new = household.upload(household.family, f"{MEDIA}/new.jpg")
+        household.tag_assets(household.upsert_tag(household.family, "tag"), photo)
+        database.execute("reset role")
+        assert household.exif(household.clone(photo, household.anna)).description == "written"
+        assert household.find_clone(new, household.ben)
+    finally:
+        database.execute("reset role")
+        database.execute(f"drop owned by {role}")
+        database.execute(f"drop role {role}")
+
+
+# --- locks that are not granted ---------------------------------------------------------------------
+
+
+def test_lining_up_never_raises(household: Household) -> None:
+    photo, database = household.photo(), household.database
+    with database.connect() as other:
+        other.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+        database.execute("set lock_timeout = '20ms'")
+        household.update_exif(photo, description="went through")
+        database.execute("reset lock_timeout")
+    assert household.exif(photo).description == "went through"
+    assert {incident.sqlstate for incident in incidents(database)} == {"55P03"}
+    assert not is_suspended(database)
+    database.execute("delete from linked.incident")
+    household.update_exif(photo, description="in sync")
+    assert household.exif(household.clone(photo, household.anna)).description == "in sync"
+
+
+def test_a_statement_that_is_cancelled_is_cancelled(household: Household) -> None:
+    """The addon catches its own errors, not what an administrator wants."""
+    photo, database = household.photo(), household.database
+    with database.connect() as other:
+        other.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+        database.execute("set statement_timeout = '20ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            household.update_exif(photo, description="cancelled")
+        database.execute("reset statement_timeout")
+    assert household.exif(photo).description == ""
+
+
+# --- clones that cannot be made ---------------------------------------------------------------------
+
+
+def test_an_upload_never_fails_because_somebody_has_it_already(household: Household) -> None:
+    checksum = hashlib.sha1(b"same").digest()
+    own = household.photo(household.anna, f"/data/upload/{household.anna}/1.jpg", checksum=checksum)
+    photo = household.photo(checksum=checksum)
+    assert household.find_clone(photo, household.anna) is None
+    assert household.find_clone(photo, household.ben)
+    assert household.asset(own).ownerId == household.anna
+
+
+@pytest.mark.parametrize("constraint", ["UQ_assets_owner_checksum", "UQ_assets_owner_library_checksum"])
+def test_a_failed_clone_is_no_failed_upload(household: Household, constraint: str) -> None:
+    """Immich takes an error that names this constraint for a duplicate, and deletes the file that it just stored."""
+    break_function(
+        household.database,
+        "propagate_rows",
+        f"raise unique_violation using message = 'duplicate key', constraint = '{constraint}'",
+    )
+    photo = household.upload(household.family, f"{MEDIA}/new.jpg")
+    assert household.asset(photo).ownerId == household.family
+    assert household.owned(household.anna) == 0
+    assert [incident.sqlstate for incident in incidents(household.database)] == ["23505"]
+    household.database.execute("delete from linked.incident")
+    household.delete_asset(photo)
+
+
+def test_new_content_that_somebody_has_already_is_no_error(household: Household) -> None:
+    photo = household.photo()
+    path = f"{MEDIA}/replaced.jpg"
+    household.photo(
+        household.anna, f"/data/upload/{household.anna}/1.jpg", checksum=hashlib.sha1(path.encode()).digest()
+    )
+    household.replace_asset(photo, path)
+    assert household.find_clone(photo, household.anna) is None
+    assert household.find_clone(photo, household.ben)
+
+
+# --- what it costs ----------------------------------------------------------------------------------
+
+
+def test_a_suspended_addon_costs_next_to_nothing(household: Household) -> None:
+    """No function runs but the one that looks whether it is suspended."""
+    photo, database = household.photo(), household.database
+    database.execute("update linked.installation set suspended_at = now(), suspended_why = 'a test'")
+    # What a session counted is known when it is gone.
+    with database.connect() as writer:
+        writer.execute("set track_functions = 'all'")
+        writer.execute("""update asset_exif set description = 'x' where "assetId" = %s""", [photo])
+    wait_until(lambda: "line_up" in called(database))
+    assert called(database) <= {"line_up", "is_off", "on_asset_exif_update"}
+    database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    household.update_exif(photo, description="y")
+
+
+def called(database: Database) -> set[str]:
+    rows = database.fetch("select funcname from pg_stat_user_functions where schemaname = 'linked'")
+    return {row.funcname for row in rows}

@@ -1,0 +1,260 @@
+"""Job after job of Immich on any member leaves every row with files that exist."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.linked.conftest import MEDIA, Household
+from tests.linked.disk import Disk, Job, Storage, interleave, run
+
+MEMBERS = ("family", "anna", "ben")
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+@pytest.fixture
+def storage(household: Household, disk: Disk) -> Iterator[Storage]:
+    """Checked at the end: every row has its files."""
+    storage = Storage(household, disk)
+    yield storage
+    assert storage.missing() == []
+
+
+def orders(steps: Sequence[int], limit: int) -> list[tuple[int, ...]]:
+    """A fair choice of ways to interleave jobs of so many steps. Each has looked before any goes on."""
+    first = tuple(range(len(steps)))
+    rest = [index for index, count in enumerate(steps) for _ in range(count)]
+    choice = random.Random(0)
+    return sorted({first + tuple(choice.sample(rest, len(rest))) for _ in range(limit)})
+
+
+def originals(storage: Storage) -> set[str]:
+    """What every asset's original holds."""
+    return {
+        storage.disk.read(row.path) for row in storage.house.database.fetch('select "originalPath" as path from asset')
+    }
+
+
+# --- one job on one member --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+@pytest.mark.parametrize("viewer", [False, True], ids=["editor", "viewer"])
+def test_thumbnails_made_anew_are_everybodys(storage: Storage, who: str, viewer: bool) -> None:
+    house, photo = storage.house, storage.upload()
+    if viewer:
+        house.set_viewer(house.anna)
+    run(storage.generate_thumbnails(house.of(photo, who), fullsize=True))
+    assert storage.missing() == []
+    assert {tuple(storage.files(member).values()) for member in house.group(photo)} == {
+        tuple(storage.files(photo).values())
+    }
+    run(storage.generate_thumbnails(house.of(photo, who)))
+    assert "fullsize" not in storage.files(photo)
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_migrated_files_are_everybodys(storage: Storage, who: str) -> None:
+    house, photo = storage.house, storage.upload()
+    run(storage.migrate_files(house.of(photo, who)))
+    assert f"/thumbs/{getattr(house, who)}/" in storage.files(photo)["preview"]
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_an_encoded_video_is_everybodys(storage: Storage, who: str) -> None:
+    house = storage.house
+    video = storage.upload(None, f"{MEDIA}/video.mp4", type="VIDEO")
+    run(storage.encode_video(house.of(video, who)))
+    assert {house.asset(member).encodedVideoPath for member in house.group(video)} != {None}
+    run(storage.drop_video(house.of(video, who)))
+    assert {house.asset(member).encodedVideoPath for member in house.group(video)} == {None}
+
+
+def test_the_template_moves_the_file_for_everybody(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    run(storage.write_sidecar(photo))
+    run(storage.apply_template(photo, f"{MEDIA}/2020/moved.jpg"))
+    assert {house.asset(member).originalPath for member in house.group(photo)} == {f"{MEDIA}/2020/moved.jpg"}
+    assert {house.asset(member).sidecarPath for member in house.group(photo)} == {f"{MEDIA}/2020/moved.jpg.xmp"}
+
+
+@pytest.mark.parametrize("who", ["anna", "ben"])
+def test_the_template_does_not_move_clones(storage: Storage, who: str) -> None:
+    house, photo = storage.house, storage.upload()
+    before = house.asset(photo).originalPath
+    run(storage.apply_template(house.of(photo, who), f"/data/library/{who}/stolen.jpg"))
+    assert house.asset(photo).originalPath == before
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_all_share_one_sidecar(storage: Storage, who: str) -> None:
+    house, photo = storage.house, storage.upload()
+    run(storage.write_sidecar(house.of(photo, who)))
+    for member in house.group(photo):
+        run(storage.write_sidecar(member))
+        run(storage.discover_sidecar(member))
+    assert {house.asset(member).sidecarPath for member in house.group(photo)} == {
+        f"{house.asset(photo).originalPath}.xmp"
+    }
+
+
+# --- a file put in another's stead ------------------------------------------------------------------
+
+
+def purge_trash(storage: Storage, *owners: UUID) -> None:
+    """Everything in the trash of these users is deleted for good."""
+    for owner in owners:
+        storage.house.empty_trash(owner)
+    for row in storage.house.database.fetch("select id from asset where status = 'deleted'"):
+        run(storage.delete(row.id))
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+@pytest.mark.parametrize("viewer", [False, True], ids=["editor", "viewer"])
+def test_a_replaced_file_takes_no_other_along(storage: Storage, who: str, viewer: bool) -> None:
+    """The old file stays until the copy of it leaves the trash, and longer where a source has it."""
+    house, photo = storage.house, storage.upload()
+    run(storage.write_sidecar(photo))
+    if viewer:
+        house.set_viewer(house.anna)
+        house.set_viewer(house.ben)
+    member, owner = house.of(photo, who), getattr(house, who)
+    storage.replace(member, f"/data/upload/{owner}/{next(numbers)}.jpg")
+    run(storage.generate_thumbnails(member))
+    assert storage.missing() == []
+    purge_trash(storage, owner)
+    assert house.asset(member).originalPath.startswith("/data/upload/")
+
+
+# --- deletion ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", MEMBERS)
+def test_deleting_a_member_leaves_no_row_without_a_file(storage: Storage, who: str) -> None:
+    house, photo, other = storage.house, storage.upload(), storage.upload()
+    run(storage.delete(house.of(photo, who)))
+    assert house.database.value("select count(*) from asset") == 3
+    assert storage.disk.exists(house.asset(other).originalPath)
+
+
+@pytest.mark.parametrize("who", ["anna", "ben"])
+def test_a_viewers_delete_touches_no_file(storage: Storage, who: str) -> None:
+    house, photo = storage.house, storage.upload()
+    user = getattr(house, who)
+    house.set_viewer(user)
+    clone = house.clone(photo, user)
+    house.trash([clone])
+    purge_trash(storage, user)
+    assert storage.disk.exists(house.asset(photo).originalPath)
+    assert house.find_clone(photo, user) is None
+
+
+def test_unsharing_touches_no_file(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    run(storage.generate_thumbnails(house.clone(photo, house.anna)))
+    house.unshare_album(house.linked_album, house.anna)
+    assert storage.disk.exists(house.asset(photo).originalPath)
+    run(storage.generate_thumbnails(photo))
+
+
+# --- accounts that go -------------------------------------------------------------------------------
+
+
+def test_files_in_the_folders_of_a_deleted_user_are_made_anew(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    video = storage.upload(None, f"{MEDIA}/video.mp4", type="VIDEO")
+    run(storage.generate_thumbnails(house.clone(photo, house.anna)))
+    run(storage.encode_video(house.clone(video, house.anna)))
+    house.soft_delete_user(house.anna)
+    run(storage.delete_user(house.anna))
+    assert storage.missing() == []
+    storage.generate_missing()
+    for member in house.group(photo):
+        assert {"preview", "thumbnail"} <= storage.files(member).keys()
+
+
+def test_what_a_deleted_user_contributed_goes_with_the_files(storage: Storage) -> None:
+    house = storage.house
+    own = storage.upload(house.anna, f"/data/upload/{house.anna}/1.jpg")
+    house.add_to_album(house.linked_album, own)
+    kept = storage.upload()
+    assert house.find_clone(own, house.family)
+    house.soft_delete_user(house.anna)
+    run(storage.delete_user(house.anna))
+    assert originals(storage) == {house.asset(kept).originalPath}
+
+
+def test_deleting_the_family_account_leaves_no_row_without_a_file(storage: Storage) -> None:
+    house = storage.house
+    storage.upload()
+    own = storage.upload(house.anna, f"/data/upload/{house.anna}/1.jpg")
+    house.soft_delete_user(house.family)
+    run(storage.delete_user(house.family))
+    assert [row.id for row in house.database.fetch("select id from asset")] == [own]
+
+
+# --- several at once --------------------------------------------------------------------------------
+
+Jobs = Callable[[Storage, UUID], list[Job]]
+
+
+def on_all(job: str) -> Jobs:
+    def jobs(storage: Storage, photo: UUID) -> list[Job]:
+        return [getattr(storage, job)(member) for member in storage.house.group(photo)]
+
+    return jobs
+
+
+def on_clone_and_source(one: str, other: str) -> Jobs:
+    def jobs(storage: Storage, photo: UUID) -> list[Job]:
+        return [getattr(storage, one)(storage.house.clone(photo, storage.house.anna)), getattr(storage, other)(photo)]
+
+    return jobs
+
+
+def template_and(job: str) -> Jobs:
+    def jobs(storage: Storage, photo: UUID) -> list[Job]:
+        moves = storage.apply_template(photo, f"{MEDIA}/moved/{photo}.jpg")
+        return [getattr(storage, job)(storage.house.clone(photo, storage.house.anna)), moves]
+
+    return jobs
+
+
+AT_ONCE: dict[str, tuple[Jobs, tuple[int, ...]]] = {
+    "thumbnails of all": (on_all("generate_thumbnails"), (4, 4, 4)),
+    "thumbnails of two": (on_clone_and_source("generate_thumbnails", "generate_thumbnails"), (3, 3)),
+    "migration of all": (on_all("migrate_files"), (5, 5, 5)),
+    "thumbnails and migration": (on_clone_and_source("generate_thumbnails", "migrate_files"), (4, 5)),
+    "migration and thumbnails": (on_clone_and_source("migrate_files", "generate_thumbnails"), (5, 4)),
+    "videos of all": (on_all("encode_video"), (2, 2, 2)),
+    "video and its removal": (on_clone_and_source("encode_video", "drop_video"), (2, 2)),
+    "removal of all videos": (on_all("drop_video"), (2, 2, 2)),
+    "sidecars of all": (on_all("write_sidecar"), (2, 2, 2)),
+    "deletion of all": (on_all("delete"), (2, 2, 2)),
+    "thumbnails and deletion": (on_clone_and_source("generate_thumbnails", "delete"), (3, 2)),
+    "template and thumbnails": (template_and("generate_thumbnails"), (4, 3)),
+}
+
+
+@pytest.mark.parametrize("limit", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("foreign", [False, True], ids=["own files", "files of a clone"])
+@pytest.mark.parametrize("what", AT_ONCE)
+def test_jobs_at_once_leave_existing_files(storage: Storage, what: str, foreign: bool, limit: int) -> None:
+    jobs, steps = AT_ONCE[what]
+    for order in orders(steps, limit):
+        photo = storage.upload(None, f"{MEDIA}/{next(numbers)}.mp4", type="VIDEO")
+        run(storage.encode_video(photo))
+        if foreign:
+            run(storage.generate_thumbnails(storage.house.clone(photo, storage.house.ben)))
+        interleave(jobs(storage, photo), order)
+        assert storage.missing() == [], order

@@ -1,0 +1,317 @@
+"""Viewers take part read-only (SPEC section 6, roles)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from linked_asset.immich import Policy
+from tests.linked.columns import RELEASE, other_value, read, write
+from tests.linked.conftest import MEDIA, Household
+
+SHARED = [
+    (table, column.name)
+    for table in ("asset", "asset_exif")
+    for column in RELEASE.table(table).columns
+    if column.policy is Policy.SHARED and column.name not in {"deletedAt", "status"}
+]
+PRODUCED = [
+    (table, column.name)
+    for table in ("asset", "asset_file", "asset_job_status", "smart_search")
+    for column in RELEASE.table(table).columns
+    if column.policy is Policy.PRODUCED and column.canonical not in RELEASE.table(table).key
+]
+
+
+@pytest.fixture
+def household(household: Household) -> Household:
+    """Anna is a viewer, Ben an editor."""
+    household.set_role(household.linked_album, household.anna, "viewer")
+    return household
+
+
+@pytest.fixture
+def photo(household: Household) -> UUID:
+    photo = household.photo()
+    household.detect_faces(photo, [(1, 1, 2, 2)])
+    return photo
+
+
+@pytest.fixture
+def view(household: Household, photo: UUID) -> UUID:
+    """Anna's clone."""
+    return household.clone(photo, household.anna)
+
+
+# --- what others do ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("origin", ["family", "ben"])
+def test_what_others_do_reaches_the_viewer(household: Household, photo: UUID, view: UUID, origin: str) -> None:
+    member = photo if origin == "family" else household.clone(photo, household.ben)
+    household.update_exif(member, description="by the sea", rating=4)
+    household.archive(member)
+    household.generate_thumbnails(member, fullsize=True)
+    household.detect_faces(member, [(7, 7, 9, 9)])
+    assert household.exif(view).description == "by the sea"
+    assert household.asset(view).visibility == "archive"
+    assert [face.boundingBoxX1 for face in household.faces(view)] == [7]
+    assert household.database.value('select count(*) from asset_file where "assetId" = %s', [view]) == 3
+
+
+@pytest.mark.parametrize("who", ["family", "ben"])
+def test_trash_and_restore_of_others_reach_the_viewer(household: Household, photo: UUID, view: UUID, who: str) -> None:
+    member = photo if who == "family" else household.clone(photo, household.ben)
+    household.trash([member])
+    assert household.asset(view).status == "trashed"
+    household.restore([member])
+    assert household.asset(view).status == "active"
+
+
+# --- what the viewer does -----------------------------------------------------------------------------
+
+
+def test_viewers_change_of_any_shared_column_is_undone(household: Household, photo: UUID, view: UUID) -> None:
+    for table, column in SHARED:
+        before = read(household, table, photo, column)
+        described = next(c for c in RELEASE.table(table).columns if c.name == column)
+        assert write(household, table, [view], column, other_value(household, described, before)) == 1
+        assert read(household, table, view, column) == before, (table, column)
+        assert read(household, table, photo, column) == before, (table, column)
+
+
+def test_viewers_bulk_change_is_undone(household: Household) -> None:
+    photos = [household.photo() for _ in range(3)]
+    views = [household.clone(photo, household.anna) for photo in photos]
+    household.update_all_exif(views, description="mine", latitude=1.0)
+    household.archive(*views)
+    for asset in (*photos, *views):
+        assert household.exif(asset).description == ""
+        assert household.exif(asset).latitude is None
+        assert household.asset(asset).visibility == "timeline"
+
+
+def test_clients_learn_that_the_change_was_undone(household: Household, view: UUID) -> None:
+    before = household.exif(view)
+    household.update_exif(view, description="mine")
+    assert household.exif(view).updateId > before.updateId
+
+
+def test_one_statement_of_viewer_and_editor_follows_the_editor(household: Household, photo: UUID, view: UUID) -> None:
+    household.update_all_exif([view, household.clone(photo, household.ben)], description="ours")
+    assert [household.exif(asset).description for asset in household.group(photo)] == ["ours"] * 3
+
+
+def test_what_jobs_produce_for_a_viewer_is_followed_by_all(household: Household, photo: UUID, view: UUID) -> None:
+    """The files that were there before are gone."""
+    for table, column in PRODUCED:
+        described = next(c for c in RELEASE.table(table).columns if c.name == column)
+        write(household, table, [view], column, other_value(household, described))
+        after = [read(household, table, asset, column) for asset in household.group(photo)]
+        assert after == [read(household, table, view, column)] * 3
+        assert after[0] is not None
+
+
+def test_thumbnails_made_for_a_viewer_are_everybodys(household: Household, photo: UUID, view: UUID) -> None:
+    household.generate_thumbnails(view, fullsize=True)
+    paths = [paths_of(household, asset) for asset in household.group(photo)]
+    assert paths == [paths[0]] * 3
+    assert all(str(view) in path for path in paths[0])
+    household.generate_thumbnails(view, fullsize=False)
+    assert [len(paths_of(household, asset)) for asset in household.group(photo)] == [2] * 3
+
+
+def paths_of(household: Household, asset: UUID) -> list[str]:
+    rows = household.database.fetch('select path from asset_file where "assetId" = %s order by type', [asset])
+    return [row.path for row in rows]
+
+
+def test_metadata_extracted_for_a_viewer_changes_nothing(household: Household, photo: UUID, view: UUID) -> None:
+    household.update_exif(photo, description="of the family")
+    household.extract_metadata(view, make="Another", description="from the file")
+    assert {(household.exif(asset).make, household.exif(asset).description) for asset in household.group(photo)} == {
+        (None, "of the family")
+    }
+
+
+@pytest.mark.parametrize("boxes", [[], [(1, 1, 2, 2), (5, 5, 6, 6)], [(5, 5, 6, 6)]])
+def test_faces_found_for_a_viewer_agree_with_the_others(
+    household: Household, photo: UUID, view: UUID, boxes: list[Any]
+) -> None:
+    household.detect_faces(view, boxes)
+    assert [len(household.faces(asset)) for asset in household.group(photo)] == [1, 1, 1]
+
+
+def test_viewers_favorite_is_kept(household: Household, photo: UUID, view: UUID) -> None:
+    household.favorite(view)
+    household.update_exif(photo, description="changed")
+    assert household.asset(view).isFavorite
+    assert not household.asset(photo).isFavorite
+
+
+def test_viewers_tags_and_albums_stay_the_viewers(household: Household, photo: UUID, view: UUID) -> None:
+    household.tag_assets(household.upsert_tag(household.anna, "mine"), view)
+    album = household.create_album(household.anna, "Mine", assets=[view])
+    household.tag_assets(household.upsert_tag(household.family, "ours"), photo)
+    assert household.tags_of(view) == ["mine", "ours"]
+    assert household.tags_of(photo) == household.tags_of(household.clone(photo, household.ben)) == ["ours"]
+    assert household.album_assets(album) == {view}
+    assert household.database.value('select count(*) from album where "ownerId" <> %s', [household.anna]) == 1
+
+
+def test_viewers_persons_stay_the_viewers(household: Household, photo: UUID, view: UUID) -> None:
+    (face,) = household.faces(view)
+    person = household.recognize(face.id)
+    household.update_person(person, name="Oma")
+    assert household.faces(view)[0].personId == person
+    assert [household.faces(asset)[0].personId for asset in household.group(photo) if asset != view] == [None, None]
+    assert household.database.value("select count(*) from person") == 1
+
+
+# --- trash and deletion -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["trash", "force_delete", "delete_asset"])
+def test_viewers_deletion_hides_for_the_viewer_alone(household: Household, photo: UUID, view: UUID, how: str) -> None:
+    if how == "delete_asset":
+        household.delete_asset(view)
+    else:
+        getattr(household, how)([view])
+    assert household.owned(household.anna) == 0
+    assert household.run_deletions() == []
+    assert household.group(photo) == [photo, household.clone(photo, household.ben)]
+    assert household.asset(photo).status == household.asset(household.clone(photo, household.ben)).status == "active"
+
+
+def test_viewer_cannot_restore_what_others_trashed(household: Household, photo: UUID, view: UUID) -> None:
+    household.trash([photo])
+    household.restore_all(household.anna)
+    assert {household.asset(asset).status for asset in household.group(photo)} == {"trashed"}
+    assert household.asset(view).deletedAt == household.asset(photo).deletedAt is not None
+
+
+def test_viewer_who_empties_the_trash_empties_nobody_elses(household: Household, photo: UUID) -> None:
+    household.trash([photo])
+    household.empty_trash(household.anna)
+    assert household.run_deletions() == []
+    assert household.owned(household.anna) == 0
+    assert {household.asset(asset).status for asset in household.group(photo)} == {"trashed"}
+    household.restore_all(household.family)
+    assert household.owned(household.anna) == 0
+    assert household.owned(household.ben) == 1
+
+
+@pytest.mark.parametrize("how", ["trash", "delete_asset"])
+def test_clients_of_the_viewer_learn_of_it_once(household: Household, view: UUID, how: str) -> None:
+    household.delete_asset(view) if how == "delete_asset" else household.trash([view])
+    rows = household.database.fetch('select "ownerId" from asset_audit where "assetId" = %s', [view])
+    assert [row.ownerId for row in rows] == [household.anna]
+
+
+def test_hidden_clone_stays_away_whatever_else_changes(household: Household, photo: UUID, view: UUID) -> None:
+    household.trash([view])
+    household.update_exif(photo, description="new")
+    household.process(photo)
+    household.move_file(photo, f"{MEDIA}/moved.jpg")
+    household.trash([photo])
+    household.restore([photo])
+    household.archive(photo)
+    household.update_album(household.linked_album, description=f"{MEDIA}\n/more")
+    household.share_album(household.linked_album, household.clara)
+    assert household.owned(household.anna) == 0
+    assert household.owned(household.clara) == 1
+
+
+def test_hidden_clone_comes_back_when_the_album_is_shared_anew(household: Household, photo: UUID, view: UUID) -> None:
+    household.trash([view])
+    household.unshare_album(household.linked_album, household.anna)
+    household.share_album(household.linked_album, household.anna, "viewer")
+    assert household.find_clone(photo, household.anna) not in {None, view}
+
+
+def test_bulk_trash_of_a_viewer_hides_exactly_these(household: Household) -> None:
+    photos = [household.photo() for _ in range(4)]
+    household.trash([household.clone(photo, household.anna) for photo in photos[:3]])
+    assert [household.find_clone(photo, household.anna) is None for photo in photos] == [True, True, True, False]
+    assert household.owned(household.family) == household.owned(household.ben) == 4
+
+
+def test_hidden_live_photo_is_hidden_as_a_whole(household: Household) -> None:
+    motion = household.photo(type="VIDEO", visibility="hidden")
+    still = household.photo(live_photo_video_id=motion)
+    household.trash([household.clone(still, household.anna)])
+    assert household.owned(household.anna) == 0
+    assert household.owned(household.family) == household.owned(household.ben) == 2
+
+
+def test_hidden_clone_in_the_viewers_stack_and_album_leaves_them(household: Household) -> None:
+    photos = [household.photo() for _ in range(3)]
+    views = [household.clone(photo, household.anna) for photo in photos]
+    album = household.create_album(household.anna, "Mine", assets=views)
+    household.create_stack(household.family, photos)
+    household.trash(views[:1])
+    assert household.album_assets(album) == set(views[1:])
+    stack = household.asset(views[1]).stackId
+    assert stack is not None
+    assert household.asset(views[2]).stackId == stack
+    assert household.asset(photos[0]).stackId == household.asset(photos[1]).stackId is not None
+
+
+# --- roles that change --------------------------------------------------------------------------------
+
+
+def test_editor_made_a_viewer_may_write_no_more(household: Household, photo: UUID) -> None:
+    mine = household.clone(photo, household.ben)
+    household.update_exif(mine, description="as an editor")
+    household.set_role(household.linked_album, household.ben, "viewer")
+    assert household.clone(photo, household.ben) == mine
+    household.update_exif(mine, description="as a viewer")
+    assert {household.exif(asset).description for asset in household.group(photo)} == {"as an editor"}
+
+
+def test_viewer_made_an_editor_may_write(household: Household, photo: UUID, view: UUID) -> None:
+    household.set_role(household.linked_album, household.anna, "editor")
+    household.update_exif(view, description="as an editor")
+    household.trash([view])
+    assert {household.exif(asset).description for asset in household.group(photo)} == {"as an editor"}
+    assert household.asset(photo).status == "trashed"
+
+
+def test_what_a_viewer_hid_stays_hidden_when_made_an_editor(household: Household, photo: UUID, view: UUID) -> None:
+    household.trash([view])
+    household.set_role(household.linked_album, household.anna, "editor")
+    assert household.find_clone(photo, household.anna) is None
+
+
+@pytest.mark.parametrize("order", [("viewer", "editor"), ("editor", "viewer")])
+def test_stronger_role_of_two_albums_counts(household: Household, photo: UUID, order: tuple[str, str]) -> None:
+    second = household.create_album(household.family, "Linked album 2", MEDIA, users={household.clara: order[0]})
+    household.share_album(household.linked_album, household.clara, order[1])
+    mine = household.clone(photo, household.clara)
+    household.update_exif(mine, description="as an editor")
+    assert household.exif(photo).description == "as an editor"
+    household.unshare_album(second if order[0] == "editor" else household.linked_album, household.clara)
+    assert household.clone(photo, household.clara) == mine
+    household.update_exif(mine, description="as a viewer")
+    assert household.exif(mine).description == household.exif(photo).description == "as an editor"
+
+
+def test_viewers_contribution_is_the_viewers_own_to_edit(household: Household) -> None:
+    mine = household.photo(household.anna, "/data/upload/anna/1.jpg")
+    household.add_to_album(household.linked_album, mine)
+    household.update_exif(mine, description="mine")
+    household.update_exif(household.clone(mine, household.ben), rating=5)
+    assert {(household.exif(asset).description, household.exif(asset).rating) for asset in household.group(mine)} == {
+        ("mine", 5)
+    }
+    household.trash([mine])
+    assert {household.asset(asset).status for asset in household.group(mine)} == {"trashed"}
+
+
+def test_role_of_another_album_is_of_no_matter(household: Household, photo: UUID, view: UUID) -> None:
+    """An ordinary album in which the viewer is an editor."""
+    household.create_album(household.family, "Holidays", assets=[photo], users={household.anna: "editor"})
+    household.update_exif(view, description="mine")
+    assert household.exif(photo).description == household.exif(view).description == ""

@@ -1,0 +1,201 @@
+"""Many threads do what Immich does, all at once, to the members of a few groups."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.builders import Immich
+from tests.database import Database
+from tests.linked.conftest import MEDIA, Household
+from tests.linked.sessions import impatient
+
+GROUPS = 20
+THREADS = 8
+BOXES = [(0, 0, 50, 50), (100, 0, 150, 50), (200, 0, 250, 50)]
+
+EXPECTED = (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation, ValueError)
+"""What Immich alone gets, too, when two requests add the same, or one deletes what the other works on."""
+
+
+class Actor:
+    """A thread with connections of its own, that acts on members picked at random."""
+
+    def __init__(self, house: Household, seed: int) -> None:
+        self.house = house
+        self.random = random.Random(seed)
+        self.seed = seed
+        self.done: Counter[str] = Counter()
+        self.errors: list[tuple[str, Exception]] = []
+        self._database = Database(impatient(house.database.url))
+        self.immich = Immich(self._database)
+
+    def work(self, until: float) -> None:
+        acts = [name for name in dir(self) if name.startswith("do_")]
+        weights = [RARE.get(name, 10) for name in acts]
+        while time.monotonic() < until:
+            (act,) = self.random.choices(acts, weights)
+            try:
+                getattr(self, act)()
+                self.done[act] += 1
+            except EXPECTED:
+                pass
+            except Exception as error:
+                self.errors.append((act, error))
+        self._database.close()
+
+    # --- picking ----------------------------------------------------------------------------------
+
+    def rows(self, query: str, *parameters: Any) -> list[Any]:
+        return self._database.fetch(query, list(parameters))
+
+    def one(self, query: str, *parameters: Any) -> Any:
+        rows = self.rows(query, *parameters)
+        if not rows:
+            raise ValueError(query)
+        return self.random.choice(rows)[0]
+
+    def user(self) -> UUID:
+        return self.random.choice([self.house.family, self.house.anna, self.house.ben])
+
+    def member(self) -> UUID:
+        return self.one("select asset_id from linked.member")  # type: ignore[no-any-return]
+
+    def members(self, user: UUID, count: int = 4) -> list[UUID]:
+        ids = [row.asset_id for row in self.rows("select asset_id from linked.member where owner_id = %s", user)]
+        return self.random.sample(ids, min(count, len(ids)))
+
+    def path(self) -> str:
+        return f"{MEDIA}/{self.seed}-{self.random.random()}.jpg"
+
+    # --- acts -------------------------------------------------------------------------------------
+
+    def do_edit(self) -> None:
+        self.immich.update_exif(self.member(), description=str(self.random.random()), rating=self.random.randint(0, 5))
+
+    def do_edit_many(self) -> None:
+        self.immich.update_all_exif(self.members(self.user()), latitude=self.random.random())
+
+    def do_archive(self) -> None:
+        self.immich.update_assets(self.members(self.user()), visibility=self.random.choice(["archive", "timeline"]))
+
+    def do_extract(self) -> None:
+        self.immich.extract_metadata(self.member(), tags=self.random.sample(["a", "a/b", "c"], 2))
+
+    def do_thumbnails(self) -> None:
+        self.immich.generate_thumbnails(self.member())
+
+    def do_search(self) -> None:
+        self.immich.smart_search(self.member())
+
+    def do_duplicates(self) -> None:
+        self.immich.detect_duplicates(self.members(self.user()))
+
+    def do_detect(self) -> None:
+        boxes = self.random.sample(BOXES, self.random.randint(0, 3))
+        self.immich.detect_faces(self.member(), boxes, seeds=[box[0] for box in boxes])
+
+    def do_recognize(self) -> None:
+        face = self.one('select face_id from linked.face join asset_face on id = face_id where "personId" is null')
+        self.immich.recognize(face)
+
+    def do_rename_person(self) -> None:
+        self.immich.update_person(self.one("select id from person"), name=self.random.choice(["Mum", "Dad", ""]))
+
+    def do_merge(self) -> None:
+        people = [row.id for row in self.rows('select id from person where "ownerId" = %s', self.user())]
+        self.immich.merge_people(*self.random.sample(people, 2))
+
+    def do_tag(self) -> None:
+        user = self.user()
+        tag = self.immich.upsert_tag(user, self.random.choice(["a", "a/b", "c", "d"]))
+        self.immich.bulk_tag([tag], self.members(user))
+
+    def do_untag(self) -> None:
+        user = self.user()
+        self.immich.untag_assets(self.one('select id from tag where "userId" = %s', user), *self.members(user))
+
+    def do_delete_tag(self) -> None:
+        self.immich.delete_tag(self.one("select id from tag"))
+
+    def do_album(self) -> None:
+        user = self.user()
+        self.immich.create_album(user, "Album", assets=self.members(user))
+
+    def do_add_to_album(self) -> None:
+        user = self.user()
+        self.immich.add_to_album(self._album(user), *self.members(user, 1))
+
+    def do_remove_from_album(self) -> None:
+        user = self.user()
+        self.immich.remove_from_album(self._album(user), *self.members(user, 2))
+
+    def do_delete_album(self) -> None:
+        self.immich.delete_album(self._album(self.user()))
+
+    def do_covers(self) -> None:
+        self.immich.update_covers()
+
+    def do_stack(self) -> None:
+        user = self.user()
+        self.immich.create_stack(user, self.members(user, 3))
+
+    def do_unstack(self) -> None:
+        self.immich.delete_stacks(self.one("select id from stack"))
+
+    def do_upload(self) -> None:
+        self.immich.process(self.immich.upload(self.house.family, self.path()))
+
+    def do_move(self) -> None:
+        photo = self.one('select id from asset where not "isExternal" and "ownerId" = %s', self.house.family)
+        self.immich.move_file(photo, self.path())
+
+    def do_trash_and_restore(self) -> None:
+        members = self.members(self.user(), 2)
+        self.immich.trash(members)
+        self.immich.restore(members)
+
+    def do_delete(self) -> None:
+        self.immich.delete_asset(self.member())
+
+    def do_share_and_unshare(self) -> None:
+        self.immich.share_album(self.house.linked_album, self.house.clara)
+        self.immich.unshare_album(self.house.linked_album, self.house.clara)
+
+    def do_recount(self) -> None:
+        self.immich.sync_usage()
+
+    def _album(self, user: UUID) -> UUID:
+        return self.one("""select id from album where "ownerId" = %s and "albumName" = 'Album'""", user)  # type: ignore[no-any-return]
+
+
+RARE = {"do_delete": 2, "do_share_and_unshare": 1, "do_album": 2, "do_recount": 2}
+
+
+@pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_many_at_once(household: Household, seconds: int) -> None:
+    for _ in range(GROUPS):
+        household.photo()
+    actors = [Actor(household, seed) for seed in range(THREADS)]
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=actor.work, args=[until], name=f"actor {actor.seed}") for actor in actors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds + 60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert [error for actor in actors for error in actor.errors] == []
+    household.database.execute("select linked.work_off('30 seconds')")
+    household.check()
+    deadlocks = household.database.value("select deadlocks from pg_stat_database where datname = current_database()")
+    assert deadlocks == 0
+    done = sum((actor.done for actor in actors), Counter())
+    print(f"{done.total()} acts in {seconds} s: {dict(done)}")
+    assert min(actor.done.total() for actor in actors) >= seconds

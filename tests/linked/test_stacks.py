@@ -1,0 +1,210 @@
+"""Stacks (SPEC section 10)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from tests.database import Database
+from tests.linked.conftest import Household, install
+
+WHO = ["family", "anna"]
+
+
+def stacked(household: Household, count: int = 3, who: str = "family") -> tuple[list[UUID], UUID]:
+    """Photos of the family's, stacked by somebody."""
+    photos = [household.photo() for _ in range(count)]
+    stack = household.create_stack(getattr(household, who), [household.of(photo, who) for photo in photos])
+    return photos, stack
+
+
+def stacks(household: Household, user: UUID) -> list[tuple[UUID, set[UUID]]]:
+    """Primary asset and content of each stack of a user."""
+    rows = household.database.fetch(
+        """select "primaryAssetId", array(select id from asset where "stackId" = stack.id) as content
+           from stack where "ownerId" = %s order by id""",
+        [user],
+    )
+    return [(row.primaryAssetId, set(row.content)) for row in rows]
+
+
+def in_every_account(household: Household, primary: UUID, content: list[UUID]) -> bool:
+    """Each account has exactly this stack, of its own members."""
+    return all(
+        stacks(household, getattr(household, who))
+        == [(household.of(primary, who), {household.of(photo, who) for photo in content})]
+        for who in ("family", "anna", "ben")
+    )
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_stack_exists_in_every_account(household: Household, who: str) -> None:
+    photos, _ = stacked(household, who=who)
+    assert in_every_account(household, photos[0], photos)
+    assert stacks(household, household.clara) == []
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_added_asset_is_added_everywhere(household: Household, who: str) -> None:
+    """Adding is stacking anew with the one that leads."""
+    photos, _ = stacked(household)
+    new = household.photo()
+    household.create_stack(getattr(household, who), [household.of(photo, who) for photo in (photos[0], new)])
+    assert in_every_account(household, photos[0], [*photos, new])
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_removed_asset_is_removed_everywhere(household: Household, who: str) -> None:
+    photos, _ = stacked(household)
+    household.remove_from_stack(household.of(photos[2], who))
+    assert in_every_account(household, photos[0], photos[:2])
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_primary_asset_is_the_same_everywhere(household: Household, who: str) -> None:
+    photos, _ = stacked(household)
+    member = household.of(photos[1], who)
+    household.set_primary_asset(household.asset(member).stackId, member)
+    assert in_every_account(household, photos[1], photos)
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_dissolved_stack_is_dissolved_everywhere(household: Household, who: str) -> None:
+    photos, _ = stacked(household)
+    household.delete_stacks(household.asset(household.of(photos[0], who)).stackId)
+    assert household.count("stack") == 0
+    assert not household.database.fetch('select from asset where "stackId" is not null')
+
+
+def test_clients_learn_of_dissolved_stacks(household: Household) -> None:
+    photos, stack = stacked(household)
+    gone = {household.asset(member).stackId for member in household.group(photos[0])}
+    household.delete_stacks(stack)
+    assert {row.stackId for row in household.database.fetch('select "stackId" from stack_audit')} == gone
+
+
+def test_linked_part_of_a_stack_is_a_stack(household: Household) -> None:
+    first, second = household.photo(), household.photo()
+    private = household.photo(household.family, "/data/upload/family/1.jpg")
+    household.create_stack(household.family, [private, first, second])
+    (stack,) = stacks(household, household.anna)
+    assert stack[1] == {household.clone(first, household.anna), household.clone(second, household.anna)}
+    assert stacks(household, household.family) == [(private, {private, first, second})]
+
+
+def test_one_linked_asset_of_a_stack_is_none(household: Household) -> None:
+    photo, private = household.photo(), household.photo(household.family, "/data/upload/family/1.jpg")
+    household.create_stack(household.family, [photo, private])
+    assert stacks(household, household.anna) == []
+    second = household.photo()
+    household.create_stack(household.family, [photo, second])
+    assert len(stacks(household, household.anna)) == 1
+
+
+def test_stack_grows_when_more_of_it_is_linked(household: Household) -> None:
+    photo, private = household.photo(), household.photo(household.family, "/data/upload/family/1.jpg")
+    household.create_stack(household.family, [photo, private])
+    household.add_to_album(household.linked_album, private)
+    assert in_every_account(household, photo, [photo, private])
+
+
+def test_stack_that_an_account_has_already_takes_the_others_in(household: Household) -> None:
+    first, second = household.photo(), household.photo()
+    private = household.photo(household.anna, "/data/upload/anna/1.jpg")
+    mine = household.create_stack(household.anna, [private, household.clone(first, household.anna)])
+    household.create_stack(household.family, [first, second])
+    members = {household.clone(first, household.anna), household.clone(second, household.anna)}
+    assert stacks(household, household.anna) == [(household.clone(first, household.anna), {private, *members})]
+    assert household.asset(private).stackId == mine
+
+
+def test_stack_made_anew_in_another_account_stays_one(household: Household) -> None:
+    photos, _ = stacked(household, who="anna")
+    household.create_stack(household.family, photos)
+    assert in_every_account(household, photos[0], photos)
+
+
+def test_stacks_from_before_the_installation_are_mirrored(immich: Database) -> None:
+    household = Household(immich)
+    photos = [household.photo() for _ in range(3)]
+    household.create_stack(household.family, photos)
+    install(immich)
+    assert in_every_account(household, photos[0], photos)
+    household.check()
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_deleting_the_primary_asset_by_way_of_the_trash_never_fails(household: Household, who: str, count: int) -> None:
+    photos, _ = stacked(household, count)
+    household.trash([household.of(photos[0], who)])
+    household.empty_trash(getattr(household, who))
+    household.run_deletions()
+    for user in (household.family, household.anna, household.ben):
+        assert household.owned(user) == count - 1
+        assert all(primary in content for primary, content in stacks(household, user))
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_deleting_a_whole_stack_leaves_nothing(household: Household, who: str) -> None:
+    photos, _ = stacked(household, 4)
+    household.force_delete([household.of(photo, who) for photo in photos])
+    household.run_deletions()
+    assert household.count("asset") == household.count("stack") == household.count("linked.stack_pair") == 0
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_deleting_another_than_the_primary_asset_never_fails(household: Household, who: str) -> None:
+    photos, _ = stacked(household, 4)
+    member = household.of(photos[0], who)
+    household.set_primary_asset(household.asset(member).stackId, household.of(photos[1], who))
+    household.delete("asset", id=member)
+    assert in_every_account(household, photos[1], photos[1:])
+
+
+def test_unlinking_the_primary_asset_gives_the_stack_another(household: Household) -> None:
+    photos, _ = stacked(household)
+    household.lock(photos[0])
+    for user in (household.anna, household.ben):
+        ((primary, content),) = stacks(household, user)
+        assert primary in content
+        assert len(content) == 2
+
+
+def test_unlinked_stacks_leave_nothing(household: Household) -> None:
+    stacked(household)
+    household.update_album(household.linked_album, description="")
+    assert stacks(household, household.anna) == stacks(household, household.ben) == []
+    assert len(stacks(household, household.family)) == 1
+    assert household.count("linked.stack_pair") == 0
+
+
+def test_viewer_has_the_stacks_of_the_others(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photos, _ = stacked(household)
+    assert in_every_account(household, photos[0], photos)
+
+
+@pytest.mark.parametrize("change", ["dissolve", "remove", "primary"])
+def test_what_a_viewer_does_to_stacks_is_undone(household: Household, change: str) -> None:
+    household.set_viewer(household.anna)
+    photos, _ = stacked(household)
+    clone = household.clone(photos[1], household.anna)
+    stack = household.asset(clone).stackId
+    match change:
+        case "dissolve":
+            household.delete_stacks(stack)
+        case "remove":
+            household.remove_from_stack(clone)
+        case "primary":
+            household.set_primary_asset(stack, clone)
+    assert in_every_account(household, photos[0], photos)
+
+
+def test_viewer_s_own_stack_of_clones_is_undone(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photos = [household.photo() for _ in range(2)]
+    household.create_stack(household.anna, [household.clone(photo, household.anna) for photo in photos])
+    assert household.asset(photos[0]).stackId is None
+    assert household.asset(household.clone(photos[0], household.anna)).stackId is None

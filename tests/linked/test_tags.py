@@ -1,0 +1,319 @@
+"""Tags (SPEC section 9)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.linked.conftest import Household
+
+
+def tag(household: Household, user: UUID, value: str) -> Any:
+    (row,) = household.database.fetch('select * from tag where "userId" = %s and value = %s', [user, value])
+    return row
+
+
+def values(household: Household, user: UUID) -> list[str]:
+    rows = household.database.fetch('select value from tag where "userId" = %s order by value', [user])
+    return [row.value for row in rows]
+
+
+def closure(household: Household, user: UUID) -> set[tuple[str, str]]:
+    rows = household.database.fetch(
+        """select ancestor.value as ancestor, descendant.value as descendant from tag_closure
+           join tag ancestor on ancestor.id = id_ancestor join tag descendant on descendant.id = id_descendant
+           where descendant."userId" = %s""",
+        [user],
+    )
+    return {(row.ancestor, row.descendant) for row in rows}
+
+
+def tagged(household: Household, value: str = "beach", who: str = "family") -> UUID:
+    """A photo of the family's, tagged by somebody."""
+    photo = household.photo()
+    household.tag_assets(household.upsert_tag(getattr(household, who), value), household.of(photo, who))
+    return photo
+
+
+# --- on and off -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_tag_is_on_every_member(household: Household, who: str) -> None:
+    photo = tagged(household, who=who)
+    assert [household.tags_of(member) for member in household.group(photo)] == [["beach"]] * 3
+    assert values(household, household.clara) == []
+
+
+def test_tag_of_the_same_value_is_used(household: Household) -> None:
+    mine = household.upsert_tag(household.anna, "beach")
+    photo = tagged(household)
+    assert household.tags_of(household.clone(photo, household.anna)) == ["beach"]
+    assert tag(household, household.anna, "beach").id == mine
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_counterpart_has_parents_and_closure(household: Household, who: str) -> None:
+    tagged(household, "places/sea/beach", who)
+    for user in (household.family, household.anna, household.ben):
+        assert values(household, user) == ["places", "places/sea", "places/sea/beach"]
+        assert tag(household, user, "places/sea/beach").parentId == tag(household, user, "places/sea").id
+        assert tag(household, user, "places/sea").parentId == tag(household, user, "places").id
+        assert closure(household, user) == {
+            ("places", "places"), ("places/sea", "places/sea"), ("places/sea/beach", "places/sea/beach"),
+            ("places", "places/sea"), ("places", "places/sea/beach"), ("places/sea", "places/sea/beach"),
+        }  # fmt: skip
+
+
+def test_counterpart_joins_a_parent_that_exists(household: Household) -> None:
+    mine = household.upsert_tag(household.anna, "places")
+    tagged(household, "places/sea")
+    assert tag(household, household.anna, "places/sea").parentId == mine
+    assert ("places", "places/sea") in closure(household, household.anna)
+
+
+def test_tag_made_on_the_tag_page_has_a_findable_counterpart(household: Household) -> None:
+    """Immich itself writes no closure rows there."""
+    photo = household.photo()
+    household.tag_assets(household.create_tag(household.family, "beach"), photo)
+    assert closure(household, household.anna) == {("beach", "beach")}
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_tag_taken_off_is_off_everywhere(household: Household, who: str) -> None:
+    photo = tagged(household)
+    user = getattr(household, who)
+    household.untag_assets(tag(household, user, "beach").id, household.of(photo, who))
+    assert [household.tags_of(member) for member in household.group(photo)] == [[]] * 3
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_deleted_tag_is_off_everywhere(household: Household, who: str) -> None:
+    photo, other = tagged(household), tagged(household, "mountain")
+    household.delete_tag(tag(household, getattr(household, who), "beach").id)
+    assert [household.tags_of(member) for member in household.group(photo)] == [[]] * 3
+    assert [household.tags_of(member) for member in household.group(other)] == [["mountain"]] * 3
+
+
+def test_deleted_tag_stays_on_what_is_not_linked(household: Household) -> None:
+    tagged(household)
+    private = household.photo(household.anna, "/data/upload/anna/1.jpg")
+    household.tag_assets(tag(household, household.anna, "beach").id, private)
+    household.delete_tag(tag(household, household.family, "beach").id)
+    assert household.tags_of(private) == ["beach"]
+
+
+def test_deleted_parent_takes_child_tags_off(household: Household) -> None:
+    photo = tagged(household, "places/sea")
+    household.delete_tag(tag(household, household.anna, "places").id)
+    assert [household.tags_of(member) for member in household.group(photo)] == [[]] * 3
+
+
+def test_bulk_tagging_of_several_members_at_once(household: Household) -> None:
+    photos = [household.photo() for _ in range(3)]
+    tags = [household.upsert_tag(household.anna, value) for value in ("a", "a/b", "c")]
+    household.bulk_tag(tags, [household.clone(photo, household.anna) for photo in photos])
+    for photo in photos:
+        assert [household.tags_of(member) for member in household.group(photo)] == [["a", "a/b", "c"]] * 3
+
+
+# --- colour ---------------------------------------------------------------------------------------
+
+
+def test_counterpart_is_made_with_the_colours(household: Household) -> None:
+    household.create_tag(household.family, "places", color="#ff0000")
+    household.tag_assets(household.create_tag(household.family, "places/sea", color="#0000ff"), household.photo())
+    assert tag(household, household.anna, "places").color == "#ff0000"
+    assert tag(household, household.anna, "places/sea").color == "#0000ff"
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_later_colour_reaches_the_counterparts(household: Household, who: str) -> None:
+    tagged(household)
+    household.update_tag(tag(household, getattr(household, who), "beach").id, color="#00ff00")
+    assert {tag(household, user, "beach").color for user in (household.family, household.anna, household.ben)} == {
+        "#00ff00"
+    }
+
+
+def test_colour_of_a_tag_on_other_pictures_is_its_owner_s(household: Household) -> None:
+    mine = household.create_tag(household.anna, "beach", color="#ffffff")
+    theirs = household.create_tag(household.family, "beach")
+    household.update_tag(theirs, color="#00ff00")
+    assert tag(household, household.anna, "beach").id == mine
+    assert tag(household, household.anna, "beach").color == "#ffffff"
+
+
+# --- Immich's metadata extraction -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_extraction_leaves_tags_as_they_were(household: Household, who: str) -> None:
+    photo = tagged(household)
+    before = household.rows_of(household.family, household.anna, household.ben)
+    household.extract_metadata(household.of(photo, who))
+    after = household.rows_of(household.family, household.anna, household.ben)
+    assert after["tag_asset"] == before["tag_asset"]
+    assert ids(household) == {tag(household, user, "beach").id for user in
+                              (household.family, household.anna, household.ben)}  # fmt: skip
+
+
+def ids(household: Household) -> set[UUID]:
+    return {row.id for row in household.database.fetch("select id from tag")}
+
+
+def test_extraction_that_finds_other_tags_replaces_them_everywhere(household: Household) -> None:
+    photo = tagged(household)
+    household.extract_metadata(household.clone(photo, household.anna), tags=["sea", "sea/dunes"])
+    assert [household.tags_of(member) for member in household.group(photo)] == [["sea", "sea/dunes"]] * 3
+
+
+def test_tag_that_sync_made_lives_through_the_extraction_that_takes_it_off_and_on(household: Household) -> None:
+    """Immich looks the tag up, then deletes its only use and inserts it again in one transaction."""
+    photo = tagged(household)
+    clone = household.clone(photo, household.anna)
+    mine = household.upsert_tag(household.anna, "beach")
+    with household.transaction():
+        household.delete("tag_asset", assetId=clone)
+        household.update_exif(clone, description="another write in the same transaction")
+        assert tag(household, household.anna, "beach").id == mine
+        household.insert("tag_asset", {"tagId": mine, "assetId": clone}, nothing=True)
+    assert [household.tags_of(member) for member in household.group(photo)] == [["beach"]] * 3
+
+
+def test_insert_of_what_sync_has_just_added_does_not_fail(household: Household) -> None:
+    photo = household.photo()
+    mine = household.upsert_tag(household.anna, "beach")
+    household.tag_assets(household.upsert_tag(household.family, "beach"), photo)
+    household.tag_assets(mine, household.clone(photo, household.anna))
+    assert household.tags_of(photo) == ["beach"]
+
+
+@pytest.mark.parametrize("closure_first", [False, True])
+def test_upsert_on_a_second_connection_does_not_wait_for_immich_s_first(
+    household: Household, closure_first: bool
+) -> None:
+    """Immich opens a transaction for the closure rows and writes the tag through another connection."""
+    photo = tagged(household)
+    mine = tag(household, household.family, "beach").id
+    done = threading.Event()
+
+    def upsert() -> None:
+        with household.database.connect() as connection:
+            connection.execute("set statement_timeout = '10s'")
+            connection.execute(
+                """insert into tag ("userId", value) values (%s, 'sea')
+                   on conflict ("userId", value) do update set "parentId" = excluded."parentId" """,
+                [household.family],
+            )
+        done.set()
+
+    with household.transaction():
+        if closure_first:
+            household.insert("tag_closure", {"id_ancestor": mine, "id_descendant": mine}, nothing=True)
+        thread = threading.Thread(target=upsert)
+        thread.start()
+        assert done.wait(5)
+    thread.join()
+    assert household.tags_of(photo) == ["beach"]
+
+
+# --- sweeping -------------------------------------------------------------------------------------
+
+
+def sweep(household: Household) -> None:
+    """Any later write."""
+    household.update_exif(household.photo(), description="later")
+
+
+def test_made_tag_without_use_is_swept_by_a_later_write(household: Household) -> None:
+    photo = tagged(household, "places/sea")
+    household.untag_assets(tag(household, household.family, "places/sea").id, photo)
+    sweep(household)
+    assert values(household, household.anna) == values(household, household.ben) == []
+    assert values(household, household.family) == ["places", "places/sea"]
+
+
+def test_made_tag_is_never_swept_in_the_transaction_of_its_last_use(household: Household) -> None:
+    """Also not when there is another one to sweep."""
+    earlier, photo = tagged(household, "earlier"), tagged(household)
+    household.untag_assets(tag(household, household.family, "earlier").id, earlier)
+    with household.transaction():
+        household.untag_assets(tag(household, household.family, "beach").id, photo)
+        household.update_exif(photo, description="in the same transaction")
+        assert values(household, household.anna) == ["beach"]
+
+
+def test_made_tag_that_its_owner_uses_stays(household: Household) -> None:
+    photo = tagged(household)
+    private = household.photo(household.anna, "/data/upload/anna/1.jpg")
+    household.tag_assets(tag(household, household.anna, "beach").id, private)
+    household.untag_assets(tag(household, household.family, "beach").id, photo)
+    sweep(household)
+    assert household.tags_of(private) == ["beach"]
+    assert values(household, household.ben) == []
+
+
+def test_parent_that_another_tag_needs_stays(household: Household) -> None:
+    photo, other = tagged(household, "places/sea"), tagged(household, "places/mountain")
+    household.untag_assets(tag(household, household.family, "places/sea").id, photo)
+    sweep(household)
+    assert values(household, household.anna) == ["places", "places/mountain"]
+    assert household.tags_of(household.clone(other, household.anna)) == ["places/mountain"]
+
+
+def test_tag_of_an_account_s_own_is_never_swept(household: Household) -> None:
+    mine = household.upsert_tag(household.anna, "beach")
+    photo = tagged(household)
+    household.untag_assets(tag(household, household.family, "beach").id, photo)
+    sweep(household)
+    assert tag(household, household.anna, "beach").id == mine
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_made_tag_of_a_picture_deleted_for_good_is_swept(household: Household, who: str) -> None:
+    photo = tagged(household)
+    household.delete_asset(household.of(photo, who))
+    sweep(household)
+    assert values(household, household.anna) == values(household, household.ben) == []
+
+
+def test_made_tag_of_an_unlinked_picture_is_swept(household: Household) -> None:
+    tagged(household)
+    household.update_album(household.linked_album, description="")
+    household.photo()
+    sweep(household)
+    assert values(household, household.anna) == values(household, household.ben) == []
+    assert values(household, household.family) == ["beach"]
+
+
+# --- viewers --------------------------------------------------------------------------------------
+
+
+def test_viewer_s_tags_are_the_viewer_s_own(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = tagged(household)
+    clone = household.clone(photo, household.anna)
+    household.tag_assets(household.upsert_tag(household.anna, "mine"), clone)
+    assert household.tags_of(clone) == ["beach", "mine"]
+    assert household.tags_of(photo) == household.tags_of(household.clone(photo, household.ben)) == ["beach"]
+
+
+def test_what_others_tag_leaves_a_viewer_s_tags(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = tagged(household)
+    clone = household.clone(photo, household.anna)
+    household.tag_assets(household.upsert_tag(household.anna, "mine"), clone)
+    household.untag_assets(tag(household, household.family, "beach").id, photo)
+    assert household.tags_of(clone) == ["mine"]
+
+
+def test_tag_that_a_viewer_takes_off_comes_back(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = tagged(household)
+    clone = household.clone(photo, household.anna)
+    household.untag_assets(tag(household, household.anna, "beach").id, clone)
+    assert household.tags_of(clone) == household.tags_of(photo) == ["beach"]

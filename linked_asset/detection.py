@@ -17,7 +17,6 @@ from linked_asset import immich
 from linked_asset.immich.model import Embedding, Index, Table, Unique
 from linked_asset.queries import query, source
 
-
 COPIED = (immich.Policy.SHARED, immich.Policy.PRODUCED)
 OF_AN_ACCOUNT = frozenset({"birthDate", "userId", "albumName"})
 """Persons, tags and albums have counterparts, which need not agree on everything."""

@@ -155,7 +155,7 @@ def _growth(before: Changes, after: Changes) -> Changes:
 
 
 def _counters(connection: Connection) -> Changes:
-    return {name: rows for name, rows in connection.execute(query("reconcile/counters"))}
+    return {str(name): int(rows) for name, rows in connection.execute(query("reconcile/counters"))}
 
 
 def _file_name(connection: Connection, source: UUID) -> str | None:

@@ -18,20 +18,32 @@ declare
             )
     );
 begin
-    perform linked.forget_members(v_released);
-    -- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
-    delete from public.asset_file where "assetId" = any (v_released);
-{% if "previewAt" in asset_job_status %}
-    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (v_released);
-{% endif %}
-    update public.asset
-    set "isExternal" = false, thumbhash = null{% if "encodedVideoPath" in asset %}, "encodedVideoPath" = ''{% endif %}
-
-    where id = any (v_released);
+    perform linked.make_own(v_released);
 end
 $linked$;
 comment on function linked.release(uuid[]) is
     'Makes clones whose file was replaced assets of their owners'' own.';
+
+-- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
+create or replace function linked.make_own(p_members uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if coalesce(cardinality(p_members), 0) = 0 then
+        return;
+    end if;
+    perform linked.forget_members(p_members);
+    delete from public.asset_file where "assetId" = any (p_members);
+{% if "previewAt" in asset_job_status %}
+    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (p_members);
+{% endif %}
+    update public.asset
+    set "isExternal" = false, thumbhash = null{% if "encodedVideoPath" in asset %}, "encodedVideoPath" = ''{% endif %}
+
+    where id = any (p_members);
+end
+$linked$;
+comment on function linked.make_own(uuid[]) is 'Takes members out of their groups as assets that share no file with them.';
 
 create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
 language sql stable

@@ -69,8 +69,7 @@ begin
     if v_taken is null then
         return;
     end if;
-    update public.asset set "isExternal" = false where id = any (v_released);
-    perform linked.forget_members(v_released);
+    perform linked.make_own(v_released);
     perform linked.unlink(array(
         select asset_id from linked.member where asset_id = any (v_taken) and asset_id <> source_id
     ));

@@ -140,12 +140,19 @@ $linked$;
 comment on function linked.note_unused_tags(uuid[]) is
     'Notes which of these tags and their parents, where the addon made them, no asset uses any more.';
 
+-- A tag that Immich has looked up a moment ago (its upsert moves "updatedAt") is about to be used.
 create or replace function linked.sweep_tags() returns void
 language plpgsql
 as $linked$
 declare
     v_unused uuid[] := array(
-        select tag_id from linked.made_tag where unused_in <> pg_current_xact_id()::text
+        select made_tag.tag_id
+        from linked.made_tag join public.tag on tag.id = made_tag.tag_id
+        where made_tag.unused_in = 'removal'
+            or (
+                made_tag.unused_in <> pg_current_xact_id()::text
+                and (tag."updatedAt" = tag."createdAt" or tag."updatedAt" < clock_timestamp() - interval '10 seconds')
+            )
     );
 begin
     perform linked.note_unused_tags(v_unused);

@@ -25,7 +25,12 @@ begin
         perform linked.start_writing();
         {{- caller() }}
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -611,6 +616,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
         from stale join public."user" account on account.id = stale."userId"
         having count(*) > 0;
+        perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
 {% endcall %}
 
 {% call on("stack", "update", "Propagates the primary assets of stacks.") %}

@@ -499,8 +499,7 @@ begin
     if v_taken is null then
         return;
     end if;
-    update public.asset set "isExternal" = false where id = any (v_released);
-    perform linked.forget_members(v_released);
+    perform linked.make_own(v_released);
     perform linked.unlink(array(
         select asset_id from linked.member where asset_id = any (v_taken) and asset_id <> source_id
     ));
@@ -1619,12 +1618,19 @@ $linked$;
 comment on function linked.note_unused_tags(uuid[]) is
     'Notes which of these tags and their parents, where the addon made them, no asset uses any more.';
 
+-- A tag that Immich has looked up a moment ago (its upsert moves "updatedAt") is about to be used.
 create or replace function linked.sweep_tags() returns void
 language plpgsql
 as $linked$
 declare
     v_unused uuid[] := array(
-        select tag_id from linked.made_tag where unused_in <> pg_current_xact_id()::text
+        select made_tag.tag_id
+        from linked.made_tag join public.tag on tag.id = made_tag.tag_id
+        where made_tag.unused_in = 'removal'
+            or (
+                made_tag.unused_in <> pg_current_xact_id()::text
+                and (tag."updatedAt" = tag."createdAt" or tag."updatedAt" < clock_timestamp() - interval '10 seconds')
+            )
     );
 begin
     perform linked.note_unused_tags(v_unused);
@@ -2785,17 +2791,29 @@ declare
             )
     );
 begin
-    perform linked.forget_members(v_released);
-    -- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
-    delete from public.asset_file where "assetId" = any (v_released);
-    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (v_released);
-    update public.asset
-    set "isExternal" = false, thumbhash = null, "encodedVideoPath" = ''
-    where id = any (v_released);
+    perform linked.make_own(v_released);
 end
 $linked$;
 comment on function linked.release(uuid[]) is
     'Makes clones whose file was replaced assets of their owners'' own.';
+
+-- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
+create or replace function linked.make_own(p_members uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if coalesce(cardinality(p_members), 0) = 0 then
+        return;
+    end if;
+    perform linked.forget_members(p_members);
+    delete from public.asset_file where "assetId" = any (p_members);
+    update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (p_members);
+    update public.asset
+    set "isExternal" = false, thumbhash = null, "encodedVideoPath" = ''
+    where id = any (p_members);
+end
+$linked$;
+comment on function linked.make_own(uuid[]) is 'Takes members out of their groups as assets that share no file with them.';
 
 create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
 language sql stable
@@ -3202,7 +3220,12 @@ begin
         ));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3365,7 +3388,12 @@ begin
         end;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3455,7 +3483,12 @@ begin
         end;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3505,7 +3538,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3554,7 +3592,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3603,7 +3646,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3652,7 +3700,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3701,7 +3754,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3750,7 +3808,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3799,7 +3862,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3848,7 +3916,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3897,7 +3970,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -3948,7 +4026,12 @@ begin
         )));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4075,7 +4158,12 @@ begin
         end;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4125,7 +4213,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4178,7 +4271,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4230,7 +4328,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4275,7 +4378,12 @@ begin
         perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4338,7 +4446,12 @@ begin
         ));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4386,7 +4499,12 @@ begin
         ));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4440,7 +4558,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4488,7 +4611,12 @@ begin
         ));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4543,7 +4671,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4606,7 +4739,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4667,7 +4805,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4735,7 +4878,12 @@ begin
         having count(*) > 0;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4780,7 +4928,12 @@ begin
         perform linked.replace_files_of_users(array(select id from stale));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4828,7 +4981,12 @@ begin
         perform linked.note_unused_tags(array(select "tagsId" from fresh));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4902,7 +5060,12 @@ begin
         end;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4949,7 +5112,12 @@ begin
         where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -4998,7 +5166,12 @@ begin
         ));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -5044,9 +5217,15 @@ begin
         perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
         from stale join public."user" account on account.id = stale."userId"
         having count(*) > 0;
+        perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -5093,7 +5272,12 @@ begin
         )));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -5138,7 +5322,12 @@ begin
         delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -5197,7 +5386,12 @@ begin
         ));
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
@@ -5242,7 +5436,12 @@ begin
         delete from linked.person_pair using stale where person_pair.person_id = stale.id;
 
         if exists (select from linked.queue) then
-            perform linked.work_queue(interval '50 milliseconds', 10);
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 10);
+            exception when others then
+                null;
+            end;
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();

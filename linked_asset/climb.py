@@ -50,12 +50,12 @@ def up_to(connection: Connection, current: str | None, steps: Sequence[Any]) -> 
 
 
 def down_to(connection: Connection, current: str, steps: Sequence[Any]) -> Plan:
-    """`downgrade`: to base from anywhere, to a release when its tables are there."""
+    """`downgrade`: to base from anywhere, to a release when its tables are there. They may have grown since."""
     goal = destination(steps, current)
     if goal is None:
         return Plan(steps, None, [f"removes what was installed for Immich {current}"])
     if steps:
-        guard.refuse_unfit(connection, goal)
+        guard.refuse_unfit(connection, goal, grown=True)
     return Plan(steps, goal, [f"moves from Immich {current} to Immich {goal}" if steps else f"is at {goal} already"])
 
 

@@ -8,6 +8,8 @@ from linked_asset import detection, errors, immich
 from linked_asset.config import target
 from linked_asset.queries import query
 
+UNKNOWN = "unknown_column"
+
 
 def refuse_foreign_schema(connection: Connection) -> None:
     """A schema `linked` with anything in it, but nothing of ours, belongs to somebody else."""
@@ -30,9 +32,9 @@ def refuse_other_databases(connection: Connection) -> None:
         raise errors.ImmichTooOld(oldest=immich.RELEASES[0], running=f" ({running})" if running else "")
 
 
-def refuse_unfit(connection: Connection, release: str) -> None:
-    """The tables have to be those of the release."""
-    unfit = detection.differences(connection, release)
+def refuse_unfit(connection: Connection, release: str, *, grown: bool = False) -> None:
+    """The tables have to be those of the release; `grown`: with columns of later ones, which are not kept in sync."""
+    unfit = [found for found in detection.differences(connection, release) if not (grown and found.kind == UNKNOWN)]
     if unfit:
         raise unfit_for(connection, release, unfit)
 

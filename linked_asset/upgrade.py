@@ -71,7 +71,7 @@ def change(connection: Connection) -> None:
 def write_script() -> None:
     """`--sql`: a psql script that checks first, changes in one transaction, and links what exists."""
     configure(dialect_name="postgresql", literal_binds=True)
-    migration, step_function = context.get_context(), _step_function()
+    migration, step_function, down = context.get_context(), _step_function(), command() == "downgrade"
     emit = migration.impl.static_output
     current = _only(migration.get_current_heads())
     steps = list(step_function(migration.get_current_heads(), migration))
@@ -79,7 +79,7 @@ def write_script() -> None:
     configure(dialect_name="postgresql", literal_binds=True, fn=lambda *_: steps, **{operations.TARGET_OPTION: goal})
     emit("\\set ON_ERROR_STOP on")
     with context.begin_transaction():
-        emit(_checks(current, goal))
+        emit(_checks(current, goal, down=down))
         if current is None:
             emit("create schema if not exists linked;")
         context.run_migrations()
@@ -181,7 +181,8 @@ def _only(heads: Sequence[str]) -> str | None:
     return heads[0] if heads else None
 
 
-def _checks(installed: str | None, goal: str | None) -> str:
+def _checks(installed: str | None, goal: str | None, *, down: bool) -> str:
     template = render.environment().get_template("guard/fits.sql")
     differences = detection.differences_query(goal) if goal else None
-    return template.render(installed=installed, target=goal, differences=differences).strip()
+    tolerated = guard.UNKNOWN if down else ""
+    return template.render(installed=installed, target=goal, differences=differences, tolerated=tolerated).strip()

@@ -155,10 +155,33 @@ begin
         union
         select source_id from linked.member where owner_id = any (v_before)
     ));
+    perform linked.tidy_up();
 end
 $linked$;
 comment on function linked.refresh_albums(uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
+
+-- What sync had emptied before an account was unlinked goes too: albums and persons that the addon made.
+create or replace function linked.tidy_up() returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.forget_persons(array(
+        select person_id from linked.person_pair
+        where made and owner_id not in (select user_id from linked.participant)
+    ));
+    perform linked.delete_albums(array(
+        select album_id from linked.album_pair
+        where album_id <> album_key and owner_id not in (select user_id from linked.participant)
+            and not exists (
+                select from public.album_asset
+                where album_asset.{{ album_asset.albumId }} = album_pair.album_id
+            )
+    ));
+end
+$linked$;
+comment on function linked.tidy_up() is
+    'Deletes what the addon made in accounts that are not linked any more, where nothing is left in it.';
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.

@@ -102,17 +102,11 @@ begin
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset.{{ album_asset.albumId }}
         where album_asset.{{ album_asset.assetId }} = any (p_clones) and album_pair.album_id <> album_pair.album_key
-        union
-        select album_id from linked.album_pair
-        where album_id <> album_key and owner_id not in (select user_id from linked.participant)
     );
     v_persons := array(
         select distinct asset_face."personId"
         from public.asset_face
         where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
-        union
-        select person_id from linked.person_pair
-        where made and owner_id not in (select user_id from linked.participant)
     );
     v_tags := array(
         select distinct {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (p_clones)

@@ -417,15 +417,7 @@ begin
     perform linked.forget_the_gone();
     truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
     perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
-    perform linked.forget_persons(array(select person_id from linked.person_pair));
-    perform linked.delete_albums(array(
-        select album_id from linked.album_pair
-        where album_id <> album_key
-            and not exists (
-                select from public.album_asset
-                where album_asset.{{ album_asset.albumId }} = album_pair.album_id
-            )
-    ));
+    perform linked.tidy_up();
     update linked.made_tag set unused_in = 'removal' where unused_in is not null;
     perform linked.sweep_tags();
     perform linked.stop_writing();

@@ -345,17 +345,11 @@ begin
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset."albumsId"
         where album_asset."assetsId" = any (p_clones) and album_pair.album_id <> album_pair.album_key
-        union
-        select album_id from linked.album_pair
-        where album_id <> album_key and owner_id not in (select user_id from linked.participant)
     );
     v_persons := array(
         select distinct asset_face."personId"
         from public.asset_face
         where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
-        union
-        select person_id from linked.person_pair
-        where made and owner_id not in (select user_id from linked.participant)
     );
     v_tags := array(
         select distinct "tagsId" from public.tag_asset where "assetsId" = any (p_clones)
@@ -2449,15 +2443,7 @@ begin
     perform linked.forget_the_gone();
     truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
     perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
-    perform linked.forget_persons(array(select person_id from linked.person_pair));
-    perform linked.delete_albums(array(
-        select album_id from linked.album_pair
-        where album_id <> album_key
-            and not exists (
-                select from public.album_asset
-                where album_asset."albumsId" = album_pair.album_id
-            )
-    ));
+    perform linked.tidy_up();
     update linked.made_tag set unused_in = 'removal' where unused_in is not null;
     perform linked.sweep_tags();
     perform linked.stop_writing();
@@ -2623,10 +2609,33 @@ begin
         union
         select source_id from linked.member where owner_id = any (v_before)
     ));
+    perform linked.tidy_up();
 end
 $linked$;
 comment on function linked.refresh_albums(uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
+
+-- What sync had emptied before an account was unlinked goes too: albums and persons that the addon made.
+create or replace function linked.tidy_up() returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.forget_persons(array(
+        select person_id from linked.person_pair
+        where made and owner_id not in (select user_id from linked.participant)
+    ));
+    perform linked.delete_albums(array(
+        select album_id from linked.album_pair
+        where album_id <> album_key and owner_id not in (select user_id from linked.participant)
+            and not exists (
+                select from public.album_asset
+                where album_asset."albumsId" = album_pair.album_id
+            )
+    ));
+end
+$linked$;
+comment on function linked.tidy_up() is
+    'Deletes what the addon made in accounts that are not linked any more, where nothing is left in it.';
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,16 @@ PICK = st.integers(0, 50)
 FOLDER = st.sampled_from([MEDIA, f"{MEDIA}/2020", "/data/upload/elsewhere", "/mnt/scans"])
 ROLE = st.sampled_from(["editor", "viewer"])
 DESCRIPTION = st.sampled_from([MEDIA, f"{MEDIA}/2020/", "/mnt/scans\n" + MEDIA, "/", "no prefix", ""])
+
+
+@contextmanager
+def as_immich_fails() -> Iterator[None]:
+    """Immich itself cannot delete some assets that lead a stack (archived ones): the job fails."""
+    try:
+        yield
+    except psycopg.errors.ForeignKeyViolation as error:
+        if error.diag.constraint_name != "stack_primaryAssetId_fkey":
+            raise
 
 
 class Life(RuleBasedStateMachine):
@@ -321,7 +331,8 @@ class Life(RuleBasedStateMachine):
     def empty_trash(self, who: str, jobs: bool) -> None:
         self.house.empty_trash(self.user(who))
         if jobs:
-            self.house.run_deletions()
+            with as_immich_fails():
+                self.house.run_deletions()
 
     @rule(who=WHO, pick=PICK)
     def delete(self, who: str, pick: int) -> None:
@@ -331,7 +342,8 @@ class Life(RuleBasedStateMachine):
                  order by "originalPath", id"""
         if asset := self.pick(sql, [self.user(who)], pick):
             self.house.force_delete([asset])
-            self.house.delete_asset(asset)
+            with as_immich_fails():
+                self.house.delete_asset(asset)
 
     @rule(vanish=st.booleans(), pick=PICK)
     def offline(self, vanish: bool, pick: int) -> None:

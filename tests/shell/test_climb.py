@@ -96,7 +96,7 @@ def test_from_the_future(shell: ShellFor, live: Database, ini: Path) -> None:
         file.unlink()
     live.execute("insert into version_history (version) values ('99.1.0')")
     live.execute('create table "from_the_future" (id uuid); create index on asset ("fileCreatedAt")')
-    live.execute("alter table asset_exif add column news text")
+    live.execute("alter table album add column news text")
     result = shell(live.url, ini).alembic("upgrade", "head")
     assert "warning: Immich says it is v99.1.0" in result.stderr
     assert installed(live) == (LIVE, LIVE)
@@ -106,7 +106,12 @@ def test_as_a_script(
     shell: ShellFor, live: Database, ini: Path, psql: Callable[..., str], pg_dump: Callable[..., str]
 ) -> None:
     before = pg_dump(live, "--schema-only")
-    psql(live, shell(live.url, ini).alembic("upgrade", STEPS[1], "--sql").stdout)
+    with pytest.raises(RuntimeError, match=f"do not fit {STEPS[1]}"):
+        psql(live, shell(live.url, ini).alembic("upgrade", STEPS[1], "--sql").stdout)
+    assert pg_dump(live, "--schema-only") == before
+    psql(live, shell(live.url, ini).alembic("upgrade", LIVE, "--sql").stdout)
+    assert installed(live) == (LIVE, LIVE)
+    psql(live, shell(live.url, ini).alembic("downgrade", f"{LIVE}:{STEPS[1]}", "--sql").stdout)
     assert installed(live) == (STEPS[1], STEPS[1])
     psql(live, shell(live.url, ini).alembic("upgrade", f"{STEPS[1]}:{LIVE}", "--sql").stdout)
     assert installed(live) == (LIVE, LIVE)

@@ -48,9 +48,6 @@ class _Xdist:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Xdist())
-    # pytest-alembic would bind its tests to this file (and fails to, with pytest 9.2): whoever
-    # wants them imports them from `pytest_alembic.tests`.
-    config.option.pytest_alembic_tests_path = "none"
 
 
 def pytest_unconfigure() -> None:

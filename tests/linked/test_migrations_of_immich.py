@@ -13,6 +13,7 @@ import pytest
 from tests.builders import Immich
 from tests.database import Database
 from tests.linked.conftest import Household
+from tests.shell.conftest import shell_for
 
 MIGRATIONS = {
     "v2.3.0": """
@@ -175,3 +176,16 @@ def test_what_still_fits_goes_on(busy: Household) -> None:
     busy.update_exif(photo, description="still in sync")
     assert busy.exif(busy.clone(photo, busy.anna)).description == "still in sync"
     busy.check()
+
+
+@pytest.mark.parametrize("release", MIGRATIONS)
+def test_removal_does_not_depend_on_what_immich_has_changed(busy: Household, release: str) -> None:
+    sources = busy.database.fetch("select asset_id from linked.member where asset_id = source_id")
+    migrate(busy, release)
+    shell_for(busy.database.url).alembic("downgrade", "base")
+    left = busy.database.fetch("""select "ownerId" from asset""")
+    assert [row.ownerId for row in left] == [busy.family] * len(sources)
+    assert busy.database.value("select count(*) from person") == 1
+    assert busy.database.value("""select count(*) from album where "albumName" = 'Holidays'""") == 1
+    assert busy.database.value("select count(*) from tag") == 2
+    assert busy.database.value("select to_regnamespace('linked') is null")

@@ -174,6 +174,10 @@ begin
     insert into linked.dismissal (source_id, user_id)
     select source_id, owner_id from linked.member where asset_id = any (v_clones)
     on conflict do nothing;
+    -- Others may have deleted it for good already, and Immich's job for this clone be on its way.
+    perform linked.credit_quota(array(
+        select id from public.asset where id = any (v_clones) and status = 'deleted'
+    ));
     perform linked.unlink(v_clones);
 end
 $linked$;

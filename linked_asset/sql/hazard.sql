@@ -84,6 +84,29 @@ $linked$;
 comment on function linked.disarm_copies(uuid[]) is
     'Points uploads that claim the file of somebody else''s source to a path that does not exist, before Immich deletes it.';
 
+-- In the trash such a copy is nothing: no file to restore, no size that Immich ever added to a quota. The picture itself is
+-- linked again in its place.
+create or replace function linked.drop_copies(p_trashed uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_copies uuid[];
+    v_owners uuid[];
+    v_checksums bytea[];
+begin
+    select array_agg(id), array_agg("ownerId"), array_agg(checksum)
+    into v_copies, v_owners, v_checksums
+    from public.asset
+    where id = any (p_trashed) and "deletedAt" is not null and right("originalPath", 46) = '.replaced-' || id;
+    if v_copies is not null then
+        perform linked.delete_assets(v_copies);
+        perform linked.fill_gaps(v_owners, v_checksums, v_copies);
+    end if;
+end
+$linked$;
+comment on function linked.drop_copies(uuid[]) is
+    'Deletes what Immich put into the trash as the old file of a replaced clone.';
+
 -- Immich makes thumbnails and videos for a clone in its owner's folders, and removes these folders with the account.
 create or replace function linked.replace_files_of_users(p_users uuid[]) returns void
 language plpgsql

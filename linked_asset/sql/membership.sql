@@ -122,7 +122,7 @@ begin
         select distinct source_id from unnest(v_sources) as source_id
         on conflict do nothing;
         perform pg_notify('linked', 'queue');
-        perform linked.work_queue(interval '2 seconds', 100);
+        perform linked.work_queue(interval '2 seconds', 200);
     end if;
 end
 $linked$;
@@ -235,13 +235,16 @@ language plpgsql
 as $linked$
 declare
     v_until timestamptz := clock_timestamp() + p_budget;
+    v_sources integer := greatest(
+        1, p_slice / greatest(1, (select max(users) from (select count(*) as users from linked.participant group by album_id) as n))
+    );
     v_slice uuid[];
     v_thorough uuid[];
 begin
     loop
         with slice as (
             delete from linked.queue
-            where source_id in (select source_id from linked.queue order by queued_at limit p_slice)
+            where source_id in (select source_id from linked.queue order by queued_at limit v_sources)
             returning source_id, thorough
         )
         select
@@ -258,7 +261,7 @@ begin
 end
 $linked$;
 comment on function linked.work_queue(interval, integer) is
-    'Works off queued linking, p_slice sources at a time, until p_budget is used up or nothing is left.';
+    'Works off queued linking, about p_slice clones at a time, until p_budget is used up or nothing is left.';
 
 -- One source that cannot be linked does not keep the others from it.
 create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
@@ -302,7 +305,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.work_queue(p_budget, 50);
+    perform linked.work_queue(p_budget, 100);
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
 end

@@ -27,7 +27,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -118,13 +118,16 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             v_old_paths text[];
             v_new_paths text[];
         begin
-            perform linked.dismiss(array(
-                select asset.id
-                from {{ changed('"deletedAt", status') }}
-                join linked.member on member.asset_id = changed.id and not member.can_write
-                join public.asset on asset.id = changed.id
-                where asset."deletedAt" is not null or asset.status <> 'active'
-            ));
+            v_changed := array(select id from {{ changed('"deletedAt", status') }});
+            if cardinality(v_changed) > 0 then
+                perform linked.dismiss(array(
+                    select asset.id
+                    from linked.member join public.asset on asset.id = member.asset_id
+                    where member.asset_id = any (v_changed) and not member.can_write
+                        and (asset."deletedAt" is not null or asset.status <> 'active')
+                ));
+                perform linked.drop_copies(v_changed);
+            end if;
 
             v_moved := array(select id from {{ changed('"originalPath"') }});
             perform linked.release(array(
@@ -413,6 +416,12 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             false
         )
         having count(*) > 0;
+        -- What a viewer removed is there again, and shows whom it showed.
+        perform linked.refill_people(array(
+            select member.asset_id
+            from stale join linked.member on member.asset_id = stale."assetId"
+            where not member.can_write
+        ));
 {% endcall %}
 
 {% for event in ["insert", "update"] %}

@@ -417,6 +417,10 @@ begin
     insert into linked.dismissal (source_id, user_id)
     select source_id, owner_id from linked.member where asset_id = any (v_clones)
     on conflict do nothing;
+    -- Others may have deleted it for good already, and Immich's job for this clone be on its way.
+    perform linked.credit_quota(array(
+        select id from public.asset where id = any (v_clones) and status = 'deleted'
+    ));
     perform linked.unlink(v_clones);
 end
 $linked$;
@@ -2153,7 +2157,7 @@ begin
         select distinct source_id from unnest(v_sources) as source_id
         on conflict do nothing;
         perform pg_notify('linked', 'queue');
-        perform linked.work_queue(interval '2 seconds', 100);
+        perform linked.work_queue(interval '2 seconds', 200);
     end if;
 end
 $linked$;
@@ -2263,13 +2267,16 @@ language plpgsql
 as $linked$
 declare
     v_until timestamptz := clock_timestamp() + p_budget;
+    v_sources integer := greatest(
+        1, p_slice / greatest(1, (select max(users) from (select count(*) as users from linked.participant group by album_id) as n))
+    );
     v_slice uuid[];
     v_thorough uuid[];
 begin
     loop
         with slice as (
             delete from linked.queue
-            where source_id in (select source_id from linked.queue order by queued_at limit p_slice)
+            where source_id in (select source_id from linked.queue order by queued_at limit v_sources)
             returning source_id, thorough
         )
         select
@@ -2286,7 +2293,7 @@ begin
 end
 $linked$;
 comment on function linked.work_queue(interval, integer) is
-    'Works off queued linking, p_slice sources at a time, until p_budget is used up or nothing is left.';
+    'Works off queued linking, about p_slice clones at a time, until p_budget is used up or nothing is left.';
 
 -- One source that cannot be linked does not keep the others from it.
 create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
@@ -2330,7 +2337,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.work_queue(p_budget, 50);
+    perform linked.work_queue(p_budget, 100);
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
 end
@@ -2861,6 +2868,29 @@ $linked$;
 comment on function linked.disarm_copies(uuid[]) is
     'Points uploads that claim the file of somebody else''s source to a path that does not exist, before Immich deletes it.';
 
+-- In the trash such a copy is nothing: no file to restore, no size that Immich ever added to a quota. The picture itself is
+-- linked again in its place.
+create or replace function linked.drop_copies(p_trashed uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_copies uuid[];
+    v_owners uuid[];
+    v_checksums bytea[];
+begin
+    select array_agg(id), array_agg("ownerId"), array_agg(checksum)
+    into v_copies, v_owners, v_checksums
+    from public.asset
+    where id = any (p_trashed) and "deletedAt" is not null and right("originalPath", 46) = '.replaced-' || id;
+    if v_copies is not null then
+        perform linked.delete_assets(v_copies);
+        perform linked.fill_gaps(v_owners, v_checksums, v_copies);
+    end if;
+end
+$linked$;
+comment on function linked.drop_copies(uuid[]) is
+    'Deletes what Immich put into the trash as the old file of a replaced clone.';
+
 -- Immich makes thumbnails and videos for a clone in its owner's folders, and removes these folders with the account.
 create or replace function linked.replace_files_of_users(p_users uuid[]) returns void
 language plpgsql
@@ -3231,7 +3261,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3284,13 +3314,16 @@ begin
             v_old_paths text[];
             v_new_paths text[];
         begin
-            perform linked.dismiss(array(
-                select asset.id
-                from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed
-                join linked.member on member.asset_id = changed.id and not member.can_write
-                join public.asset on asset.id = changed.id
-                where asset."deletedAt" is not null or asset.status <> 'active'
-            ));
+            v_changed := array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed);
+            if cardinality(v_changed) > 0 then
+                perform linked.dismiss(array(
+                    select asset.id
+                    from linked.member join public.asset on asset.id = member.asset_id
+                    where member.asset_id = any (v_changed) and not member.can_write
+                        and (asset."deletedAt" is not null or asset.status <> 'active')
+                ));
+                perform linked.drop_copies(v_changed);
+            end if;
 
             v_moved := array(select id from (select id, "originalPath" from fresh except select id, "originalPath" from stale) as changed);
             perform linked.release(array(
@@ -3399,7 +3432,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3494,7 +3527,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3549,7 +3582,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3603,7 +3636,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3657,7 +3690,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3711,7 +3744,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3765,7 +3798,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3819,7 +3852,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3873,7 +3906,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3927,7 +3960,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -3981,7 +4014,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4037,7 +4070,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4169,7 +4202,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4220,11 +4253,17 @@ begin
             false
         )
         having count(*) > 0;
+        -- What a viewer removed is there again, and shows whom it showed.
+        perform linked.refill_people(array(
+            select member.asset_id
+            from stale join linked.member on member.asset_id = stale."assetId"
+            where not member.can_write
+        ));
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4282,7 +4321,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4339,7 +4378,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4389,7 +4428,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4457,7 +4496,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4510,7 +4549,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4569,7 +4608,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4622,7 +4661,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4682,7 +4721,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4750,7 +4789,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4816,7 +4855,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4889,7 +4928,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4939,7 +4978,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -4992,7 +5031,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5071,7 +5110,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5123,7 +5162,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5177,7 +5216,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5231,7 +5270,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5283,7 +5322,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5333,7 +5372,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5397,7 +5436,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;
@@ -5447,7 +5486,7 @@ begin
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
-                perform linked.work_queue(interval '50 milliseconds', 10);
+                perform linked.work_queue(interval '50 milliseconds', 30);
             exception when others then
                 null;
             end;

@@ -444,3 +444,17 @@ def test_replaced_clone_is_its_owners_own(household: Household) -> None:
     assert mine in {
         row.id for row in household.database.fetch('select id from asset where "ownerId" = %s', [household.anna])
     }
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+def test_replaced_clone_is_linked_again_and_leaves_nothing_in_the_trash(household: Household, role: str) -> None:
+    photo = household.photo()
+    household.set_role(household.linked_album, household.anna, role)
+    mine = household.clone(photo, household.anna)
+    household.replace_asset(mine, f"/data/upload/{household.anna}/new.jpg", size=2000)
+    again = household.clone(photo, household.anna)
+    assert {
+        row.id for row in household.database.fetch('select id from asset where "ownerId" = %s', [household.anna])
+    } == {mine, again}
+    household.sync_usage()
+    assert household.database.value('select "quotaUsageInBytes" from "user" where id = %s', [household.anna]) == 2000

@@ -315,3 +315,25 @@ def test_role_of_another_album_is_of_no_matter(household: Household, photo: UUID
     household.create_album(household.family, "Holidays", assets=[photo], users={household.anna: "editor"})
     household.update_exif(view, description="mine")
     assert household.exif(photo).description == household.exif(view).description == ""
+
+
+def test_a_face_that_a_viewer_removes_is_there_again_with_its_person(household: Household) -> None:
+    photo = household.photo()
+    household.create_face(photo, household.create_person(household.family, "Oma"))
+    household.set_viewer(household.anna)
+    clone = household.clone(photo, household.anna)
+    (before,) = household.faces(clone)
+    household.delete_face(before.id, force=True)
+    (after,) = household.faces(clone)
+    assert after.personId == before.personId is not None
+
+
+def test_a_viewers_own_deletion_of_what_others_delete_costs_no_quota(household: Household) -> None:
+    """Immich's job has read the viewer's row before the viewer's own statement hides it."""
+    photo = household.photo()
+    household.set_viewer(household.anna)
+    clone = household.clone(photo, household.anna)
+    household.force_delete([photo])
+    household.force_delete([clone])
+    household.update_usage(household.anna, -household.exif(photo).fileSizeInByte)
+    assert household.database.value('select "quotaUsageInBytes" from "user" where id = %s', [household.anna]) == 0

@@ -8,6 +8,7 @@ declare
     v_from uuid[];
     v_to uuid[];
     v_left uuid[];
+    v_left_keys uuid[];
     v_keys uuid[];
     v_owners uuid[];
     v_first uuid[];
@@ -78,7 +79,8 @@ begin
         from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
         where mine."stackId" is not null
     );
-    -- Out of the old stack first: an asset cannot lead two.
+    v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
     update public.asset mine
     set "stackId" = null
     from unnest(v_from, v_to) as pair (from_id, to_id)
@@ -129,6 +131,7 @@ begin
         union
         select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
     ));
+    perform linked.forget_lone_stacks(v_left_keys);
 end
 $linked$;
 comment on function linked.propagate_stacks(uuid[], uuid[]) is
@@ -172,11 +175,12 @@ comment on function linked.leading_stacks(uuid[]) is
 
 -- Immich has no stacks of fewer than two, and none whose primary asset is outside. The new primary asset is chosen by what
 -- is the same in all accounts.
-create or replace function linked.dissolve_stacks(p_stacks uuid[]) returns void
+create or replace function linked.dissolve_stacks(p_stacks uuid[], p_keep_lone boolean default false) returns void
 language plpgsql
 as $linked$
 declare
     v_dissolved uuid[];
+    v_keys uuid[];
 begin
     v_dissolved := array(
         select stack.id from public.stack
@@ -189,16 +193,11 @@ begin
             select id, "ownerId" from public.stack where id = any (v_dissolved);
         end if;
         delete from public.stack where id = any (v_dissolved);
-        with gone as (
-            delete from linked.stack_pair where stack_id = any (v_dissolved) returning stack_key
-        )
-        delete from linked.stack_pair alone
-        where stack_key in (select stack_key from gone)
-            and not exists (
-                select from linked.stack_pair other
-                where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
-                    and other.stack_id <> all (v_dissolved)
-            );
+        v_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_dissolved));
+        delete from linked.stack_pair where stack_id = any (v_dissolved);
+        if not p_keep_lone then
+            perform linked.forget_lone_stacks(v_keys);
+        end if;
     end if;
     update public.stack
     set "primaryAssetId" = (
@@ -214,5 +213,17 @@ begin
         );
 end
 $linked$;
-comment on function linked.dissolve_stacks(uuid[]) is
+comment on function linked.dissolve_stacks(uuid[], boolean) is
     'Dissolves stacks of fewer than two assets, and gives the others a primary asset of their own.';
+
+create or replace function linked.forget_lone_stacks(p_keys uuid[]) returns void
+language sql
+as $linked$
+    delete from linked.stack_pair alone
+    where stack_key = any (p_keys)
+        and not exists (
+            select from linked.stack_pair other
+            where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
+        )
+$linked$;
+comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that have no counterpart any more.';

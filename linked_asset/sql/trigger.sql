@@ -112,6 +112,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
         declare
             v_changed uuid[];
+            v_stacks uuid[];
             v_moved uuid[];
             v_unlocked uuid[];
             v_scope uuid[];
@@ -180,15 +181,16 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
             v_changed := array(select id from {{ changed('"stackId"') }});
             if cardinality(v_changed) > 0 then
-                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                from linked.siblings(v_changed, false)
-                having count(*) > 0;
                 -- Immich leaves stacks of one behind when it moves assets to another stack.
-                perform linked.dissolve_stacks(array(
+                v_stacks := array(
                     select stack_pair.stack_id
                     from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
                     where stale.id = any (v_changed)
-                ));
+                );
+                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(v_changed, false)
+                having count(*) > 0;
+                perform linked.dissolve_stacks(v_stacks);
             end if;
 
             if cardinality(v_moved) > 0 then

@@ -1265,6 +1265,7 @@ declare
     v_from uuid[];
     v_to uuid[];
     v_left uuid[];
+    v_left_keys uuid[];
     v_keys uuid[];
     v_owners uuid[];
     v_first uuid[];
@@ -1335,7 +1336,8 @@ begin
         from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
         where mine."stackId" is not null
     );
-    -- Out of the old stack first: an asset cannot lead two.
+    v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
     update public.asset mine
     set "stackId" = null
     from unnest(v_from, v_to) as pair (from_id, to_id)
@@ -1386,6 +1388,7 @@ begin
         union
         select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
     ));
+    perform linked.forget_lone_stacks(v_left_keys);
 end
 $linked$;
 comment on function linked.propagate_stacks(uuid[], uuid[]) is
@@ -1429,11 +1432,12 @@ comment on function linked.leading_stacks(uuid[]) is
 
 -- Immich has no stacks of fewer than two, and none whose primary asset is outside. The new primary asset is chosen by what
 -- is the same in all accounts.
-create or replace function linked.dissolve_stacks(p_stacks uuid[]) returns void
+create or replace function linked.dissolve_stacks(p_stacks uuid[], p_keep_lone boolean default false) returns void
 language plpgsql
 as $linked$
 declare
     v_dissolved uuid[];
+    v_keys uuid[];
 begin
     v_dissolved := array(
         select stack.id from public.stack
@@ -1446,16 +1450,11 @@ begin
             select id, "ownerId" from public.stack where id = any (v_dissolved);
         end if;
         delete from public.stack where id = any (v_dissolved);
-        with gone as (
-            delete from linked.stack_pair where stack_id = any (v_dissolved) returning stack_key
-        )
-        delete from linked.stack_pair alone
-        where stack_key in (select stack_key from gone)
-            and not exists (
-                select from linked.stack_pair other
-                where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
-                    and other.stack_id <> all (v_dissolved)
-            );
+        v_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_dissolved));
+        delete from linked.stack_pair where stack_id = any (v_dissolved);
+        if not p_keep_lone then
+            perform linked.forget_lone_stacks(v_keys);
+        end if;
     end if;
     update public.stack
     set "primaryAssetId" = (
@@ -1471,8 +1470,20 @@ begin
         );
 end
 $linked$;
-comment on function linked.dissolve_stacks(uuid[]) is
+comment on function linked.dissolve_stacks(uuid[], boolean) is
     'Dissolves stacks of fewer than two assets, and gives the others a primary asset of their own.';
+
+create or replace function linked.forget_lone_stacks(p_keys uuid[]) returns void
+language sql
+as $linked$
+    delete from linked.stack_pair alone
+    where stack_key = any (p_keys)
+        and not exists (
+            select from linked.stack_pair other
+            where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
+        )
+$linked$;
+comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that have no counterpart any more.';
 
 -- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
 
@@ -3308,6 +3319,7 @@ begin
         perform linked.start_writing();
         declare
             v_changed uuid[];
+            v_stacks uuid[];
             v_moved uuid[];
             v_unlocked uuid[];
             v_scope uuid[];
@@ -3376,15 +3388,16 @@ begin
 
             v_changed := array(select id from (select id, "stackId" from fresh except select id, "stackId" from stale) as changed);
             if cardinality(v_changed) > 0 then
-                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                from linked.siblings(v_changed, false)
-                having count(*) > 0;
                 -- Immich leaves stacks of one behind when it moves assets to another stack.
-                perform linked.dissolve_stacks(array(
+                v_stacks := array(
                     select stack_pair.stack_id
                     from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
                     where stale.id = any (v_changed)
-                ));
+                );
+                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
+                from linked.siblings(v_changed, false)
+                having count(*) > 0;
+                perform linked.dissolve_stacks(v_stacks);
             end if;
 
             if cardinality(v_moved) > 0 then

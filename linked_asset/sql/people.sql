@@ -316,7 +316,7 @@ end
 $linked$;
 comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
 
--- A viewer's persons follow the others, and are followed by nobody. Each column on its own: at pairing nothing was
+-- A viewer's persons follow the others, and are followed by nobody with whom the viewer shares no other pictures. Each column on its own: at pairing nothing was
 -- overwritten, so another one may differ, and stays as it is.
 {% for column in columns("person", "shared") %}
 create or replace function linked.propagate_person_{{ column.name | lower }}(p_persons uuid[]) returns void
@@ -328,16 +328,17 @@ as $linked$
         select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
         from linked.person_pair
         where person_pair.person_id = any (p_persons)
-            and exists (
-                select from public.asset_face
-                join linked.member on member.asset_id = asset_face."assetId"
-                where asset_face."personId" = person_pair.person_id and member.can_write
-            )
         order by person_pair.person_key, person_pair.person_id
     ) as origin
     join public.person theirs on theirs.id = origin.person_id
     join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
     where mine.id = my_pair.person_id
+        and exists (
+            select from linked.member their_member
+            join linked.member my_member on my_member.source_id = their_member.source_id
+            where their_member.owner_id = theirs."ownerId" and their_member.can_write
+                and my_member.owner_id = my_pair.owner_id
+        )
         and mine."{{ column.name }}" is distinct from theirs."{{ column.name }}"
 $linked$;
 comment on function linked.propagate_person_{{ column.name | lower }}(uuid[]) is

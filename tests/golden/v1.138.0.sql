@@ -1053,7 +1053,7 @@ end
 $linked$;
 comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
 
--- A viewer's persons follow the others, and are followed by nobody. Each column on its own: at pairing nothing was
+-- A viewer's persons follow the others, and are followed by nobody with whom the viewer shares no other pictures. Each column on its own: at pairing nothing was
 -- overwritten, so another one may differ, and stays as it is.
 create or replace function linked.propagate_person_name(p_persons uuid[]) returns void
 language sql
@@ -1064,16 +1064,17 @@ as $linked$
         select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
         from linked.person_pair
         where person_pair.person_id = any (p_persons)
-            and exists (
-                select from public.asset_face
-                join linked.member on member.asset_id = asset_face."assetId"
-                where asset_face."personId" = person_pair.person_id and member.can_write
-            )
         order by person_pair.person_key, person_pair.person_id
     ) as origin
     join public.person theirs on theirs.id = origin.person_id
     join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
     where mine.id = my_pair.person_id
+        and exists (
+            select from linked.member their_member
+            join linked.member my_member on my_member.source_id = their_member.source_id
+            where their_member.owner_id = theirs."ownerId" and their_member.can_write
+                and my_member.owner_id = my_pair.owner_id
+        )
         and mine."name" is distinct from theirs."name"
 $linked$;
 comment on function linked.propagate_person_name(uuid[]) is
@@ -1087,16 +1088,17 @@ as $linked$
         select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
         from linked.person_pair
         where person_pair.person_id = any (p_persons)
-            and exists (
-                select from public.asset_face
-                join linked.member on member.asset_id = asset_face."assetId"
-                where asset_face."personId" = person_pair.person_id and member.can_write
-            )
         order by person_pair.person_key, person_pair.person_id
     ) as origin
     join public.person theirs on theirs.id = origin.person_id
     join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
     where mine.id = my_pair.person_id
+        and exists (
+            select from linked.member their_member
+            join linked.member my_member on my_member.source_id = their_member.source_id
+            where their_member.owner_id = theirs."ownerId" and their_member.can_write
+                and my_member.owner_id = my_pair.owner_id
+        )
         and mine."birthDate" is distinct from theirs."birthDate"
 $linked$;
 comment on function linked.propagate_person_birthdate(uuid[]) is
@@ -1110,16 +1112,17 @@ as $linked$
         select distinct on (person_pair.person_key) person_pair.person_key, person_pair.person_id
         from linked.person_pair
         where person_pair.person_id = any (p_persons)
-            and exists (
-                select from public.asset_face
-                join linked.member on member.asset_id = asset_face."assetId"
-                where asset_face."personId" = person_pair.person_id and member.can_write
-            )
         order by person_pair.person_key, person_pair.person_id
     ) as origin
     join public.person theirs on theirs.id = origin.person_id
     join linked.person_pair my_pair on my_pair.person_key = origin.person_key and my_pair.person_id <> origin.person_id
     where mine.id = my_pair.person_id
+        and exists (
+            select from linked.member their_member
+            join linked.member my_member on my_member.source_id = their_member.source_id
+            where their_member.owner_id = theirs."ownerId" and their_member.can_write
+                and my_member.owner_id = my_pair.owner_id
+        )
         and mine."color" is distinct from theirs."color"
 $linked$;
 comment on function linked.propagate_person_color(uuid[]) is

@@ -96,7 +96,11 @@ class Scene:
                 {"family": house.family, "checksum": hashlib.sha1(b"x").digest(), "path": f"{MEDIA}/x.jpg"},
                 1,
             ),
-            "asset_update": ("update asset set visibility = 'archive' where id = %(photo)s", names, 1),
+            "asset_update": (
+                """update asset set "deletedAt" = now(), status = 'trashed' where id = %(photo)s""",
+                names,
+                1,
+            ),
             "asset_delete": ("delete from asset where id = %(id)s", {"id": self.third}, 1),
             "asset_exif_insert": (
                 """insert into asset_exif ("assetId", description) values (%(bare)s, 'x')""",

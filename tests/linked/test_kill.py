@@ -48,9 +48,11 @@ Kill = Callable[[Command, Database], None]
 KILLS = pytest.mark.parametrize("kill", [kill_client, pytest.param(kill_backend, marks=pytest.mark.slow)])
 
 
-def run_and_kill(database: Database, kill: Kill, arguments: tuple[str, ...], condition: str) -> str:
+def run_and_kill(
+    database: Database, kill: Kill, arguments: tuple[str, ...], condition: str, program: str = "alembic"
+) -> str:
     """Starts a command, and kills it when its session is in some state. Returns what it said."""
-    command = shell_for(database.url).start("-m", "alembic", *arguments)
+    command = shell_for(database.url).start("-m", program, *arguments)
     wait_until(lambda: is_there(database, condition) or command.poll() is not None)
     assert command.poll() is None, command.communicate()
     kill(command, database)
@@ -112,6 +114,24 @@ def test_killed_while_it_links_for_the_first_time(family: Database, kill: Kill) 
     assert "Traceback" not in said
     finish(family, "upgrade", "head")
     all_is_well(family)
+
+
+@KILLS
+def test_killed_while_it_reconciles(linked_family: Database, kill: Kill) -> None:
+    linked_family.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    linked_family.execute(
+        """update asset_exif set description = 'unseen'
+           where "assetId" in (select asset_id from linked.member where asset_id <> source_id)"""
+    )
+    linked_family.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    last = """select from asset_exif where "assetId" in (
+                select source_id from linked.member order by source_id desc limit 1) for update"""
+    with holding(linked_family, last):
+        said = run_and_kill(linked_family, kill, ("reconcile",), WAITS_FOR_A_LOCK, "linked_asset")
+    assert "Traceback" not in said
+    wait_until(lambda: not is_there(linked_family, "true"))
+    shell_for(linked_family.url).linked_asset("reconcile")
+    all_is_well(linked_family)
 
 
 def test_linking_that_waits_too_long_stays_queued(household: Household) -> None:

@@ -368,12 +368,10 @@ $linked$;
 comment on function linked.forget_the_gone() is
     'Makes what is remembered fit the rows that exist, after a restore or after sync was suspended.';
 
-create or replace function linked.enqueue_all() returns bigint
+create or replace function linked.take_stock() returns void
 language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    perform linked.start_writing();
     perform linked.understand(array(
         select id from public.album
         union
@@ -381,6 +379,18 @@ begin
     ));
     perform linked.finish_deletions();
     perform linked.forget_the_gone();
+end
+$linked$;
+comment on function linked.take_stock() is
+    'Makes what is remembered fit what Immich has, after whatever happened unseen.';
+
+create or replace function linked.enqueue_all() returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.take_stock();
     insert into linked.queue (source_id, thorough)
     select id, bool_or(thorough)
     from (

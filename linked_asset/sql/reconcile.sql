@@ -179,16 +179,10 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.understand(array(
-        select id from public.album
-        union
-        select album_id from linked.linked_album
-    ));
-    perform linked.finish_deletions();
-    perform linked.forget_the_gone();
+    perform linked.take_stock();
     perform linked.propagate_album_details(array(select album_key from linked.album_pair));
     perform linked.stop_writing();
 end
 $linked$;
 comment on function linked.repair_state() is
-    'Makes what is remembered fit what Immich has, and finishes the deletion of groups.';
+    'What reconcile does before it goes through the groups, as the addon''s own writing.';

@@ -2412,12 +2412,10 @@ $linked$;
 comment on function linked.forget_the_gone() is
     'Makes what is remembered fit the rows that exist, after a restore or after sync was suspended.';
 
-create or replace function linked.enqueue_all() returns bigint
+create or replace function linked.take_stock() returns void
 language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    perform linked.start_writing();
     perform linked.understand(array(
         select id from public.album
         union
@@ -2425,6 +2423,18 @@ begin
     ));
     perform linked.finish_deletions();
     perform linked.forget_the_gone();
+end
+$linked$;
+comment on function linked.take_stock() is
+    'Makes what is remembered fit what Immich has, after whatever happened unseen.';
+
+create or replace function linked.enqueue_all() returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    perform linked.take_stock();
     insert into linked.queue (source_id, thorough)
     select id, bool_or(thorough)
     from (
@@ -3141,19 +3151,13 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.understand(array(
-        select id from public.album
-        union
-        select album_id from linked.linked_album
-    ));
-    perform linked.finish_deletions();
-    perform linked.forget_the_gone();
+    perform linked.take_stock();
     perform linked.propagate_album_details(array(select album_key from linked.album_pair));
     perform linked.stop_writing();
 end
 $linked$;
 comment on function linked.repair_state() is
-    'Makes what is remembered fit what Immich has, and finishes the deletion of groups.';
+    'What reconcile does before it goes through the groups, as the addon''s own writing.';
 
 -- The triggers. Statement level with transition tables (a statement that changes 5,000 rows costs one call), no column
 -- lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations.

@@ -32,7 +32,7 @@ DESCRIPTION = st.sampled_from([MEDIA, f"{MEDIA}/2020/", "/mnt/scans\n" + MEDIA, 
 
 @contextmanager
 def as_immich_fails() -> Iterator[None]:
-    """Immich itself cannot delete some assets that lead a stack (archived ones): the job fails."""
+    """Immich itself, without the addon, cannot delete an archived asset that leads a stack: the job fails."""
     try:
         yield
     except psycopg.errors.ForeignKeyViolation as error:

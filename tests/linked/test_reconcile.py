@@ -116,9 +116,7 @@ def run(database: Database, *, dry_run: bool = False) -> Report:
 
 
 def rows(database: Database) -> int:
-    count = database.value("select sum(n) from (select count(*) as n from asset union all select count(*) from tag) t")
-    assert isinstance(count, int) or count is not None
-    return int(count)
+    return int(database.value("select (select count(*) from asset) + (select count(*) from tag)"))
 
 
 def held(database: Database) -> list[str]:
@@ -247,3 +245,28 @@ def test_watch_works_off_what_is_queued(household: Household) -> None:
     finally:
         stop.set()
     assert household.exif(photo).description == "unseen"
+
+
+def advice(database: Database) -> list[tuple[str, str]]:
+    with engine_for(sa.make_url(database.url).set(drivername="postgresql+psycopg")).connect() as connection:
+        return [(finding.check, finding.what) for finding in examine(connection) if finding.kind != PROBLEM]
+
+
+def test_partner_sharing_that_shows_everything_twice_is_advised_against(household: Household) -> None:
+    household.photo()
+    assert advice(household.database) == []
+    household.create_partner(household.family, household.anna)
+    household.create_partner(household.family, household.clara)
+    ((check, what),) = advice(household.database)
+    assert check == "partner sharing"
+    assert "Anna" in what
+
+
+def test_a_storage_template_that_moves_files_out_of_a_prefix_is_advised_against(household: Household) -> None:
+    household.update_album(household.linked_album, description=f"/data/upload/{household.family}")
+    household.photo(household.family, f"/data/upload/{household.family}/1.jpg")
+    assert advice(household.database) == []
+    household.database.execute(
+        """insert into system_metadata values ('system-config', '{"storageTemplate": {"enabled": true}}')"""
+    )
+    assert [check for check, _ in advice(household.database)] == ["storage template"]

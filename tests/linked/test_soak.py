@@ -50,7 +50,7 @@ class Actor:
                 pass
             except psycopg.errors.DeadlockDetected as error:
                 # Immich without the addon: it deletes a tag with its children while an upsert writes a child's closure.
-                if act in ("do_delete_tag", "do_tag"):
+                if act in ("do_delete_tag", "do_tag") and 'ONLY "public"."tag"' in str(error):
                     self.immichs_own += 1
                 else:
                     self.errors.append((act, error))

@@ -47,9 +47,24 @@ language plpgsql
 as $linked$
 begin
     perform set_config('linked.writing', 'off', true);
+    perform set_config('plan_cache_mode', 'auto', true);
 end
 $linked$;
 comment on function linked.stop_writing() is 'Ends what linked.start_writing() began.';
+
+-- PL/pgSQL keeps plans, and a plan made for arrays of a few rows joins them with nested loops: quadratic for thousands, in the
+-- pooled connections that Immich uses. A statement of many rows pays for plans of its own.
+create or replace function linked.plan_for(p_rows bigint) returns void
+language plpgsql
+as $linked$
+begin
+    if p_rows >= 50 then
+        perform set_config('plan_cache_mode', 'force_custom_plan', true);
+    end if;
+end
+$linked$;
+comment on function linked.plan_for(bigint) is
+    'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
 -- Class 42 means that Immich's tables are not the ones that the functions were rendered for (Immich was upgraded): then
 -- nothing of ours can work, and sync stays suspended until `alembic upgrade head`.

@@ -23,6 +23,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from {{ "stale" if event == "delete" else "fresh" }} limit 50) as first
+        ));
         {{- caller() }}
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.

@@ -215,9 +215,24 @@ language plpgsql
 as $linked$
 begin
     perform set_config('linked.writing', 'off', true);
+    perform set_config('plan_cache_mode', 'auto', true);
 end
 $linked$;
 comment on function linked.stop_writing() is 'Ends what linked.start_writing() began.';
+
+-- PL/pgSQL keeps plans, and a plan made for arrays of a few rows joins them with nested loops: quadratic for thousands, in the
+-- pooled connections that Immich uses. A statement of many rows pays for plans of its own.
+create or replace function linked.plan_for(p_rows bigint) returns void
+language plpgsql
+as $linked$
+begin
+    if p_rows >= 50 then
+        perform set_config('plan_cache_mode', 'force_custom_plan', true);
+    end if;
+end
+$linked$;
+comment on function linked.plan_for(bigint) is
+    'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
 -- Class 42 means that Immich's tables are not the ones that the functions were rendered for (Immich was upgraded): then
 -- nothing of ours can work, and sync stays suspended until `alembic upgrade head`.
@@ -3269,6 +3284,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.disarm_copies(array(select id from fresh where "libraryId" is null));
         perform linked.refresh_membership(array(
             select id from fresh
@@ -3324,6 +3342,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         declare
             v_changed uuid[];
             v_stacks uuid[];
@@ -3500,6 +3521,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         declare
             v_groups uuid[];
             v_gone uuid[];
@@ -3592,6 +3616,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -3646,6 +3673,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -3700,6 +3730,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -3754,6 +3787,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -3808,6 +3844,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
@@ -3862,6 +3901,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -3916,6 +3958,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -3970,6 +4015,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -4024,6 +4072,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -4079,6 +4130,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.drop_found_again(array(select id from fresh));
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(array(select "assetId" from fresh), false)
@@ -4138,6 +4192,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         declare
             v_changed uuid[];
             v_unassigned uuid[];
@@ -4267,6 +4324,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
@@ -4328,6 +4388,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(
@@ -4385,6 +4448,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(
@@ -4443,6 +4509,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
 
         if exists (select from linked.queue) then
@@ -4493,6 +4562,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.refresh_albums(array(
             select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
             intersect
@@ -4561,6 +4633,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         perform linked.refresh_albums(array(select id from stale));
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
@@ -4614,6 +4689,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.refresh_albums(array(
             select linked_album.album_id
             from fresh as change
@@ -4672,6 +4750,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.refresh_albums(array(
             select linked_album.album_id
             from fresh as change
@@ -4725,6 +4806,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         perform linked.refresh_albums(array(
             select linked_album.album_id
             from stale as change
@@ -4787,6 +4871,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.refresh_membership(array(
             select change."assetsId"
             from fresh as change
@@ -4853,6 +4940,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         perform linked.refresh_membership(array(
             select change."assetsId"
             from stale as change
@@ -4920,6 +5010,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.refresh_membership(linked.assets_of_albums(array(
             select album_id
             from linked.participant
@@ -4993,6 +5086,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         perform linked.replace_files_of_users(array(select id from stale));
 
         if exists (select from linked.queue) then
@@ -5043,6 +5139,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_tags(array_agg(from_id), array_agg(to_id))
         from linked.siblings(array(select "assetsId" from fresh), false)
         having count(*) > 0;
@@ -5096,6 +5195,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         declare
             v_from uuid[];
             v_to uuid[];
@@ -5175,6 +5277,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         update linked.made_tag set unused_in = null
         from fresh
         where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
@@ -5226,6 +5331,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         update linked.made_tag set unused_in = null
         from fresh
         where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
@@ -5281,6 +5389,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         delete from linked.made_tag using stale where made_tag.tag_id = stale.id;
         perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
         from stale join public."user" account on account.id = stale."userId"
@@ -5335,6 +5446,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_primaries(linked.leading_stacks(array(
             select id from (select id, "primaryAssetId" from fresh except select id, "primaryAssetId" from stale) as changed
         )));
@@ -5387,6 +5501,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
 
         if exists (select from linked.queue) then
@@ -5437,6 +5554,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
         perform linked.propagate_person_name(array(
             select changed.id
             from (select id, "name" from fresh except select id, "name" from stale) as changed
@@ -5501,6 +5621,9 @@ begin
             return null;
         end if;
         perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
         delete from linked.person_pair using stale where person_pair.person_id = stale.id;
 
         if exists (select from linked.queue) then

@@ -1,0 +1,117 @@
+"""What statements of Immich's cost with the addon, as times of what they cost without it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from benchmarks.places import LINKED, PRIVATE, Place, TimedDatabase
+from tests.builders import Immich
+
+ASSETS = 5000
+"""Linked ones, and as many that are not."""
+BULK = 1000
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Something that Immich does."""
+
+    name: str
+    times: int
+    work: Callable[[Place, int], object]
+    undo: Callable[[Place, int], object] = lambda place, number: None
+
+
+def some(place: Place, number: int, count: int = 20) -> list[UUID]:
+    start = number * count % (ASSETS - count)
+    return place.assets[start : start + count]
+
+
+def clear_duplicates(place: Place) -> None:
+    """Opening the page of duplicates."""
+    place.immich.update("asset", sql.SQL('"duplicateId" in (select gen_random_uuid())'), {}, duplicateId=None)
+
+
+STATEMENTS = [
+    Statement("upload", 100, lambda p, n: p.immich.upload(p.family, f"{p.folder}/new-{n}.jpg")),
+    Statement(
+        "metadata of one",
+        100,
+        lambda p, n: p.immich.upsert_exif(
+            p.assets[n], description=f"{n}", make="Nikon", iso=n, model="D90", city="Rome"
+        ),
+    ),
+    Statement("metadata, unchanged", 100, lambda p, n: p.immich.upsert_exif(p.assets[n], make="Nikon", iso=n)),
+    Statement(
+        "thumbnails of one",
+        100,
+        lambda p, n: p.immich.upsert_files(
+            *({"assetId": p.assets[n], "type": t, "path": f"/new/{n}-{t}"} for t in ("preview", "thumbnail"))
+        ),
+    ),
+    Statement("favourite", 100, lambda p, n: p.immich.favorite(p.assets[n])),
+    Statement("edit of 1,000", 5, lambda p, n: p.immich.update_all_exif(p.assets[:BULK], description=f"edit {n}")),
+    Statement(
+        "trash of 1,000",
+        5,
+        lambda p, n: p.immich.trash(p.assets[:BULK]),
+        lambda p, n: p.immich.restore(p.assets[:BULK]),
+    ),
+    Statement(
+        "20 into an album",
+        30,
+        lambda p, n: p.immich.add_to_album(p.album, *some(p, n)),
+    ),
+    Statement("tags of one anew", 100, lambda p, n: p.immich.replace_tags(p.assets[n], p.tags)),
+    Statement("album covers (read path)", 50, lambda p, n: p.immich.update_covers()),
+    Statement("duplicates page (read path)", 50, lambda p, n: clear_duplicates(p)),
+]
+
+
+def _time(place: Place, work: Callable[[Place, int], object], number: int) -> float:
+    place.database.spent = 0.0
+    work(place, number)
+    return place.database.spent
+
+
+def _measure(statement: Statement, places: list[Place]) -> list[float]:
+    """The median of each place in milliseconds, all places in turn."""
+    times: list[list[float]] = [[] for _ in places]
+    for number in range(statement.times + WARM_UP):
+        for place, spent in zip(places, times, strict=True):
+            spent.append(_time(place, statement.work, number))
+            statement.undo(place, number)
+    return [statistics.median(spent[WARM_UP:]) * 1000 for spent in times]
+
+
+def statements(bare: TimedDatabase, linked: TimedDatabase) -> Iterator[dict[str, Any]]:
+    places = [Place(bare, PRIVATE), Place(linked, PRIVATE), Place(linked, LINKED)]
+    for statement in STATEMENTS:
+        without, unlinked, with_three = _measure(statement, places)
+        yield {
+            "statement": statement.name,
+            "without_ms": round(without, 3),
+            "not_linked": round(unlinked / without, 2),
+            "linked_to_three": round(with_three / without, 2),
+        }
+
+
+def unlink(bare: TimedDatabase, linked: TimedDatabase) -> dict[str, Any]:
+    """One user is taken out of the linked album; compared with a delete of as many assets."""
+    anna = linked.value("""select id from "user" where name = 'Anna'""")
+    album = linked.value("""select id from album where "albumName" = 'Linked album'""")
+    clones = linked.value('select count(*) from asset where "ownerId" = %s', [anna])
+    linked.spent = 0.0
+    Immich(linked).unshare_album(album, anna)
+    unlinking = linked.spent
+    assert linked.value('select count(*) from asset where "ownerId" = %s', [anna]) == 0
+    bare.spent = 0.0
+    bare.execute('delete from asset where id in (select id from asset order by "originalPath" limit %s)', [clones])
+    return {"clones": clones, "seconds": round(unlinking, 2), "delete_without": round(bare.spent, 2)}

@@ -89,6 +89,14 @@ create table if not exists linked.stack_pair (
 );
 comment on table linked.stack_pair is 'Stacks with the same key are counterparts: the linked part of a stack in each account.';
 
+create table if not exists linked.passing_stack (
+    stack_id uuid not null,
+    made_in text not null,
+    constraint linked_passing_stack_pkey primary key (stack_id)
+);
+comment on table linked.passing_stack is
+    'Stacks that viewers made of clones, and the transaction in which: until it is over they stand, because Immich reads them back.';
+
 create table if not exists linked.made_tag (
     tag_id uuid not null,
     unused_in text,

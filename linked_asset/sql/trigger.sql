@@ -38,6 +38,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -190,6 +193,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                     from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
                     where stale.id = any (v_changed)
                 );
+                perform linked.let_stacks_pass(v_changed);
                 perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
                 from linked.siblings(v_changed, false)
                 having count(*) > 0;
@@ -633,6 +637,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
 {% endcall %}
 
+{% call on("stack", "insert", "Fills stacks that take the place of others.") %}
+
+        perform linked.fill_stacks(array(
+            select fresh.id from fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
+        ));
+{% endcall %}
+
 {% call on("stack", "update", "Propagates the primary assets of stacks.") %}
 
         perform linked.propagate_primaries(linked.leading_stacks(array(
@@ -643,6 +654,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("stack", "delete", "Forgets the pairing of stacks.") %}
 
         delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
+        delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
 {% endcall %}
 
 {% call on("person", "update", "Propagates names, birth dates and colours of persons.") %}

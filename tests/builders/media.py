@@ -181,30 +181,32 @@ class Media(Accounts):
     # --- stacks -------------------------------------------------------------------------------
 
     def create_stack(self, owner: UUID, assets: Sequence[UUID]) -> UUID:
-        """One transaction: stacks that the assets led are dissolved into the new one."""
+        """One transaction: stacks that the assets led are dissolved into the new one, which is read back."""
         with self.transaction():
-            old = self.database.fetch(
-                'select id from stack where "ownerId" = %s and "primaryAssetId" = any(%s)', [owner, list(assets)]
-            )
-            members = set(assets)
-            if old:
-                ids = [stack.id for stack in old]
-                members |= {
-                    asset.id
-                    for asset in self.database.fetch(
-                        'select id from asset where "stackId" = any(%s) and "deletedAt" is null', [ids]
-                    )
-                }
-                self.delete("stack", id=ids)
-            (stack,) = self.insert("stack", {"ownerId": owner, "primaryAssetId": assets[0]})
-            self.update(
-                "asset",
-                sql.SQL("id = any(%(ids)s)"),
-                {"ids": list(members)},
-                stackId=stack.id,
-                updatedAt=dt.datetime.now(dt.UTC),
-            )
-        return stack.id
+            return self.make_stack(owner, assets, *self.stacks_led_by(owner, assets))
+
+    def stacks_led_by(self, owner: UUID, assets: Sequence[UUID]) -> tuple[list[UUID], list[UUID]]:
+        """The stacks that these assets lead, and what is in them."""
+        stacks = self.database.fetch(
+            'select id from stack where "ownerId" = %s and "primaryAssetId" = any(%s)', [owner, list(assets)]
+        )
+        ids = [stack.id for stack in stacks]
+        members = self.database.fetch('select id from asset where "stackId" = any(%s) and "deletedAt" is null', [ids])
+        return ids, [asset.id for asset in members]
+
+    def make_stack(self, owner: UUID, assets: Sequence[UUID], old: Sequence[UUID], members: Sequence[UUID]) -> UUID:
+        if old:
+            self.delete("stack", id=list(old))
+        (stack,) = self.insert("stack", {"ownerId": owner, "primaryAssetId": assets[0]})
+        self.update(
+            "asset",
+            sql.SQL("id = any(%(ids)s)"),
+            {"ids": list({*assets, *members})},
+            stackId=stack.id,
+            updatedAt=dt.datetime.now(dt.UTC),
+        )
+        id_: UUID = self.database.row("select id from stack where id = %s", [stack.id]).id
+        return id_
 
     def set_primary_asset(self, stack: UUID, asset: UUID) -> None:
         self.update_one("stack", stack, id=stack, primaryAssetId=asset)

@@ -89,6 +89,14 @@ create table if not exists linked.stack_pair (
 );
 comment on table linked.stack_pair is 'Stacks with the same key are counterparts: the linked part of a stack in each account.';
 
+create table if not exists linked.passing_stack (
+    stack_id uuid not null,
+    made_in text not null,
+    constraint linked_passing_stack_pkey primary key (stack_id)
+);
+comment on table linked.passing_stack is
+    'Stacks that viewers made of clones, and the transaction in which: until it is over they stand, because Immich reads them back.';
+
 create table if not exists linked.made_tag (
     tag_id uuid not null,
     unused_in text,
@@ -1305,11 +1313,16 @@ begin
         join public.asset theirs on theirs.id = pair.from_id
         join linked.member target on target.asset_id = pair.to_id
         join public.asset mate on mate."stackId" = theirs."stackId"
-        join linked.member mate_member on mate_member.asset_id = mate.id
+        join linked.member mate_member on mate_member.asset_id = mate.id and mate_member.can_write
         join linked.member sibling
             on sibling.source_id = mate_member.source_id and sibling.owner_id = target.owner_id
         where sibling.asset_id <> mate.id
-    ) as pairs;
+    ) as pairs
+    where not exists (
+        select from public.asset mine
+        join linked.passing_stack on passing_stack.stack_id = mine."stackId"
+        where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
+    );
 
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct stack.id, stack.id, stack."ownerId"
@@ -1426,6 +1439,7 @@ as $linked$
     join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
     where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
         and mine."primaryAssetId" <> my_member.asset_id
+        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id)
 $linked$;
 comment on function linked.propagate_primaries(uuid[]) is
     'Gives the counterparts of these stacks the same primary asset, where it is a member.';
@@ -1461,6 +1475,10 @@ begin
         select stack.id from public.stack
         where stack.id = any (p_stacks)
             and (select count(*) from public.asset where asset."stackId" = stack.id) < 2
+            and not exists (
+                select from linked.passing_stack
+                where passing_stack.stack_id = stack.id and passing_stack.made_in = pg_current_xact_id()::text
+            )
     );
     if cardinality(v_dissolved) > 0 then
         if pg_trigger_depth() > 0 then
@@ -1468,6 +1486,7 @@ begin
             select id, "ownerId" from public.stack where id = any (v_dissolved);
         end if;
         delete from public.stack where id = any (v_dissolved);
+        delete from linked.passing_stack where stack_id = any (v_dissolved);
         v_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_dissolved));
         delete from linked.stack_pair where stack_id = any (v_dissolved);
         if not p_keep_lone then
@@ -1485,7 +1504,8 @@ begin
     where stack.id = any (p_stacks)
         and not exists (
             select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
-        );
+        )
+        and exists (select from public.asset where asset."stackId" = stack.id);
 end
 $linked$;
 comment on function linked.dissolve_stacks(uuid[], boolean) is
@@ -1502,6 +1522,103 @@ as $linked$
         )
 $linked$;
 comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that have no counterpart any more.';
+
+-- Immich asks which stacks the assets lead, and makes its own after. When sync has made one in between, Immich's takes its
+-- place: two stacks cannot have the same primary asset.
+create or replace function linked.replace_stack() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_stack uuid;
+begin
+    if current_setting('linked.writing', true) = 'on' then
+        return new;
+    end if;
+    begin
+        select stack.id into v_stack
+        from public.stack join linked.stack_pair on stack_pair.stack_id = stack.id
+        where stack."primaryAssetId" = new."primaryAssetId" and stack.id <> new.id;
+        if v_stack is null or linked.is_off() then
+            return new;
+        end if;
+        if tg_op = 'UPDATE' then
+            new."primaryAssetId" := old."primaryAssetId";
+            return new;
+        end if;
+        perform linked.start_writing();
+        insert into public.stack_audit ("stackId", "userId")
+        select id, "ownerId" from public.stack where id = v_stack;
+        delete from public.stack where id = v_stack;
+        update linked.stack_pair set stack_id = new.id where stack_id = v_stack;
+        perform linked.stop_writing();
+    exception when others then
+        return new;
+    end;
+    return new;
+end
+$linked$;
+comment on function linked.replace_stack() is
+    'Lets a stack that Immich makes take the place of the one that sync made meanwhile with the same primary asset.';
+create or replace trigger linked_stack_replace before insert or update on public.stack
+for each row execute function linked.replace_stack();
+comment on trigger linked_stack_replace on public.stack is
+    'Lets a stack that Immich makes take the place of the one that sync made meanwhile with the same primary asset.';
+
+create or replace function linked.fill_stacks(p_stacks uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.propagate_stacks(array_agg(wanted.from_id), array_agg(wanted.to_id))
+    from (
+        select distinct on (sibling.asset_id) mate.id as from_id, sibling.asset_id as to_id
+        from linked.stack_pair mine
+        join linked.stack_pair other on other.stack_key = mine.stack_key and other.stack_id <> mine.stack_id
+        join public.asset mate on mate."stackId" = other.stack_id
+        join linked.member on member.asset_id = mate.id and member.can_write
+        join linked.member sibling on sibling.source_id = member.source_id and sibling.owner_id = mine.owner_id
+        where mine.stack_id = any (p_stacks)
+        order by sibling.asset_id, member.asset_id = member.source_id desc, mate.id
+    ) as wanted
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.fill_stacks(uuid[]) is
+    'Puts into new stacks, which have taken the place of others, what their counterparts hold.';
+
+-- Immich reads the stack back that it has just made, in the same transaction. So a viewer's is undone by a later one.
+create or replace function linked.let_stacks_pass(p_changed uuid[]) returns void
+language sql
+as $linked$
+    insert into linked.passing_stack (stack_id, made_in)
+    select distinct asset."stackId", pg_current_xact_id()::text
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_changed) and not member.can_write and asset."stackId" is not null
+        and not exists (select from linked.stack_pair where stack_pair.stack_id = asset."stackId")
+    on conflict (stack_id) do update set made_in = excluded.made_in
+$linked$;
+comment on function linked.let_stacks_pass(uuid[]) is
+    'Notes which stacks viewers have put these clones into: they stand until the transaction is over.';
+
+create or replace function linked.sweep_stacks() returns void
+language plpgsql
+as $linked$
+declare
+    v_stacks uuid[];
+begin
+    with over as (
+        delete from linked.passing_stack where made_in <> pg_current_xact_id()::text returning stack_id
+    )
+    select array_agg(stack_id) into v_stacks from over;
+    perform linked.propagate_stacks(array_agg(member.source_id), array_agg(member.asset_id))
+    from public.asset join linked.member on member.asset_id = asset.id
+    where asset."stackId" = any (v_stacks) and not member.can_write
+    having count(*) > 0;
+    perform linked.dissolve_stacks(v_stacks);
+end
+$linked$;
+comment on function linked.sweep_stacks() is
+    'Takes clones of viewers out of the stacks that they were put into by an earlier transaction.';
 
 -- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
 
@@ -3305,6 +3422,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -3422,6 +3542,7 @@ begin
                     from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
                     where stale.id = any (v_changed)
                 );
+                perform linked.let_stacks_pass(v_changed);
                 perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
                 from linked.siblings(v_changed, false)
                 having count(*) > 0;
@@ -3480,6 +3601,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -3579,6 +3703,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -3637,6 +3764,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -3693,6 +3823,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -3751,6 +3884,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -3807,6 +3943,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -3865,6 +4004,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -3921,6 +4063,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -3979,6 +4124,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4036,6 +4184,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4092,6 +4243,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -4151,6 +4305,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -4287,6 +4444,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4351,6 +4511,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4412,6 +4575,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4472,6 +4638,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4524,6 +4693,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -4596,6 +4768,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4651,6 +4826,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -4714,6 +4892,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4769,6 +4950,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -4832,6 +5016,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -4904,6 +5091,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -4972,6 +5162,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -5049,6 +5242,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -5101,6 +5297,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -5157,6 +5356,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -5240,6 +5442,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -5294,6 +5499,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -5352,6 +5560,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -5409,6 +5620,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -5427,6 +5641,64 @@ create or replace trigger linked_tag_delete after delete on public."tag"
 referencing old table as stale
 for each statement execute function linked.on_tag_delete();
 comment on trigger linked_tag_delete on public."tag" is 'Takes deleted tags off the siblings.';
+
+create or replace function linked.on_stack_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = 'on' then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.fill_stacks(array(
+            select fresh.id from fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
+        ));
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_stack_insert() is 'Fills stacks that take the place of others.';
+create or replace trigger linked_stack_insert after insert on public."stack"
+referencing new table as fresh
+for each statement execute function linked.on_stack_insert();
+comment on trigger linked_stack_insert on public."stack" is 'Fills stacks that take the place of others.';
 
 create or replace function linked.on_stack_update() returns trigger
 language plpgsql security definer
@@ -5463,6 +5735,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -5505,6 +5780,7 @@ begin
             select count(*) from (select from stale limit 50) as first
         ));
         delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
+        delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -5516,6 +5792,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then
@@ -5584,6 +5863,9 @@ begin
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
         perform linked.stop_writing();
     exception when others then
         get stacked diagnostics
@@ -5636,6 +5918,9 @@ begin
         end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
         end if;
         perform linked.stop_writing();
     exception when others then

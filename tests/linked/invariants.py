@@ -33,6 +33,7 @@ STATE = (
     "stack_pair",
     "person_pair",
     "made_tag",
+    "passing_stack",
 )
 
 
@@ -344,9 +345,13 @@ def _stacks(snapshot: Snapshot) -> Iterator[str]:
             yield f"stack {stack_id} has fewer than two assets"
         if stack_id in made and assets[stack["primaryAssetId"]]["stackId"] != stack_id:
             yield f"stack {stack_id} is led by an asset outside"
+        passing = stack_id in {row["stack_id"] for row in snapshot["linked.passing_stack"]}
+        for asset in content[stack_id]:
+            member = member_of.get(asset)
+            if member and not member["can_write"] and assets[member["source_id"]]["stackId"] is None and not passing:
+                yield f"stack {stack_id} holds {asset}, which its owner may only look at"
         linked = [member_of[asset] for asset in content[stack_id] if asset in member_of]
-        if any(not member["can_write"] for member in linked):
-            continue
+        linked = [member for member in linked if member["can_write"]]
         for user in users - {stack["ownerId"]}:
             part = [clone_of[member["source_id"], user] for member in linked if (member["source_id"], user) in clone_of]
             if len(part) < 2:

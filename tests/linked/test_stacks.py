@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from tests.database import Database
@@ -202,9 +203,114 @@ def test_what_a_viewer_does_to_stacks_is_undone(household: Household, change: st
     assert in_every_account(household, photos[0], photos)
 
 
-def test_viewer_s_own_stack_of_clones_is_undone(household: Household) -> None:
+def later(household: Household) -> None:
+    """Any later write of anybody's."""
+    household.update_usage(household.clara, 0)
+
+
+@pytest.mark.parametrize("by_reconcile", [False, True])
+@pytest.mark.parametrize("private", [0, 1, 2])
+def test_viewer_s_own_stack_of_clones_stands_until_the_transaction_is_over(
+    household: Household, private: int, by_reconcile: bool
+) -> None:
     household.set_viewer(household.anna)
     photos = [household.photo() for _ in range(2)]
+    clones = [household.clone(photo, household.anna) for photo in photos]
+    own = [household.photo(household.anna, f"/data/upload/anna/{number}.jpg") for number in range(private)]
+    stack = household.create_stack(household.anna, [*clones, *own])
+    assert stacks(household, household.anna) == [(clones[0], {*clones, *own})]
+    if by_reconcile:
+        household.database.execute("select linked.repair(%s)", [photos])
+    else:
+        later(household)
+    assert [content for _, content in stacks(household, household.anna)] == ([set(own)] if private > 1 else [])
+    assert stacks(household, household.family) == stacks(household, household.ben) == []
+    if private < 2:
+        audited = household.database.fetch('select "userId" from stack_audit where "stackId" = %s', [stack])
+        assert [row.userId for row in audited] == [household.anna]
+
+
+@pytest.mark.parametrize("order", [(0, 3), (3, 0), (1, 3), (3, 1), (1, 0), (0, 1, 2)])
+def test_viewer_who_stacks_what_is_stacked_has_the_others_stack_afterwards(
+    household: Household, order: tuple[int, ...]
+) -> None:
+    """Of four pictures three are stacked, the first leads."""
+    household.set_viewer(household.anna)
+    photos, _ = stacked(household, 3)
+    photos.append(household.photo())
+    household.create_stack(household.anna, [household.clone(photos[number], household.anna) for number in order])
+    later(household)
+    assert in_every_account(household, photos[0], photos[:3])
+    assert household.asset(household.clone(photos[3], household.anna)).stackId is None
+
+
+def test_viewer_of_some_and_editor_of_others_stacks_them_all(household: Household) -> None:
+    """What is only seen never gets into the others' stacks."""
+    household.set_viewer(household.anna)
+    household.create_album(household.family, "Linked album 2", "/data/edited", users=[household.anna])
+    seen = [household.photo() for _ in range(2)]
+    edited = [household.photo(household.family, f"/data/edited/{number}.jpg") for number in range(2)]
+    clones = [household.clone(photo, household.anna) for photo in (*seen, *edited)]
+    household.create_stack(household.anna, clones)
+    assert [content for _, content in stacks(household, household.family)] == [set(edited)]
+    later(household)
+    assert [content for _, content in stacks(household, household.family)] == [set(edited)]
+    assert [content for _, content in stacks(household, household.anna)] == [set(clones[2:])]
+    assert stacks(household, household.ben) == []
+
+
+def test_one_edited_picture_among_many_seen_makes_no_stack_for_others(household: Household) -> None:
+    household.set_viewer(household.anna)
+    household.create_album(household.family, "Linked album 2", "/data/edited", users=[household.anna])
+    photos = [household.photo(), household.photo(), household.photo(household.family, "/data/edited/1.jpg")]
     household.create_stack(household.anna, [household.clone(photo, household.anna) for photo in photos])
-    assert household.asset(photos[0]).stackId is None
-    assert household.asset(household.clone(photos[0], household.anna)).stackId is None
+    assert stacks(household, household.family) == []
+
+
+# --- two at once ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+@pytest.mark.parametrize(
+    ("family", "anna"),
+    [([0, 1, 2], [0, 1, 2]), ([0, 1, 2, 3], [0, 1]), ([0, 1], [0, 1, 2, 3]), ([0, 1, 2], [1, 0, 2]), ([0, 1], [0, 2])],
+)
+def test_two_who_stack_the_same_pictures_at_once(
+    household: Household, role: str, family: list[int], anna: list[int]
+) -> None:
+    """Anna's Immich has asked which stacks there are before the family's is made, and goes on after."""
+    household.set_role(household.linked_album, household.anna, role)
+    photos = [household.photo() for _ in range(4)]
+    clones = [household.clone(photos[number], household.anna) for number in anna]
+    found = household.stacks_led_by(household.anna, clones)
+    household.create_stack(household.family, [photos[number] for number in family])
+    with household.transaction():
+        stack = household.make_stack(household.anna, clones, *found)
+        assert household.asset(clones[0]).stackId == stack
+    later(household)
+    together = {*family, *anna} if role == "editor" else {*family}
+    assert [content for _, content in stacks(household, household.family)] == [{photos[n] for n in together}]
+    for who in ("anna", "ben"):
+        user = getattr(household, who)
+        assert [content for _, content in stacks(household, user)] == [
+            {household.of(photos[number], who) for number in together}
+        ]
+
+
+def test_stack_of_its_own_account_is_in_the_way_as_without_the_addon(household: Household) -> None:
+    own = [household.photo(household.anna, f"/data/upload/anna/{number}.jpg") for number in range(2)]
+    found = household.stacks_led_by(household.anna, own)
+    household.create_stack(household.anna, own)
+    with pytest.raises(psycopg.errors.UniqueViolation), household.transaction():
+        household.make_stack(household.anna, own, *found)
+
+
+def test_primary_asset_that_leads_another_stack_by_now_is_let_go(household: Household) -> None:
+    photos, _ = stacked(household, 4)
+    clones = [household.clone(photo, household.anna) for photo in photos]
+    stack = household.asset(clones[0]).stackId
+    other = household.photo()
+    household.create_stack(household.family, [photos[1], other])
+    assert household.asset(clones[1]).stackId != stack
+    household.set_primary_asset(stack, clones[1])
+    assert len(stacks(household, household.anna)) == 2

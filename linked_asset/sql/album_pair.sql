@@ -1,36 +1,34 @@
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
--- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. An
--- album takes one member of a group only: whoever it is shared with has a member too, and would see the picture twice.
-{% for table, one, other in [
-    ("album_asset", album_asset.albumId, album_asset.assetId),
-    ("tag_asset", tag_asset.tagId, tag_asset.assetId),
-] %}
+-- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. It is
+-- called for every row of anybody's: so what holds none that sync added is found out once, and remembered while the
+-- transaction lasts. The condition on the holder is one that no index serves, because a plan made when there were few rows
+-- would go through all of its rows, for each that is added.
+{% macro skip_known(table, holder, asset, held) %}
 create or replace function linked.skip_known_{{ table }}() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set enable_seqscan = off
 as $linked$
 begin
-    if not linked.is_off()
-        and exists (
-            select from public.{{ table }} known
-            where known.{{ one }} = new.{{ one }}
-{% if table == "album_asset" %}
-                and known.{{ other }} in (
-                    select sibling.asset_id
-                    from linked.member join linked.member sibling on sibling.source_id = member.source_id
-                    where member.asset_id = new.{{ other }}
-                )
-{% else %}
-                and known.{{ other }} = new.{{ other }}
-{% endif %}
-        )
+    if current_setting('linked.writing', true) = 'on'
+        or current_setting('linked.untouched', true) = new.{{ holder }}::text
     then
-        return null;
+        return new;
     end if;
-    return new;
-exception when others then
+    begin
+        if not exists ({{ held }}) then
+            perform set_config('linked.untouched', new.{{ holder }}::text, true);
+        elsif exists (
+            select from public.{{ table }} known
+            where known.{{ asset }} = new.{{ asset }} and (known.{{ holder }} = new.{{ holder }}) is true
+        ) then
+            return null;
+        end if;
+    exception when others then
+        return new;
+    end;
     return new;
 end
 $linked$;
@@ -40,38 +38,73 @@ create or replace trigger linked_{{ table }}_skip_known before insert on public.
 for each row execute function linked.skip_known_{{ table }}();
 comment on trigger linked_{{ table }}_skip_known on public.{{ table }} is
     'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
-{% endfor %}
+{% endmacro %}
 
-create or replace function linked.add_to_albums(p_from uuid[], p_to uuid[]) returns void
+{{ skip_known("album_asset", album_asset.albumId, album_asset.assetId,
+    "select from linked.album_pair where album_pair.album_id = new." ~ album_asset.albumId) }}
+{{ skip_known("tag_asset", tag_asset.tagId, tag_asset.assetId,
+    'select from public.tag mine cross join linked.participant join public.tag theirs '
+    ~ 'on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id '
+    ~ "where mine.id = new." ~ tag_asset.tagId) }}
+
+-- The rows are found with plans for as many as there are. They are written with a plan that is kept: PostgreSQL checks foreign
+-- keys row by row, and would plan that anew for each of them.
+create or replace function linked.write_album_assets(p_albums uuid[], p_assets uuid[]) returns uuid[]
 language plpgsql
+set plan_cache_mode = auto
 as $linked$
 declare
     v_touched uuid[];
-    v_albums uuid[];
 begin
-    v_albums := array(
-        select distinct album.id
-        from public.album_asset theirs
-        join linked.member on member.asset_id = theirs.{{ album_asset.assetId }}
-        join public.album on album.id = theirs.{{ album_asset.albumId }} and album."ownerId" = member.owner_id
-        where theirs.{{ album_asset.assetId }} = any (p_from) and member.can_write
-            and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
-    );
+    with added as (
+        insert into public.album_asset ({{ album_asset.albumId }}, {{ album_asset.assetId }})
+        select album_id, asset_id from unnest(p_albums, p_assets) as row (album_id, asset_id)
+        on conflict do nothing
+        returning {{ album_asset.albumId }} as album_id, {{ album_asset.assetId }} as asset_id
+    ), noted as (
+        insert into linked.brought (asset_id, holder_id)
+        select added.asset_id, added.album_id
+        from added join linked.member on member.asset_id = added.asset_id and not member.can_write
+        on conflict do nothing
+    )
+    select array_agg(distinct album_id) into v_touched from added;
+    return v_touched;
+end
+$linked$;
+comment on function linked.write_album_assets(uuid[], uuid[]) is
+    'Puts assets into albums, pair by pair, and notes which clones of viewers are among them. Returns the albums that changed.';
+
+create or replace function linked.erase_album_assets(p_albums uuid[], p_assets uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    delete from public.album_asset
+    using unnest(p_albums, p_assets) as row (album_id, asset_id)
+    where {{ album_asset.albumId }} = row.album_id and {{ album_asset.assetId }} = row.asset_id;
+    delete from linked.brought
+    using unnest(p_albums, p_assets) as row (album_id, asset_id)
+    where brought.asset_id = row.asset_id and brought.holder_id = row.album_id;
+end
+$linked$;
+comment on function linked.erase_album_assets(uuid[], uuid[]) is 'Takes assets out of albums, pair by pair.';
+
+create or replace function linked.make_counterparts(p_albums uuid[], p_users uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (v_albums)
+    select id, id, "ownerId" from public.album where id = any (p_albums)
     on conflict do nothing;
 
     with missing as materialized (
         select gen_random_uuid() as album_id, wanted.album_key, wanted.owner_id, wanted.their_id
         from (
-            select distinct on (their_pair.album_key, member.owner_id)
-                their_pair.album_key, member.owner_id, their_pair.album_id as their_id
-            from unnest(p_from, p_to) as pair (from_id, to_id)
-            join linked.member on member.asset_id = pair.to_id
-            join public.album_asset theirs on theirs.{{ album_asset.assetId }} = pair.from_id
-            join linked.album_pair their_pair on their_pair.album_id = theirs.{{ album_asset.albumId }}
-            where their_pair.album_id = any (v_albums)
-            order by their_pair.album_key, member.owner_id, their_pair.album_id = their_pair.album_key desc
+            select distinct on (their_pair.album_key, owner_id)
+                their_pair.album_key, wanted.owner_id, their_pair.album_id as their_id
+            from unnest(p_albums, p_users) as wanted (album_id, owner_id)
+            join linked.album_pair their_pair on their_pair.album_id = wanted.album_id
+            order by their_pair.album_key, owner_id, their_pair.album_id = their_pair.album_key desc
         ) as wanted
         where not exists (
                 select from linked.album_pair
@@ -94,62 +127,96 @@ begin
     )
     insert into linked.album_pair (album_id, album_key, owner_id)
     select album_id, album_key, owner_id from missing;
+end
+$linked$;
+comment on function linked.make_counterparts(uuid[], uuid[]) is
+    'Creates what is missing of the counterparts of albums in accounts, pair by pair.';
 
-    with added as (
-        insert into public.album_asset ({{ album_asset.albumId }}, {{ album_asset.assetId }})
-        select distinct my_pair.album_id, pair.to_id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join linked.member on member.asset_id = pair.to_id
-        join public.album_asset theirs on theirs.{{ album_asset.assetId }} = pair.from_id
-        join linked.album_pair their_pair on their_pair.album_id = theirs.{{ album_asset.albumId }}
-        join linked.album_pair my_pair
-            on my_pair.album_key = their_pair.album_key and my_pair.owner_id = member.owner_id
-        where their_pair.album_id = any (v_albums)
-            and not exists (
-                select from public.album_asset known
-                join linked.member other on other.asset_id = known.{{ album_asset.assetId }}
-                where known.{{ album_asset.albumId }} = my_pair.album_id and other.source_id = member.source_id
-            )
-        on conflict do nothing
-        returning {{ album_asset.albumId }} as id
-    )
-    select array_agg(distinct id) into v_touched from added;
-    update public.album set "updatedAt" = clock_timestamp() where id = any (v_touched);
+-- Albums of an account's own in which members are that it may change. What a viewer puts into albums is the viewer's own.
+-- p_albums: of these; null: of all.
+create or replace function linked.add_to_albums(p_from uuid[], p_to uuid[], p_albums uuid[] default null) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_theirs uuid[];
+    v_users uuid[];
+    v_albums uuid[];
+begin
+    perform linked.plan_for(cardinality(p_from));
+    select array_agg(mine.id), array_agg(album.id), array_agg(mine."ownerId")
+    into v_assets, v_theirs, v_users
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.from_id and member.can_write
+    join public.album_asset theirs on theirs.{{ album_asset.assetId }} = pair.from_id
+    join public.album on album.id = theirs.{{ album_asset.albumId }} and album."ownerId" = member.owner_id
+    join public.asset mine on mine.id = pair.to_id and mine.visibility <> 'locked'
+    where album."deletedAt" is null
+        and (p_albums is null or album.id = any (p_albums))
+        and not linked.is_linked_album(album."albumName");
+    if v_assets is null then
+        return;
+    end if;
+    v_albums := array(select distinct id from unnest(v_theirs) as id);
+    perform linked.make_counterparts(array_agg(album_id), array_agg(user_id))
+    from (select distinct album_id, user_id from unnest(v_theirs, v_users) as wanted (album_id, user_id)) as wanted;
+
+    select array_agg(my_pair.album_id), array_agg(wanted.asset_id)
+    into v_theirs, v_assets
+    from unnest(v_theirs, v_users, v_assets) as wanted (album_id, user_id, asset_id)
+    join linked.album_pair their_pair on their_pair.album_id = wanted.album_id
+    join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.owner_id = wanted.user_id
+    join public.album mine on mine.id = my_pair.album_id;
+    v_theirs := linked.write_album_assets(v_theirs, v_assets);
+    update public.album set "updatedAt" = clock_timestamp() where id = any (v_theirs);
     perform linked.propagate_covers(v_albums);
 end
 $linked$;
-comment on function linked.add_to_albums(uuid[], uuid[]) is
+comment on function linked.add_to_albums(uuid[], uuid[], uuid[]) is
     'Puts the members p_to into the counterparts of the albums that p_from are in, pair by pair, creating what is missing.';
 
--- What is in an album of the one account belongs into the counterpart in the other; what the one account's counterpart
--- does not hold leaves the other's. Where an account has no counterpart (it refused it, or sees the album itself), that
--- tells nothing. Never deletes a row in order to insert it again: comments and likes hang on it.
-create or replace function linked.propagate_albums(p_from uuid[], p_to uuid[]) returns void
+-- Never more than what left: a member that is not in an album for another cause tells nothing about its siblings.
+create or replace function linked.leave_albums(p_albums uuid[], p_assets uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_albums uuid[];
+    v_assets uuid[];
 begin
-    if not exists (
-        select from public.album_asset
-        where {{ album_asset.assetId }} = any (p_from) or {{ album_asset.assetId }} = any (p_to)
-    ) then
-        return;
-    end if;
-    delete from public.album_asset mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member their_member, linked.album_pair my_pair,
-        linked.album_pair their_pair
-    where mine.{{ album_asset.assetId }} = pair.to_id and my_pair.album_id = mine.{{ album_asset.albumId }}
-        and their_member.asset_id = pair.from_id
-        and their_pair.album_key = my_pair.album_key and their_pair.owner_id = their_member.owner_id
-        and not exists (
-            select from public.album_asset theirs
-            where theirs.{{ album_asset.albumId }} = their_pair.album_id
-                and theirs.{{ album_asset.assetId }} = pair.from_id
+    perform linked.plan_for(cardinality(p_assets));
+    delete from linked.brought
+    using unnest(p_albums, p_assets) as gone (album_id, asset_id)
+    where brought.asset_id = gone.asset_id and brought.holder_id = gone.album_id;
+
+    select array_agg(my_pair.album_id), array_agg(my_member.asset_id)
+    into v_albums, v_assets
+    from unnest(p_albums, p_assets) as gone (album_id, asset_id)
+    join public.album on album.id = gone.album_id
+    join public.asset theirs on theirs.id = gone.asset_id and theirs.visibility <> 'locked'
+    join linked.member their_member
+        on their_member.asset_id = theirs.id and their_member.owner_id = album."ownerId" and their_member.can_write
+    join linked.album_pair their_pair on their_pair.album_id = album.id
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
+    join linked.album_pair my_pair
+        on my_pair.album_key = their_pair.album_key and my_pair.owner_id = my_member.owner_id
+    where my_member.can_write
+        or exists (
+            select from linked.brought
+            where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
         );
-    perform linked.add_to_albums(p_from, p_to);
+    perform linked.erase_album_assets(v_albums, v_assets);
+
+    -- What a viewer took out comes back.
+    perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+    from linked.member
+    join linked.member sibling on sibling.source_id = member.source_id and sibling.can_write
+    where member.asset_id = any (p_assets) and not member.can_write
+    having count(*) > 0;
 end
 $linked$;
-comment on function linked.propagate_albums(uuid[], uuid[]) is
-    'Puts the members p_to into, and takes them out of, the counterparts of the albums that p_from are in, pair by pair.';
+comment on function linked.leave_albums(uuid[], uuid[]) is
+    'After members left albums: takes their siblings out of the counterparts, pair by pair.';
 
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language sql
@@ -171,18 +238,35 @@ $linked$;
 comment on function linked.propagate_covers(uuid[]) is
     'Gives the counterparts of these albums the same cover, where it is a member.';
 
--- A viewer's counterpart takes after the creator's album instead.
+create or replace function linked.may_edit_album(p_album uuid, p_owner uuid) returns boolean
+language sql stable
+as $linked$
+    select exists (
+            select from public.album_asset
+            join linked.member on member.asset_id = album_asset.{{ album_asset.assetId }}
+            where album_asset.{{ album_asset.albumId }} = p_album and member.owner_id = p_owner and member.can_write
+        )
+        or (
+            exists (select from linked.member where member.owner_id = p_owner and member.can_write)
+            and not exists (
+                select from public.album_asset
+                join linked.member on member.asset_id = album_asset.{{ album_asset.assetId }}
+                where album_asset.{{ album_asset.albumId }} = p_album and member.owner_id = p_owner
+            )
+        )
+$linked$;
+comment on function linked.may_edit_album(uuid, uuid) is
+    'Whether the owner of a counterpart may change the pictures in it, and so what all counterparts are called.';
+
+-- The counterpart of who may only look takes after the creator's album instead.
 create or replace function linked.propagate_album_details(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_origins uuid[] := array(
         select distinct on (changed.album_key)
-            case
-                when exists (select from linked.member where member.owner_id = changed.owner_id and member.can_write)
-                    then changed.album_id
-                else changed.album_key
-            end
+            case when linked.may_edit_album(changed.album_id, changed.owner_id) then changed.album_id
+                else changed.album_key end
         from linked.album_pair changed
         where changed.album_id = any (p_albums)
         order by changed.album_key, changed.album_id = changed.album_key desc, changed.album_id
@@ -216,6 +300,11 @@ begin
         insert into public.album_audit ("albumId", "userId")
         select id, "ownerId" from public.album where id = any (p_albums);
     end if;
+    delete from linked.brought
+    using public.album_asset
+    where album_asset.{{ album_asset.albumId }} = any (p_albums)
+        and brought.asset_id = album_asset.{{ album_asset.assetId }}
+        and brought.holder_id = album_asset.{{ album_asset.albumId }};
     delete from public.album where id = any (p_albums);
     delete from linked.album_pair where album_id = any (p_albums);
 end
@@ -223,29 +312,51 @@ $linked$;
 comment on function linked.delete_albums(uuid[]) is
     'Deletes albums that the addon made, with the audit rows that a delete by Immich itself would leave.';
 
--- An album that holds assets of its owner's own stays, and only the linked ones leave it.
+-- An album that holds what its owner put there for themselves stays, and only the rest leaves it. For themselves is what the
+-- other accounts have no member of, and what sync did not bring to a viewer.
 create or replace function linked.withdraw_albums(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
-    v_kept uuid[] := array(
-        select distinct {{ album_asset.albumId }}
-        from public.album_asset
-        where {{ album_asset.albumId }} = any (p_albums)
-            and not exists (select from linked.member where member.asset_id = album_asset.{{ album_asset.assetId }})
-    );
+    v_albums uuid[];
+    v_assets uuid[];
+    v_kept uuid[];
 begin
-    delete from public.album_asset
-    using linked.member
-    where {{ album_asset.albumId }} = any (v_kept) and member.asset_id = album_asset.{{ album_asset.assetId }};
+    with held as materialized (
+        select album_pair.album_id, member.asset_id,
+            case
+                when member.can_write then exists (
+                    select from linked.album_pair other
+                    join linked.member sibling
+                        on sibling.source_id = member.source_id and sibling.owner_id = other.owner_id
+                    where other.album_key = album_pair.album_key and other.album_id <> album_pair.album_id
+                )
+                else exists (
+                    select from linked.brought
+                    where brought.asset_id = member.asset_id and brought.holder_id = album_pair.album_id
+                )
+            end as leaves
+        from linked.album_pair
+        join public.album_asset on album_asset.{{ album_asset.albumId }} = album_pair.album_id
+        left join linked.member
+            on member.asset_id = album_asset.{{ album_asset.assetId }} and member.owner_id = album_pair.owner_id
+        where album_pair.album_id = any (p_albums)
+    ), kept as (
+        select album_id from held group by album_id having not bool_and(leaves)
+    )
+    select array_agg(held.album_id) filter (where held.leaves), array_agg(held.asset_id) filter (where held.leaves),
+        array_agg(distinct held.album_id)
+    into v_albums, v_assets, v_kept
+    from kept join held on held.album_id = kept.album_id;
+    perform linked.erase_album_assets(v_albums, v_assets);
     delete from linked.album_pair where album_id = any (v_kept);
     perform linked.delete_albums(array(
-        select id from unnest(p_albums) as id where id <> all (v_kept)
+        select unnest(p_albums) except select unnest(v_kept)
     ));
 end
 $linked$;
 comment on function linked.withdraw_albums(uuid[]) is
-    'Takes counterpart albums out of accounts: all of an album, or what is linked in it.';
+    'Takes counterpart albums out of accounts: all of an album, or what the others have in it.';
 
 -- The creator's delete is everybody's; somebody else's is their own. Albums that go with their owner's account tell
 -- nothing (Immich has marked the account as deleted by then); who saw such an album itself now needs a counterpart.
@@ -255,6 +366,7 @@ as $linked$
 declare
     v_keys uuid[];
     v_orphans uuid[];
+    v_others uuid[];
 begin
     insert into linked.album_refusal (album_key, owner_id)
     select album_pair.album_key, album_pair.owner_id
@@ -272,13 +384,23 @@ begin
         select other.album_id
         from linked.album_pair
         join linked.album_pair other on other.album_key = album_pair.album_key
-        where album_pair.album_id = any (p_albums) and other.album_id <> all (p_albums)
-            and album_pair.album_key <> all (v_keys)
+        where album_pair.album_id = any (p_albums)
+        except
+        select album_id from linked.album_pair where album_key = any (v_keys) or album_id = any (p_albums)
     );
+    v_others := array(
+        select user_id from linked.participant
+        except
+        select owner_id from linked.album_pair where album_id = any (p_albums)
+    );
+    perform linked.withdraw_albums(array(
+        select album_id from linked.album_pair where album_key = any (v_keys)
+        except
+        select unnest(p_albums)
+    ));
     delete from linked.album_pair where album_id = any (p_albums);
-    perform linked.withdraw_albums(array(select album_id from linked.album_pair where album_key = any (v_keys)));
     delete from linked.album_refusal where album_key = any (v_keys);
-    perform linked.spread_albums(v_orphans, null);
+    perform linked.spread_albums(v_orphans, v_others);
 end
 $linked$;
 comment on function linked.follow_deleted_albums(uuid[]) is
@@ -307,12 +429,12 @@ create or replace function linked.spread_albums(p_albums uuid[], p_users uuid[])
 language plpgsql
 as $linked$
 begin
-    perform linked.propagate_albums(array_agg(their_member.asset_id), array_agg(my_member.asset_id))
+    perform linked.add_to_albums(array_agg(their_member.asset_id), array_agg(my_member.asset_id), p_albums)
     from public.album_asset
     join linked.member their_member on their_member.asset_id = album_asset.{{ album_asset.assetId }}
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
-    join public."user" account on account.id = my_member.owner_id and account."deletedAt" is null
+    join public."user" account on account.id = my_member.owner_id
     where album_asset.{{ album_asset.albumId }} = any (p_albums)
         and (p_users is null or my_member.owner_id = any (p_users))
     having count(*) > 0;

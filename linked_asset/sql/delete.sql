@@ -56,6 +56,7 @@ as $linked$
 declare
     v_sources uuid[];
 begin
+    delete from linked.brought where asset_id = any (p_assets);
     with gone as (
         delete from linked.member where asset_id = any (p_assets) returning source_id
     )

@@ -76,6 +76,8 @@ declare
     v_users uuid[];
     v_can_write boolean[];
     v_linkable boolean[];
+    v_editors uuid[];
+    v_viewers uuid[];
 begin
     if coalesce(cardinality(p_assets), 0) = 0 then
         return;
@@ -98,11 +100,19 @@ begin
             and wanted.source_id is null
     ));
 
-    update linked.member
-    set can_write = wanted.can_write
-    from unnest(v_sources, v_users, v_can_write) as wanted (source_id, user_id, can_write)
-    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
-        and member.can_write <> wanted.can_write;
+    with changed as (
+        update linked.member
+        set can_write = wanted.can_write
+        from unnest(v_sources, v_users, v_can_write) as wanted (source_id, user_id, can_write)
+        where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+            and member.can_write <> wanted.can_write
+        returning member.asset_id, member.can_write
+    )
+    select array_agg(asset_id) filter (where can_write), array_agg(asset_id) filter (where not can_write)
+    into v_editors, v_viewers
+    from changed;
+    perform linked.bring_in(v_editors);
+    perform linked.set_apart(v_viewers);
 
     select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
     into v_sources, v_users, v_can_write
@@ -184,7 +194,7 @@ begin
     from linked.member
     where asset_id = any (p_clones);
 
-    perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(clone.asset_id))
+    perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(clone.asset_id))
     from linked.member clone
     join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> all (p_clones)
     where clone.asset_id = any (p_clones) and sibling.can_write;
@@ -194,6 +204,56 @@ end
 $linked$;
 comment on function linked.join_counterparts(uuid[]) is
     'Gives new clones the tags, stacks, albums and people of their siblings.';
+
+-- Who may only look has tags, albums and stacks of their own on clones; who may write shares them.
+create or replace function linked.bring_in(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if p_clones is null then
+        return;
+    end if;
+    perform
+        linked.add_tags(array_agg(clone.asset_id), array_agg(sibling.asset_id)),
+        linked.add_to_albums(array_agg(clone.asset_id), array_agg(sibling.asset_id)),
+        linked.bring_in_stacks(array_agg(clone.asset_id), array_agg(sibling.asset_id))
+    from linked.member clone
+    join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> clone.asset_id
+    where clone.asset_id = any (p_clones);
+    delete from linked.brought where asset_id = any (p_clones);
+end
+$linked$;
+comment on function linked.bring_in(uuid[]) is
+    'Gives what viewers had put on these clones to the siblings, now that they may write.';
+
+-- What an account shared while it could write is the group's; the albums that it made itself are its own.
+create or replace function linked.set_apart(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if p_clones is null then
+        return;
+    end if;
+    insert into linked.brought (asset_id, holder_id)
+    select member.asset_id, mine.{{ tag_asset.tagId }}
+    from linked.member
+    join public.tag_asset mine on mine.{{ tag_asset.assetId }} = member.asset_id
+    join public.tag my_tag on my_tag.id = mine.{{ tag_asset.tagId }}
+    join public.tag_asset theirs on theirs.{{ tag_asset.assetId }} = member.source_id
+    join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }} and their_tag.value = my_tag.value
+    where member.asset_id = any (p_clones)
+    union
+    select member.asset_id, album_pair.album_id
+    from linked.member
+    join public.album_asset mine on mine.{{ album_asset.assetId }} = member.asset_id
+    join linked.album_pair
+        on album_pair.album_id = mine.{{ album_asset.albumId }} and album_pair.owner_id = member.owner_id
+    where member.asset_id = any (p_clones) and album_pair.album_id <> album_pair.album_key
+    on conflict do nothing;
+end
+$linked$;
+comment on function linked.set_apart(uuid[]) is
+    'Takes note of what is shared on these clones, now that they may not write any more.';
 
 -- A row that leaves an account, or changes its content, makes room for a clone that had been left out.
 create or replace function linked.fill_gaps(p_owners uuid[], p_checksums bytea[], p_except uuid[]) returns void

@@ -336,3 +336,24 @@ end
 $linked$;
 comment on function linked.sweep_stacks() is
     'Takes clones of viewers out of the stacks that they were put into by an earlier transaction.';
+
+create or replace function linked.bring_in_stacks(p_clones uuid[], p_siblings uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.passing_stack
+    using public.asset
+    where asset.id = any (p_clones) and passing_stack.stack_id = asset."stackId"
+        and not exists (
+            select from public.asset mate
+            join linked.member on member.asset_id = mate.id and not member.can_write
+            where mate."stackId" = passing_stack.stack_id
+        );
+    perform linked.propagate_stacks(array_agg(pair.clone_id), array_agg(pair.sibling_id))
+    from unnest(p_clones, p_siblings) as pair (clone_id, sibling_id)
+    join public.asset on asset.id = pair.clone_id and asset."stackId" is not null
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.bring_in_stacks(uuid[], uuid[]) is
+    'Gives the stacks that viewers had made of these clones to the siblings, now that they may write.';

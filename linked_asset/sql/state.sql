@@ -123,6 +123,14 @@ create table if not exists linked.album_refusal (
 );
 comment on table linked.album_refusal is 'Accounts that deleted their counterpart of an album: it does not come back by itself.';
 
+create table if not exists linked.brought (
+    asset_id uuid not null,
+    holder_id uuid not null,
+    constraint linked_brought_pkey primary key (asset_id, holder_id)
+);
+comment on table linked.brought is
+    'What sync did to clones of viewers: the tags it put on them, the albums it put them into. All else that is there the viewer did, and nobody else undoes.';
+
 create table if not exists linked.person_pair (
     person_id uuid not null,
     person_key uuid not null,

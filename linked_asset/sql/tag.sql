@@ -52,67 +52,177 @@ $linked$;
 comment on function linked.make_tags(uuid[], text[], uuid[]) is
     'Creates tags with their parents in accounts that lack them, and remembers that the addon made them.';
 
-create or replace function linked.add_tags(p_from uuid[], p_to uuid[]) returns void
+-- The rows are found with plans for as many as there are, and written with one that is kept, like those of albums.
+create or replace function linked.write_tags(p_assets uuid[], p_tags uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    with added as (
+        insert into public.tag_asset ({{ tag_asset.assetId }}, {{ tag_asset.tagId }})
+        select asset_id, tag_id from unnest(p_assets, p_tags) as row (asset_id, tag_id)
+        on conflict do nothing
+        returning {{ tag_asset.assetId }} as asset_id, {{ tag_asset.tagId }} as tag_id
+    )
+    insert into linked.brought (asset_id, holder_id)
+    select added.asset_id, added.tag_id
+    from added join linked.member on member.asset_id = added.asset_id and not member.can_write
+    on conflict do nothing;
+end
+$linked$;
+comment on function linked.write_tags(uuid[], uuid[]) is
+    'Puts tags on assets, pair by pair, and notes which clones of viewers are among them.';
+
+create or replace function linked.erase_tags(p_assets uuid[], p_tags uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    delete from public.tag_asset
+    using unnest(p_assets, p_tags) as row (asset_id, tag_id)
+    where {{ tag_asset.assetId }} = row.asset_id and {{ tag_asset.tagId }} = row.tag_id;
+    delete from linked.brought
+    using unnest(p_assets, p_tags) as row (asset_id, tag_id)
+    where brought.asset_id = row.asset_id and brought.holder_id = row.tag_id;
+    perform linked.note_unused_tags(array(select distinct id from unnest(p_tags) as id));
+end
+$linked$;
+comment on function linked.erase_tags(uuid[], uuid[]) is 'Takes tags off assets, pair by pair.';
+
+-- p_tags: of p_from, these; null: all.
+create or replace function linked.add_tags(p_from uuid[], p_to uuid[], p_tags uuid[] default null) returns void
 language plpgsql
 as $linked$
 declare
     v_users uuid[];
     v_values text[];
     v_like uuid[];
+    v_assets uuid[];
+    v_tags uuid[];
 begin
-    select array_agg(user_id), array_agg(value), array_agg(like_id)
-    into v_users, v_values, v_like
-    from (
-        select distinct member.owner_id as user_id, their_tag.value::text as value, their_tag."userId" as like_id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join linked.member on member.asset_id = pair.to_id
-        join public.tag_asset theirs on theirs.{{ tag_asset.assetId }} = pair.from_id
-        join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }}
-        where not exists (
-            select from public.tag where tag."userId" = member.owner_id and tag.value = their_tag.value
-        )
-    ) as missing;
-    if v_users is not null then
-        perform linked.make_tags(v_users, v_values, v_like);
-    end if;
-    insert into public.tag_asset ({{ tag_asset.assetId }}, {{ tag_asset.tagId }})
-    select pair.to_id, my_tag.id
+    perform linked.plan_for(cardinality(p_from));
+    select array_agg(pair.to_id), array_agg(theirs.{{ tag_asset.tagId }}), array_agg(member.owner_id)
+    into v_assets, v_tags, v_users
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join linked.member on member.asset_id = pair.to_id
     join public.tag_asset theirs on theirs.{{ tag_asset.assetId }} = pair.from_id
-    join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }}
-    join public.tag my_tag on my_tag."userId" = member.owner_id and my_tag.value = their_tag.value
-    on conflict do nothing;
-end
-$linked$;
-comment on function linked.add_tags(uuid[], uuid[]) is
-    'Puts the tags of p_from on the members p_to, pair by pair, by value.';
-
--- What a viewer tags stays the viewer's own: nothing is taken off a viewer's clone that the source never had.
-create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[], p_taken_off text[] default null) returns void
-language plpgsql
-as $linked$
-begin
-    if not exists (
-        select from public.tag_asset
-        where {{ tag_asset.assetId }} = any (p_from) or {{ tag_asset.assetId }} = any (p_to)
-    ) then
+    where p_tags is null or theirs.{{ tag_asset.tagId }} = any (p_tags);
+    if v_assets is null then
         return;
     end if;
-    delete from public.tag_asset mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), public.tag my_tag, linked.member
-    where mine.{{ tag_asset.assetId }} = pair.to_id and my_tag.id = mine.{{ tag_asset.tagId }}
-        and member.asset_id = pair.to_id and (member.can_write or my_tag.value = any (p_taken_off))
-        and not exists (
+    perform linked.make_tags(array_agg(missing.user_id), array_agg(missing.value), array_agg(missing.like_id))
+    from (
+        select wanted.user_id, their_tag.value::text as value, their_tag."userId" as like_id
+        from (select distinct user_id, tag_id from unnest(v_users, v_tags) as wanted (user_id, tag_id)) as wanted
+        join public.tag their_tag on their_tag.id = wanted.tag_id
+        where not exists (
+            select from public.tag where tag."userId" = wanted.user_id and tag.value = their_tag.value
+        )
+    ) as missing
+    having count(*) > 0;
+
+    select array_agg(wanted.asset_id), array_agg(my_tag.id)
+    into v_assets, v_tags
+    from unnest(v_assets, v_tags, v_users) as wanted (asset_id, tag_id, user_id)
+    join public.tag their_tag on their_tag.id = wanted.tag_id
+    join public.tag my_tag on my_tag."userId" = wanted.user_id and my_tag.value = their_tag.value;
+    perform linked.write_tags(v_assets, v_tags);
+end
+$linked$;
+comment on function linked.add_tags(uuid[], uuid[], uuid[]) is
+    'Puts the tags of p_from on the members p_to, pair by pair, by value.';
+
+-- What an account with read rights alone put on its clone stays: nothing is taken off there that sync did not bring.
+create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_tags uuid[];
+begin
+    perform linked.plan_for(cardinality(p_from));
+    select array_agg(mine.{{ tag_asset.assetId }}), array_agg(my_tag.id)
+    into v_assets, v_tags
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id
+    join public.tag_asset mine on mine.{{ tag_asset.assetId }} = pair.to_id
+    join public.tag my_tag on my_tag.id = mine.{{ tag_asset.tagId }}
+    where not exists (
             select from public.tag_asset theirs
             join public.tag their_tag on their_tag.id = theirs.{{ tag_asset.tagId }}
             where theirs.{{ tag_asset.assetId }} = pair.from_id and their_tag.value = my_tag.value
+        )
+        and (
+            member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = pair.to_id and brought.holder_id = my_tag.id
+            )
         );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+    end if;
     perform linked.add_tags(p_from, p_to);
 end
 $linked$;
-comment on function linked.propagate_tags(uuid[], uuid[], text[]) is
+comment on function linked.propagate_tags(uuid[], uuid[]) is
     'Makes the tags on the members p_to those that p_from have, pair by pair, by value.';
+
+-- Never more than what was taken off: a tag that a sibling has for another cause stays. What a viewer took off comes back.
+create or replace function linked.lose_tags(p_assets uuid[], p_tags uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_tags uuid[];
+begin
+    perform linked.plan_for(cardinality(p_assets));
+    delete from linked.brought
+    using unnest(p_assets, p_tags) as gone (asset_id, tag_id)
+    where brought.asset_id = gone.asset_id and brought.holder_id = gone.tag_id;
+
+    select array_agg(my_member.asset_id), array_agg(my_tag.id)
+    into v_assets, v_tags
+    from unnest(p_assets, p_tags) as gone (asset_id, tag_id)
+    join public.asset on asset.id = gone.asset_id
+    join public.tag their_tag on their_tag.id = gone.tag_id
+    join linked.member their_member on their_member.asset_id = gone.asset_id and their_member.can_write
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
+    join public.tag my_tag on my_tag."userId" = my_member.owner_id and my_tag.value = their_tag.value
+    where my_member.can_write
+        or exists (
+            select from linked.brought
+            where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+        );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+    end if;
+
+    perform linked.add_tags(array_agg(member.source_id), array_agg(member.asset_id))
+    from linked.member
+    join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_assets) and not member.can_write
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.lose_tags(uuid[], uuid[]) is
+    'After tags were taken off members: takes their counterparts off the siblings.';
+
+-- Where a group was deleted, its clones have lost their tags without a trigger.
+create or replace function linked.made_like(p_tags uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select made_tag.tag_id
+        from public.tag theirs
+        cross join (select distinct user_id from linked.participant) as account
+        join public.tag on tag."userId" = account.user_id and tag.value = theirs.value
+        join linked.made_tag on made_tag.tag_id = tag.id
+        where theirs.id = any (p_tags)
+    )
+$linked$;
+comment on function linked.made_like(uuid[]) is 'The tags of the addon''s with the same value as one of these.';
 
 -- Immich's metadata extraction looks tags up, then deletes and inserts the rows of tag_asset in one transaction: a tag that
 -- has just lost its last use may get it back. So it is only noted here, and swept by a later transaction.
@@ -178,19 +288,24 @@ create or replace function linked.take_off_deleted_tags(p_users uuid[], p_values
 language plpgsql
 as $linked$
 declare
+    v_assets uuid[];
     v_tags uuid[];
 begin
-    with gone as (
-        delete from public.tag_asset
-        using unnest(p_users, p_values) as deleted (user_id, value), public.tag, linked.member, linked.member deleter
-        where tag.value = deleted.value and tag."userId" <> deleted.user_id
-            and tag_asset.{{ tag_asset.tagId }} = tag.id
-            and member.asset_id = tag_asset.{{ tag_asset.assetId }}
-            and deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
-        returning tag_asset.{{ tag_asset.tagId }} as id
-    )
-    select array_agg(distinct id) into v_tags from gone;
-    perform linked.note_unused_tags(v_tags);
+    select array_agg(member.asset_id), array_agg(tag.id)
+    into v_assets, v_tags
+    from unnest(p_users, p_values) as deleted (user_id, value)
+    join public.tag on tag.value = deleted.value and tag."userId" <> deleted.user_id
+    join public.tag_asset on tag_asset.{{ tag_asset.tagId }} = tag.id
+    join linked.member on member.asset_id = tag_asset.{{ tag_asset.assetId }}
+    join linked.member deleter
+        on deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
+    where member.can_write
+        or exists (
+            select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+        );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+    end if;
 end
 $linked$;
 comment on function linked.take_off_deleted_tags(uuid[], text[]) is

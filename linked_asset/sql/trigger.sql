@@ -158,12 +158,11 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 where member.asset_id = any (v_unlocked) and member.asset_id <> member.source_id
                     and mine.id = member.asset_id
                     and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
-                perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+                perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
                 from linked.member
                 join linked.member sibling
                     on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
-                join public.asset theirs on theirs.id = sibling.asset_id and theirs.visibility <> 'locked'
-                where member.asset_id = any (v_unlocked) and sibling.can_write
+                where member.asset_id = any (v_unlocked)
                 having count(*) > 0;
             end if;
 
@@ -474,6 +473,15 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             from {{ changed('"albumName", description, "order", "albumThumbnailAssetId"') }}
             join linked.album_pair on album_pair.album_id = changed.id
         ));
+        -- Albums of an account that is back.
+        perform linked.spread_albums(
+            array(
+                select id from stale where "deletedAt" is not null
+                intersect
+                select id from fresh where "deletedAt" is null
+            ),
+            null
+        );
 {% endcall %}
 
 {% call on("album", "delete", "Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.") %}
@@ -510,34 +518,32 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% endcall %}
 {% endfor %}
 
--- What is in its owner's locked folder is in no album; Immich took it out, but not the others'.
-{% for event in ["insert", "delete"] %}
-{% call on("album_asset", event, "Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.") %}
+{% call on("album_asset", "insert", "Links what is put into a linked album, and puts the siblings into the counterparts of others.") %}
 
         perform linked.refresh_membership(array(
-            select change.{{ album_asset.assetId }}
-            from {{ "stale" if event == "delete" else "fresh" }} as change
-{% if event == "delete" %}
-            join linked.member on member.source_id = change.{{ album_asset.assetId }}
-{% else %}
-            join linked.linked_album on linked_album.album_id = change.{{ album_asset.albumId }}
-{% endif %}
+            select fresh.{{ album_asset.assetId }}
+            from fresh join linked.linked_album on linked_album.album_id = fresh.{{ album_asset.albumId }}
         ));
-        perform linked.propagate_albums(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(
-                select change.{{ album_asset.assetId }}
-                from {{ "stale" if event == "delete" else "fresh" }} as change
-                join public.asset
-                    on asset.id = change.{{ album_asset.assetId }} and asset.visibility <> 'locked'
-                join public.album on album.id = change.{{ album_asset.albumId }} and album."ownerId" = asset."ownerId"
-            ),
-            false
+        perform linked.add_to_albums(
+            array_agg(from_id), array_agg(to_id), array(select distinct {{ album_asset.albumId }} from fresh)
         )
-        join public.asset mine on mine.id = to_id and mine.visibility <> 'locked'
+        from linked.siblings(array(select {{ album_asset.assetId }} from fresh), false)
         having count(*) > 0;
 {% endcall %}
-{% endfor %}
+
+{% call on("album_asset", "delete", "Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.") %}
+
+        perform linked.refresh_membership(array(
+            select member.source_id
+            from stale join linked.member on member.source_id = stale.{{ album_asset.assetId }}
+            where member.asset_id = member.source_id
+        ));
+        perform linked.leave_albums(
+            array_agg(stale.{{ album_asset.albumId }}), array_agg(stale.{{ album_asset.assetId }})
+        )
+        from stale join linked.member on member.asset_id = stale.{{ album_asset.assetId }}
+        having count(*) > 0;
+{% endcall %}
 
 {% call on("user", "update", "Links what an account missed while it awaited deletion, and keeps clones out of quotas.") %}
 
@@ -574,44 +580,22 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("tag_asset", "insert", "Puts tags on the siblings.") %}
 
-        perform linked.propagate_tags(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(array(select {{ tag_asset.assetId }} from fresh), false)
-        having count(*) > 0;
-        perform linked.note_unused_tags(array(select {{ tag_asset.tagId }} from fresh));
+        declare
+            v_tags uuid[] := array(select distinct {{ tag_asset.tagId }} from fresh);
+        begin
+            perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
+            from linked.siblings(array(select {{ tag_asset.assetId }} from fresh), false)
+            having count(*) > 0;
+            perform linked.note_unused_tags(v_tags);
+        end;
 {% endcall %}
 
 {% call on("tag_asset", "delete", "Takes tags off the siblings.") %}
 
-        declare
-            v_from uuid[];
-            v_to uuid[];
-            v_tags uuid[];
-        begin
-            select array_agg(from_id), array_agg(to_id) into v_from, v_to
-            from linked.siblings(
-                array(
-                    select {{ tag_asset.assetId }} from stale
-                    where exists (select from public.asset where asset.id = stale.{{ tag_asset.assetId }})
-                ),
-                false
-            );
-            -- Of all accounts: where a group was deleted, its clones have lost them without a trigger.
-            v_tags := array(
-                select made_tag.tag_id
-                from stale
-                join public.tag theirs on theirs.id = stale.{{ tag_asset.tagId }}
-                join public.tag on tag.value = theirs.value
-                join linked.made_tag on made_tag.tag_id = tag.id
-                union
-                select {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (v_to)
-            );
-            if v_from is not null then
-                perform linked.propagate_tags(v_from, v_to, array(
-                    select tag.value from stale join public.tag on tag.id = stale.{{ tag_asset.tagId }}
-                ));
-            end if;
-            perform linked.note_unused_tags(v_tags);
-        end;
+        perform linked.lose_tags(array_agg(stale.{{ tag_asset.assetId }}), array_agg(stale.{{ tag_asset.tagId }}))
+        from stale join linked.member on member.asset_id = stale.{{ tag_asset.assetId }}
+        having count(*) > 0;
+        perform linked.note_unused_tags(linked.made_like(array(select distinct {{ tag_asset.tagId }} from stale)));
 {% endcall %}
 
 {% for event in ["insert", "update"] %}

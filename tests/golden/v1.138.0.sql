@@ -123,6 +123,14 @@ create table if not exists linked.album_refusal (
 );
 comment on table linked.album_refusal is 'Accounts that deleted their counterpart of an album: it does not come back by itself.';
 
+create table if not exists linked.brought (
+    asset_id uuid not null,
+    holder_id uuid not null,
+    constraint linked_brought_pkey primary key (asset_id, holder_id)
+);
+comment on table linked.brought is
+    'What sync did to clones of viewers: the tags it put on them, the albums it put them into. All else that is there the viewer did, and nobody else undoes.';
+
 create table if not exists linked.person_pair (
     person_id uuid not null,
     person_key uuid not null,
@@ -322,6 +330,7 @@ as $linked$
 declare
     v_sources uuid[];
 begin
+    delete from linked.brought where asset_id = any (p_assets);
     with gone as (
         delete from linked.member where asset_id = any (p_assets) returning source_id
     )
@@ -1620,6 +1629,27 @@ $linked$;
 comment on function linked.sweep_stacks() is
     'Takes clones of viewers out of the stacks that they were put into by an earlier transaction.';
 
+create or replace function linked.bring_in_stacks(p_clones uuid[], p_siblings uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.passing_stack
+    using public.asset
+    where asset.id = any (p_clones) and passing_stack.stack_id = asset."stackId"
+        and not exists (
+            select from public.asset mate
+            join linked.member on member.asset_id = mate.id and not member.can_write
+            where mate."stackId" = passing_stack.stack_id
+        );
+    perform linked.propagate_stacks(array_agg(pair.clone_id), array_agg(pair.sibling_id))
+    from unnest(p_clones, p_siblings) as pair (clone_id, sibling_id)
+    join public.asset on asset.id = pair.clone_id and asset."stackId" is not null
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.bring_in_stacks(uuid[], uuid[]) is
+    'Gives the stacks that viewers had made of these clones to the siblings, now that they may write.';
+
 -- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
 
 -- Creates what is missing of the tags p_values in the accounts p_users, with their parents, Immich's closure rows, and the
@@ -1674,67 +1704,177 @@ $linked$;
 comment on function linked.make_tags(uuid[], text[], uuid[]) is
     'Creates tags with their parents in accounts that lack them, and remembers that the addon made them.';
 
-create or replace function linked.add_tags(p_from uuid[], p_to uuid[]) returns void
+-- The rows are found with plans for as many as there are, and written with one that is kept, like those of albums.
+create or replace function linked.write_tags(p_assets uuid[], p_tags uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    with added as (
+        insert into public.tag_asset ("assetsId", "tagsId")
+        select asset_id, tag_id from unnest(p_assets, p_tags) as row (asset_id, tag_id)
+        on conflict do nothing
+        returning "assetsId" as asset_id, "tagsId" as tag_id
+    )
+    insert into linked.brought (asset_id, holder_id)
+    select added.asset_id, added.tag_id
+    from added join linked.member on member.asset_id = added.asset_id and not member.can_write
+    on conflict do nothing;
+end
+$linked$;
+comment on function linked.write_tags(uuid[], uuid[]) is
+    'Puts tags on assets, pair by pair, and notes which clones of viewers are among them.';
+
+create or replace function linked.erase_tags(p_assets uuid[], p_tags uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    delete from public.tag_asset
+    using unnest(p_assets, p_tags) as row (asset_id, tag_id)
+    where "assetsId" = row.asset_id and "tagsId" = row.tag_id;
+    delete from linked.brought
+    using unnest(p_assets, p_tags) as row (asset_id, tag_id)
+    where brought.asset_id = row.asset_id and brought.holder_id = row.tag_id;
+    perform linked.note_unused_tags(array(select distinct id from unnest(p_tags) as id));
+end
+$linked$;
+comment on function linked.erase_tags(uuid[], uuid[]) is 'Takes tags off assets, pair by pair.';
+
+-- p_tags: of p_from, these; null: all.
+create or replace function linked.add_tags(p_from uuid[], p_to uuid[], p_tags uuid[] default null) returns void
 language plpgsql
 as $linked$
 declare
     v_users uuid[];
     v_values text[];
     v_like uuid[];
+    v_assets uuid[];
+    v_tags uuid[];
 begin
-    select array_agg(user_id), array_agg(value), array_agg(like_id)
-    into v_users, v_values, v_like
-    from (
-        select distinct member.owner_id as user_id, their_tag.value::text as value, their_tag."userId" as like_id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join linked.member on member.asset_id = pair.to_id
-        join public.tag_asset theirs on theirs."assetsId" = pair.from_id
-        join public.tag their_tag on their_tag.id = theirs."tagsId"
-        where not exists (
-            select from public.tag where tag."userId" = member.owner_id and tag.value = their_tag.value
-        )
-    ) as missing;
-    if v_users is not null then
-        perform linked.make_tags(v_users, v_values, v_like);
-    end if;
-    insert into public.tag_asset ("assetsId", "tagsId")
-    select pair.to_id, my_tag.id
+    perform linked.plan_for(cardinality(p_from));
+    select array_agg(pair.to_id), array_agg(theirs."tagsId"), array_agg(member.owner_id)
+    into v_assets, v_tags, v_users
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join linked.member on member.asset_id = pair.to_id
     join public.tag_asset theirs on theirs."assetsId" = pair.from_id
-    join public.tag their_tag on their_tag.id = theirs."tagsId"
-    join public.tag my_tag on my_tag."userId" = member.owner_id and my_tag.value = their_tag.value
-    on conflict do nothing;
-end
-$linked$;
-comment on function linked.add_tags(uuid[], uuid[]) is
-    'Puts the tags of p_from on the members p_to, pair by pair, by value.';
-
--- What a viewer tags stays the viewer's own: nothing is taken off a viewer's clone that the source never had.
-create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[], p_taken_off text[] default null) returns void
-language plpgsql
-as $linked$
-begin
-    if not exists (
-        select from public.tag_asset
-        where "assetsId" = any (p_from) or "assetsId" = any (p_to)
-    ) then
+    where p_tags is null or theirs."tagsId" = any (p_tags);
+    if v_assets is null then
         return;
     end if;
-    delete from public.tag_asset mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), public.tag my_tag, linked.member
-    where mine."assetsId" = pair.to_id and my_tag.id = mine."tagsId"
-        and member.asset_id = pair.to_id and (member.can_write or my_tag.value = any (p_taken_off))
-        and not exists (
+    perform linked.make_tags(array_agg(missing.user_id), array_agg(missing.value), array_agg(missing.like_id))
+    from (
+        select wanted.user_id, their_tag.value::text as value, their_tag."userId" as like_id
+        from (select distinct user_id, tag_id from unnest(v_users, v_tags) as wanted (user_id, tag_id)) as wanted
+        join public.tag their_tag on their_tag.id = wanted.tag_id
+        where not exists (
+            select from public.tag where tag."userId" = wanted.user_id and tag.value = their_tag.value
+        )
+    ) as missing
+    having count(*) > 0;
+
+    select array_agg(wanted.asset_id), array_agg(my_tag.id)
+    into v_assets, v_tags
+    from unnest(v_assets, v_tags, v_users) as wanted (asset_id, tag_id, user_id)
+    join public.tag their_tag on their_tag.id = wanted.tag_id
+    join public.tag my_tag on my_tag."userId" = wanted.user_id and my_tag.value = their_tag.value;
+    perform linked.write_tags(v_assets, v_tags);
+end
+$linked$;
+comment on function linked.add_tags(uuid[], uuid[], uuid[]) is
+    'Puts the tags of p_from on the members p_to, pair by pair, by value.';
+
+-- What an account with read rights alone put on its clone stays: nothing is taken off there that sync did not bring.
+create or replace function linked.propagate_tags(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_tags uuid[];
+begin
+    perform linked.plan_for(cardinality(p_from));
+    select array_agg(mine."assetsId"), array_agg(my_tag.id)
+    into v_assets, v_tags
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id
+    join public.tag_asset mine on mine."assetsId" = pair.to_id
+    join public.tag my_tag on my_tag.id = mine."tagsId"
+    where not exists (
             select from public.tag_asset theirs
             join public.tag their_tag on their_tag.id = theirs."tagsId"
             where theirs."assetsId" = pair.from_id and their_tag.value = my_tag.value
+        )
+        and (
+            member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = pair.to_id and brought.holder_id = my_tag.id
+            )
         );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+    end if;
     perform linked.add_tags(p_from, p_to);
 end
 $linked$;
-comment on function linked.propagate_tags(uuid[], uuid[], text[]) is
+comment on function linked.propagate_tags(uuid[], uuid[]) is
     'Makes the tags on the members p_to those that p_from have, pair by pair, by value.';
+
+-- Never more than what was taken off: a tag that a sibling has for another cause stays. What a viewer took off comes back.
+create or replace function linked.lose_tags(p_assets uuid[], p_tags uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_tags uuid[];
+begin
+    perform linked.plan_for(cardinality(p_assets));
+    delete from linked.brought
+    using unnest(p_assets, p_tags) as gone (asset_id, tag_id)
+    where brought.asset_id = gone.asset_id and brought.holder_id = gone.tag_id;
+
+    select array_agg(my_member.asset_id), array_agg(my_tag.id)
+    into v_assets, v_tags
+    from unnest(p_assets, p_tags) as gone (asset_id, tag_id)
+    join public.asset on asset.id = gone.asset_id
+    join public.tag their_tag on their_tag.id = gone.tag_id
+    join linked.member their_member on their_member.asset_id = gone.asset_id and their_member.can_write
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
+    join public.tag my_tag on my_tag."userId" = my_member.owner_id and my_tag.value = their_tag.value
+    where my_member.can_write
+        or exists (
+            select from linked.brought
+            where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+        );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+    end if;
+
+    perform linked.add_tags(array_agg(member.source_id), array_agg(member.asset_id))
+    from linked.member
+    join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_assets) and not member.can_write
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.lose_tags(uuid[], uuid[]) is
+    'After tags were taken off members: takes their counterparts off the siblings.';
+
+-- Where a group was deleted, its clones have lost their tags without a trigger.
+create or replace function linked.made_like(p_tags uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select made_tag.tag_id
+        from public.tag theirs
+        cross join (select distinct user_id from linked.participant) as account
+        join public.tag on tag."userId" = account.user_id and tag.value = theirs.value
+        join linked.made_tag on made_tag.tag_id = tag.id
+        where theirs.id = any (p_tags)
+    )
+$linked$;
+comment on function linked.made_like(uuid[]) is 'The tags of the addon''s with the same value as one of these.';
 
 -- Immich's metadata extraction looks tags up, then deletes and inserts the rows of tag_asset in one transaction: a tag that
 -- has just lost its last use may get it back. So it is only noted here, and swept by a later transaction.
@@ -1800,19 +1940,24 @@ create or replace function linked.take_off_deleted_tags(p_users uuid[], p_values
 language plpgsql
 as $linked$
 declare
+    v_assets uuid[];
     v_tags uuid[];
 begin
-    with gone as (
-        delete from public.tag_asset
-        using unnest(p_users, p_values) as deleted (user_id, value), public.tag, linked.member, linked.member deleter
-        where tag.value = deleted.value and tag."userId" <> deleted.user_id
-            and tag_asset."tagsId" = tag.id
-            and member.asset_id = tag_asset."assetsId"
-            and deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
-        returning tag_asset."tagsId" as id
-    )
-    select array_agg(distinct id) into v_tags from gone;
-    perform linked.note_unused_tags(v_tags);
+    select array_agg(member.asset_id), array_agg(tag.id)
+    into v_assets, v_tags
+    from unnest(p_users, p_values) as deleted (user_id, value)
+    join public.tag on tag.value = deleted.value and tag."userId" <> deleted.user_id
+    join public.tag_asset on tag_asset."tagsId" = tag.id
+    join linked.member on member.asset_id = tag_asset."assetsId"
+    join linked.member deleter
+        on deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
+    where member.can_write
+        or exists (
+            select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+        );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+    end if;
 end
 $linked$;
 comment on function linked.take_off_deleted_tags(uuid[], text[]) is
@@ -1843,28 +1988,34 @@ comment on function linked.propagate_tag_colors(uuid[]) is
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
--- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. An
--- album takes one member of a group only: whoever it is shared with has a member too, and would see the picture twice.
+-- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. It is
+-- called for every row of anybody's: so what holds none that sync added is found out once, and remembered while the
+-- transaction lasts. The condition on the holder is one that no index serves, because a plan made when there were few rows
+-- would go through all of its rows, for each that is added.
+
 create or replace function linked.skip_known_album_asset() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set enable_seqscan = off
 as $linked$
 begin
-    if not linked.is_off()
-        and exists (
-            select from public.album_asset known
-            where known."albumsId" = new."albumsId"
-                and known."assetsId" in (
-                    select sibling.asset_id
-                    from linked.member join linked.member sibling on sibling.source_id = member.source_id
-                    where member.asset_id = new."assetsId"
-                )
-        )
+    if current_setting('linked.writing', true) = 'on'
+        or current_setting('linked.untouched', true) = new."albumsId"::text
     then
-        return null;
+        return new;
     end if;
-    return new;
-exception when others then
+    begin
+        if not exists (select from linked.album_pair where album_pair.album_id = new."albumsId") then
+            perform set_config('linked.untouched', new."albumsId"::text, true);
+        elsif exists (
+            select from public.album_asset known
+            where known."assetsId" = new."assetsId" and (known."albumsId" = new."albumsId") is true
+        ) then
+            return null;
+        end if;
+    exception when others then
+        return new;
+    end;
     return new;
 end
 $linked$;
@@ -1874,22 +2025,30 @@ create or replace trigger linked_album_asset_skip_known before insert on public.
 for each row execute function linked.skip_known_album_asset();
 comment on trigger linked_album_asset_skip_known on public.album_asset is
     'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
+
 create or replace function linked.skip_known_tag_asset() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set enable_seqscan = off
 as $linked$
 begin
-    if not linked.is_off()
-        and exists (
-            select from public.tag_asset known
-            where known."tagsId" = new."tagsId"
-                and known."assetsId" = new."assetsId"
-        )
+    if current_setting('linked.writing', true) = 'on'
+        or current_setting('linked.untouched', true) = new."tagsId"::text
     then
-        return null;
+        return new;
     end if;
-    return new;
-exception when others then
+    begin
+        if not exists (select from public.tag mine cross join linked.participant join public.tag theirs on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id where mine.id = new."tagsId") then
+            perform set_config('linked.untouched', new."tagsId"::text, true);
+        elsif exists (
+            select from public.tag_asset known
+            where known."assetsId" = new."assetsId" and (known."tagsId" = new."tagsId") is true
+        ) then
+            return null;
+        end if;
+    exception when others then
+        return new;
+    end;
     return new;
 end
 $linked$;
@@ -1900,36 +2059,65 @@ for each row execute function linked.skip_known_tag_asset();
 comment on trigger linked_tag_asset_skip_known on public.tag_asset is
     'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
 
-create or replace function linked.add_to_albums(p_from uuid[], p_to uuid[]) returns void
+
+-- The rows are found with plans for as many as there are. They are written with a plan that is kept: PostgreSQL checks foreign
+-- keys row by row, and would plan that anew for each of them.
+create or replace function linked.write_album_assets(p_albums uuid[], p_assets uuid[]) returns uuid[]
 language plpgsql
+set plan_cache_mode = auto
 as $linked$
 declare
     v_touched uuid[];
-    v_albums uuid[];
 begin
-    v_albums := array(
-        select distinct album.id
-        from public.album_asset theirs
-        join linked.member on member.asset_id = theirs."assetsId"
-        join public.album on album.id = theirs."albumsId" and album."ownerId" = member.owner_id
-        where theirs."assetsId" = any (p_from) and member.can_write
-            and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
-    );
+    with added as (
+        insert into public.album_asset ("albumsId", "assetsId")
+        select album_id, asset_id from unnest(p_albums, p_assets) as row (album_id, asset_id)
+        on conflict do nothing
+        returning "albumsId" as album_id, "assetsId" as asset_id
+    ), noted as (
+        insert into linked.brought (asset_id, holder_id)
+        select added.asset_id, added.album_id
+        from added join linked.member on member.asset_id = added.asset_id and not member.can_write
+        on conflict do nothing
+    )
+    select array_agg(distinct album_id) into v_touched from added;
+    return v_touched;
+end
+$linked$;
+comment on function linked.write_album_assets(uuid[], uuid[]) is
+    'Puts assets into albums, pair by pair, and notes which clones of viewers are among them. Returns the albums that changed.';
+
+create or replace function linked.erase_album_assets(p_albums uuid[], p_assets uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    delete from public.album_asset
+    using unnest(p_albums, p_assets) as row (album_id, asset_id)
+    where "albumsId" = row.album_id and "assetsId" = row.asset_id;
+    delete from linked.brought
+    using unnest(p_albums, p_assets) as row (album_id, asset_id)
+    where brought.asset_id = row.asset_id and brought.holder_id = row.album_id;
+end
+$linked$;
+comment on function linked.erase_album_assets(uuid[], uuid[]) is 'Takes assets out of albums, pair by pair.';
+
+create or replace function linked.make_counterparts(p_albums uuid[], p_users uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (v_albums)
+    select id, id, "ownerId" from public.album where id = any (p_albums)
     on conflict do nothing;
 
     with missing as materialized (
         select gen_random_uuid() as album_id, wanted.album_key, wanted.owner_id, wanted.their_id
         from (
-            select distinct on (their_pair.album_key, member.owner_id)
-                their_pair.album_key, member.owner_id, their_pair.album_id as their_id
-            from unnest(p_from, p_to) as pair (from_id, to_id)
-            join linked.member on member.asset_id = pair.to_id
-            join public.album_asset theirs on theirs."assetsId" = pair.from_id
-            join linked.album_pair their_pair on their_pair.album_id = theirs."albumsId"
-            where their_pair.album_id = any (v_albums)
-            order by their_pair.album_key, member.owner_id, their_pair.album_id = their_pair.album_key desc
+            select distinct on (their_pair.album_key, owner_id)
+                their_pair.album_key, wanted.owner_id, their_pair.album_id as their_id
+            from unnest(p_albums, p_users) as wanted (album_id, owner_id)
+            join linked.album_pair their_pair on their_pair.album_id = wanted.album_id
+            order by their_pair.album_key, owner_id, their_pair.album_id = their_pair.album_key desc
         ) as wanted
         where not exists (
                 select from linked.album_pair
@@ -1952,62 +2140,96 @@ begin
     )
     insert into linked.album_pair (album_id, album_key, owner_id)
     select album_id, album_key, owner_id from missing;
+end
+$linked$;
+comment on function linked.make_counterparts(uuid[], uuid[]) is
+    'Creates what is missing of the counterparts of albums in accounts, pair by pair.';
 
-    with added as (
-        insert into public.album_asset ("albumsId", "assetsId")
-        select distinct my_pair.album_id, pair.to_id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join linked.member on member.asset_id = pair.to_id
-        join public.album_asset theirs on theirs."assetsId" = pair.from_id
-        join linked.album_pair their_pair on their_pair.album_id = theirs."albumsId"
-        join linked.album_pair my_pair
-            on my_pair.album_key = their_pair.album_key and my_pair.owner_id = member.owner_id
-        where their_pair.album_id = any (v_albums)
-            and not exists (
-                select from public.album_asset known
-                join linked.member other on other.asset_id = known."assetsId"
-                where known."albumsId" = my_pair.album_id and other.source_id = member.source_id
-            )
-        on conflict do nothing
-        returning "albumsId" as id
-    )
-    select array_agg(distinct id) into v_touched from added;
-    update public.album set "updatedAt" = clock_timestamp() where id = any (v_touched);
+-- Albums of an account's own in which members are that it may change. What a viewer puts into albums is the viewer's own.
+-- p_albums: of these; null: of all.
+create or replace function linked.add_to_albums(p_from uuid[], p_to uuid[], p_albums uuid[] default null) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_theirs uuid[];
+    v_users uuid[];
+    v_albums uuid[];
+begin
+    perform linked.plan_for(cardinality(p_from));
+    select array_agg(mine.id), array_agg(album.id), array_agg(mine."ownerId")
+    into v_assets, v_theirs, v_users
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.from_id and member.can_write
+    join public.album_asset theirs on theirs."assetsId" = pair.from_id
+    join public.album on album.id = theirs."albumsId" and album."ownerId" = member.owner_id
+    join public.asset mine on mine.id = pair.to_id and mine.visibility <> 'locked'
+    where album."deletedAt" is null
+        and (p_albums is null or album.id = any (p_albums))
+        and not linked.is_linked_album(album."albumName");
+    if v_assets is null then
+        return;
+    end if;
+    v_albums := array(select distinct id from unnest(v_theirs) as id);
+    perform linked.make_counterparts(array_agg(album_id), array_agg(user_id))
+    from (select distinct album_id, user_id from unnest(v_theirs, v_users) as wanted (album_id, user_id)) as wanted;
+
+    select array_agg(my_pair.album_id), array_agg(wanted.asset_id)
+    into v_theirs, v_assets
+    from unnest(v_theirs, v_users, v_assets) as wanted (album_id, user_id, asset_id)
+    join linked.album_pair their_pair on their_pair.album_id = wanted.album_id
+    join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.owner_id = wanted.user_id
+    join public.album mine on mine.id = my_pair.album_id;
+    v_theirs := linked.write_album_assets(v_theirs, v_assets);
+    update public.album set "updatedAt" = clock_timestamp() where id = any (v_theirs);
     perform linked.propagate_covers(v_albums);
 end
 $linked$;
-comment on function linked.add_to_albums(uuid[], uuid[]) is
+comment on function linked.add_to_albums(uuid[], uuid[], uuid[]) is
     'Puts the members p_to into the counterparts of the albums that p_from are in, pair by pair, creating what is missing.';
 
--- What is in an album of the one account belongs into the counterpart in the other; what the one account's counterpart
--- does not hold leaves the other's. Where an account has no counterpart (it refused it, or sees the album itself), that
--- tells nothing. Never deletes a row in order to insert it again: comments and likes hang on it.
-create or replace function linked.propagate_albums(p_from uuid[], p_to uuid[]) returns void
+-- Never more than what left: a member that is not in an album for another cause tells nothing about its siblings.
+create or replace function linked.leave_albums(p_albums uuid[], p_assets uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_albums uuid[];
+    v_assets uuid[];
 begin
-    if not exists (
-        select from public.album_asset
-        where "assetsId" = any (p_from) or "assetsId" = any (p_to)
-    ) then
-        return;
-    end if;
-    delete from public.album_asset mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member their_member, linked.album_pair my_pair,
-        linked.album_pair their_pair
-    where mine."assetsId" = pair.to_id and my_pair.album_id = mine."albumsId"
-        and their_member.asset_id = pair.from_id
-        and their_pair.album_key = my_pair.album_key and their_pair.owner_id = their_member.owner_id
-        and not exists (
-            select from public.album_asset theirs
-            where theirs."albumsId" = their_pair.album_id
-                and theirs."assetsId" = pair.from_id
+    perform linked.plan_for(cardinality(p_assets));
+    delete from linked.brought
+    using unnest(p_albums, p_assets) as gone (album_id, asset_id)
+    where brought.asset_id = gone.asset_id and brought.holder_id = gone.album_id;
+
+    select array_agg(my_pair.album_id), array_agg(my_member.asset_id)
+    into v_albums, v_assets
+    from unnest(p_albums, p_assets) as gone (album_id, asset_id)
+    join public.album on album.id = gone.album_id
+    join public.asset theirs on theirs.id = gone.asset_id and theirs.visibility <> 'locked'
+    join linked.member their_member
+        on their_member.asset_id = theirs.id and their_member.owner_id = album."ownerId" and their_member.can_write
+    join linked.album_pair their_pair on their_pair.album_id = album.id
+    join linked.member my_member
+        on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
+    join linked.album_pair my_pair
+        on my_pair.album_key = their_pair.album_key and my_pair.owner_id = my_member.owner_id
+    where my_member.can_write
+        or exists (
+            select from linked.brought
+            where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
         );
-    perform linked.add_to_albums(p_from, p_to);
+    perform linked.erase_album_assets(v_albums, v_assets);
+
+    -- What a viewer took out comes back.
+    perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+    from linked.member
+    join linked.member sibling on sibling.source_id = member.source_id and sibling.can_write
+    where member.asset_id = any (p_assets) and not member.can_write
+    having count(*) > 0;
 end
 $linked$;
-comment on function linked.propagate_albums(uuid[], uuid[]) is
-    'Puts the members p_to into, and takes them out of, the counterparts of the albums that p_from are in, pair by pair.';
+comment on function linked.leave_albums(uuid[], uuid[]) is
+    'After members left albums: takes their siblings out of the counterparts, pair by pair.';
 
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language sql
@@ -2029,18 +2251,35 @@ $linked$;
 comment on function linked.propagate_covers(uuid[]) is
     'Gives the counterparts of these albums the same cover, where it is a member.';
 
--- A viewer's counterpart takes after the creator's album instead.
+create or replace function linked.may_edit_album(p_album uuid, p_owner uuid) returns boolean
+language sql stable
+as $linked$
+    select exists (
+            select from public.album_asset
+            join linked.member on member.asset_id = album_asset."assetsId"
+            where album_asset."albumsId" = p_album and member.owner_id = p_owner and member.can_write
+        )
+        or (
+            exists (select from linked.member where member.owner_id = p_owner and member.can_write)
+            and not exists (
+                select from public.album_asset
+                join linked.member on member.asset_id = album_asset."assetsId"
+                where album_asset."albumsId" = p_album and member.owner_id = p_owner
+            )
+        )
+$linked$;
+comment on function linked.may_edit_album(uuid, uuid) is
+    'Whether the owner of a counterpart may change the pictures in it, and so what all counterparts are called.';
+
+-- The counterpart of who may only look takes after the creator's album instead.
 create or replace function linked.propagate_album_details(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_origins uuid[] := array(
         select distinct on (changed.album_key)
-            case
-                when exists (select from linked.member where member.owner_id = changed.owner_id and member.can_write)
-                    then changed.album_id
-                else changed.album_key
-            end
+            case when linked.may_edit_album(changed.album_id, changed.owner_id) then changed.album_id
+                else changed.album_key end
         from linked.album_pair changed
         where changed.album_id = any (p_albums)
         order by changed.album_key, changed.album_id = changed.album_key desc, changed.album_id
@@ -2074,6 +2313,11 @@ begin
         insert into public.album_audit ("albumId", "userId")
         select id, "ownerId" from public.album where id = any (p_albums);
     end if;
+    delete from linked.brought
+    using public.album_asset
+    where album_asset."albumsId" = any (p_albums)
+        and brought.asset_id = album_asset."assetsId"
+        and brought.holder_id = album_asset."albumsId";
     delete from public.album where id = any (p_albums);
     delete from linked.album_pair where album_id = any (p_albums);
 end
@@ -2081,29 +2325,51 @@ $linked$;
 comment on function linked.delete_albums(uuid[]) is
     'Deletes albums that the addon made, with the audit rows that a delete by Immich itself would leave.';
 
--- An album that holds assets of its owner's own stays, and only the linked ones leave it.
+-- An album that holds what its owner put there for themselves stays, and only the rest leaves it. For themselves is what the
+-- other accounts have no member of, and what sync did not bring to a viewer.
 create or replace function linked.withdraw_albums(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
-    v_kept uuid[] := array(
-        select distinct "albumsId"
-        from public.album_asset
-        where "albumsId" = any (p_albums)
-            and not exists (select from linked.member where member.asset_id = album_asset."assetsId")
-    );
+    v_albums uuid[];
+    v_assets uuid[];
+    v_kept uuid[];
 begin
-    delete from public.album_asset
-    using linked.member
-    where "albumsId" = any (v_kept) and member.asset_id = album_asset."assetsId";
+    with held as materialized (
+        select album_pair.album_id, member.asset_id,
+            case
+                when member.can_write then exists (
+                    select from linked.album_pair other
+                    join linked.member sibling
+                        on sibling.source_id = member.source_id and sibling.owner_id = other.owner_id
+                    where other.album_key = album_pair.album_key and other.album_id <> album_pair.album_id
+                )
+                else exists (
+                    select from linked.brought
+                    where brought.asset_id = member.asset_id and brought.holder_id = album_pair.album_id
+                )
+            end as leaves
+        from linked.album_pair
+        join public.album_asset on album_asset."albumsId" = album_pair.album_id
+        left join linked.member
+            on member.asset_id = album_asset."assetsId" and member.owner_id = album_pair.owner_id
+        where album_pair.album_id = any (p_albums)
+    ), kept as (
+        select album_id from held group by album_id having not bool_and(leaves)
+    )
+    select array_agg(held.album_id) filter (where held.leaves), array_agg(held.asset_id) filter (where held.leaves),
+        array_agg(distinct held.album_id)
+    into v_albums, v_assets, v_kept
+    from kept join held on held.album_id = kept.album_id;
+    perform linked.erase_album_assets(v_albums, v_assets);
     delete from linked.album_pair where album_id = any (v_kept);
     perform linked.delete_albums(array(
-        select id from unnest(p_albums) as id where id <> all (v_kept)
+        select unnest(p_albums) except select unnest(v_kept)
     ));
 end
 $linked$;
 comment on function linked.withdraw_albums(uuid[]) is
-    'Takes counterpart albums out of accounts: all of an album, or what is linked in it.';
+    'Takes counterpart albums out of accounts: all of an album, or what the others have in it.';
 
 -- The creator's delete is everybody's; somebody else's is their own. Albums that go with their owner's account tell
 -- nothing (Immich has marked the account as deleted by then); who saw such an album itself now needs a counterpart.
@@ -2113,6 +2379,7 @@ as $linked$
 declare
     v_keys uuid[];
     v_orphans uuid[];
+    v_others uuid[];
 begin
     insert into linked.album_refusal (album_key, owner_id)
     select album_pair.album_key, album_pair.owner_id
@@ -2130,13 +2397,23 @@ begin
         select other.album_id
         from linked.album_pair
         join linked.album_pair other on other.album_key = album_pair.album_key
-        where album_pair.album_id = any (p_albums) and other.album_id <> all (p_albums)
-            and album_pair.album_key <> all (v_keys)
+        where album_pair.album_id = any (p_albums)
+        except
+        select album_id from linked.album_pair where album_key = any (v_keys) or album_id = any (p_albums)
     );
+    v_others := array(
+        select user_id from linked.participant
+        except
+        select owner_id from linked.album_pair where album_id = any (p_albums)
+    );
+    perform linked.withdraw_albums(array(
+        select album_id from linked.album_pair where album_key = any (v_keys)
+        except
+        select unnest(p_albums)
+    ));
     delete from linked.album_pair where album_id = any (p_albums);
-    perform linked.withdraw_albums(array(select album_id from linked.album_pair where album_key = any (v_keys)));
     delete from linked.album_refusal where album_key = any (v_keys);
-    perform linked.spread_albums(v_orphans, null);
+    perform linked.spread_albums(v_orphans, v_others);
 end
 $linked$;
 comment on function linked.follow_deleted_albums(uuid[]) is
@@ -2165,12 +2442,12 @@ create or replace function linked.spread_albums(p_albums uuid[], p_users uuid[])
 language plpgsql
 as $linked$
 begin
-    perform linked.propagate_albums(array_agg(their_member.asset_id), array_agg(my_member.asset_id))
+    perform linked.add_to_albums(array_agg(their_member.asset_id), array_agg(my_member.asset_id), p_albums)
     from public.album_asset
     join linked.member their_member on their_member.asset_id = album_asset."assetsId"
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
-    join public."user" account on account.id = my_member.owner_id and account."deletedAt" is null
+    join public."user" account on account.id = my_member.owner_id
     where album_asset."albumsId" = any (p_albums)
         and (p_users is null or my_member.owner_id = any (p_users))
     having count(*) > 0;
@@ -2257,6 +2534,8 @@ declare
     v_users uuid[];
     v_can_write boolean[];
     v_linkable boolean[];
+    v_editors uuid[];
+    v_viewers uuid[];
 begin
     if coalesce(cardinality(p_assets), 0) = 0 then
         return;
@@ -2279,11 +2558,19 @@ begin
             and wanted.source_id is null
     ));
 
-    update linked.member
-    set can_write = wanted.can_write
-    from unnest(v_sources, v_users, v_can_write) as wanted (source_id, user_id, can_write)
-    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
-        and member.can_write <> wanted.can_write;
+    with changed as (
+        update linked.member
+        set can_write = wanted.can_write
+        from unnest(v_sources, v_users, v_can_write) as wanted (source_id, user_id, can_write)
+        where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+            and member.can_write <> wanted.can_write
+        returning member.asset_id, member.can_write
+    )
+    select array_agg(asset_id) filter (where can_write), array_agg(asset_id) filter (where not can_write)
+    into v_editors, v_viewers
+    from changed;
+    perform linked.bring_in(v_editors);
+    perform linked.set_apart(v_viewers);
 
     select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
     into v_sources, v_users, v_can_write
@@ -2362,7 +2649,7 @@ begin
     from linked.member
     where asset_id = any (p_clones);
 
-    perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(clone.asset_id))
+    perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(clone.asset_id))
     from linked.member clone
     join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> all (p_clones)
     where clone.asset_id = any (p_clones) and sibling.can_write;
@@ -2372,6 +2659,56 @@ end
 $linked$;
 comment on function linked.join_counterparts(uuid[]) is
     'Gives new clones the tags, stacks, albums and people of their siblings.';
+
+-- Who may only look has tags, albums and stacks of their own on clones; who may write shares them.
+create or replace function linked.bring_in(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if p_clones is null then
+        return;
+    end if;
+    perform
+        linked.add_tags(array_agg(clone.asset_id), array_agg(sibling.asset_id)),
+        linked.add_to_albums(array_agg(clone.asset_id), array_agg(sibling.asset_id)),
+        linked.bring_in_stacks(array_agg(clone.asset_id), array_agg(sibling.asset_id))
+    from linked.member clone
+    join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> clone.asset_id
+    where clone.asset_id = any (p_clones);
+    delete from linked.brought where asset_id = any (p_clones);
+end
+$linked$;
+comment on function linked.bring_in(uuid[]) is
+    'Gives what viewers had put on these clones to the siblings, now that they may write.';
+
+-- What an account shared while it could write is the group's; the albums that it made itself are its own.
+create or replace function linked.set_apart(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if p_clones is null then
+        return;
+    end if;
+    insert into linked.brought (asset_id, holder_id)
+    select member.asset_id, mine."tagsId"
+    from linked.member
+    join public.tag_asset mine on mine."assetsId" = member.asset_id
+    join public.tag my_tag on my_tag.id = mine."tagsId"
+    join public.tag_asset theirs on theirs."assetsId" = member.source_id
+    join public.tag their_tag on their_tag.id = theirs."tagsId" and their_tag.value = my_tag.value
+    where member.asset_id = any (p_clones)
+    union
+    select member.asset_id, album_pair.album_id
+    from linked.member
+    join public.album_asset mine on mine."assetsId" = member.asset_id
+    join linked.album_pair
+        on album_pair.album_id = mine."albumsId" and album_pair.owner_id = member.owner_id
+    where member.asset_id = any (p_clones) and album_pair.album_id <> album_pair.album_key
+    on conflict do nothing;
+end
+$linked$;
+comment on function linked.set_apart(uuid[]) is
+    'Takes note of what is shared on these clones, now that they may not write any more.';
 
 -- A row that leaves an account, or changes its content, makes room for a clone that had been left out.
 create or replace function linked.fill_gaps(p_owners uuid[], p_checksums bytea[], p_except uuid[]) returns void
@@ -3507,12 +3844,11 @@ begin
                 where member.asset_id = any (v_unlocked) and member.asset_id <> member.source_id
                     and mine.id = member.asset_id
                     and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
-                perform linked.propagate_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+                perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
                 from linked.member
                 join linked.member sibling
                     on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
-                join public.asset theirs on theirs.id = sibling.asset_id and theirs.visibility <> 'locked'
-                where member.asset_id = any (v_unlocked) and sibling.can_write
+                where member.asset_id = any (v_unlocked)
                 having count(*) > 0;
             end if;
 
@@ -4756,6 +5092,15 @@ begin
             from (select id, "albumName", description, "order", "albumThumbnailAssetId" from fresh except select id, "albumName", description, "order", "albumThumbnailAssetId" from stale) as changed
             join linked.album_pair on album_pair.album_id = changed.id
         ));
+        -- Albums of an account that is back.
+        perform linked.spread_albums(
+            array(
+                select id from stale where "deletedAt" is not null
+                intersect
+                select id from fresh where "deletedAt" is null
+            ),
+            null
+        );
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -5039,7 +5384,6 @@ referencing old table as stale
 for each statement execute function linked.on_album_user_delete();
 comment on trigger linked_album_user_delete on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
 
--- What is in its owner's locked folder is in no album; Immich took it out, but not the others'.
 create or replace function linked.on_album_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -5062,22 +5406,13 @@ begin
             select count(*) from (select from fresh limit 50) as first
         ));
         perform linked.refresh_membership(array(
-            select change."assetsId"
-            from fresh as change
-            join linked.linked_album on linked_album.album_id = change."albumsId"
+            select fresh."assetsId"
+            from fresh join linked.linked_album on linked_album.album_id = fresh."albumsId"
         ));
-        perform linked.propagate_albums(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(
-                select change."assetsId"
-                from fresh as change
-                join public.asset
-                    on asset.id = change."assetsId" and asset.visibility <> 'locked'
-                join public.album on album.id = change."albumsId" and album."ownerId" = asset."ownerId"
-            ),
-            false
+        perform linked.add_to_albums(
+            array_agg(from_id), array_agg(to_id), array(select distinct "albumsId" from fresh)
         )
-        join public.asset mine on mine.id = to_id and mine.visibility <> 'locked'
+        from linked.siblings(array(select "assetsId" from fresh), false)
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -5107,11 +5442,12 @@ begin
     return null;
 end
 $linked$;
-comment on function linked.on_album_asset_insert() is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+comment on function linked.on_album_asset_insert() is 'Links what is put into a linked album, and puts the siblings into the counterparts of others.';
 create or replace trigger linked_album_asset_insert after insert on public."album_asset"
 referencing new table as fresh
 for each statement execute function linked.on_album_asset_insert();
-comment on trigger linked_album_asset_insert on public."album_asset" is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+comment on trigger linked_album_asset_insert on public."album_asset" is 'Links what is put into a linked album, and puts the siblings into the counterparts of others.';
+
 create or replace function linked.on_album_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -5134,22 +5470,14 @@ begin
             select count(*) from (select from stale limit 50) as first
         ));
         perform linked.refresh_membership(array(
-            select change."assetsId"
-            from stale as change
-            join linked.member on member.source_id = change."assetsId"
+            select member.source_id
+            from stale join linked.member on member.source_id = stale."assetsId"
+            where member.asset_id = member.source_id
         ));
-        perform linked.propagate_albums(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(
-                select change."assetsId"
-                from stale as change
-                join public.asset
-                    on asset.id = change."assetsId" and asset.visibility <> 'locked'
-                join public.album on album.id = change."albumsId" and album."ownerId" = asset."ownerId"
-            ),
-            false
+        perform linked.leave_albums(
+            array_agg(stale."albumsId"), array_agg(stale."assetsId")
         )
-        join public.asset mine on mine.id = to_id and mine.visibility <> 'locked'
+        from stale join linked.member on member.asset_id = stale."assetsId"
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -5179,11 +5507,11 @@ begin
     return null;
 end
 $linked$;
-comment on function linked.on_album_asset_delete() is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+comment on function linked.on_album_asset_delete() is 'Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
 create or replace trigger linked_album_asset_delete after delete on public."album_asset"
 referencing old table as stale
 for each statement execute function linked.on_album_asset_delete();
-comment on trigger linked_album_asset_delete on public."album_asset" is 'Links what is put into a linked album, unlinks what is taken out, and does the same to counterparts of other albums.';
+comment on trigger linked_album_asset_delete on public."album_asset" is 'Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
 
 create or replace function linked.on_user_update() returns trigger
 language plpgsql security definer
@@ -5341,10 +5669,14 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.propagate_tags(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(array(select "assetsId" from fresh), false)
-        having count(*) > 0;
-        perform linked.note_unused_tags(array(select "tagsId" from fresh));
+        declare
+            v_tags uuid[] := array(select distinct "tagsId" from fresh);
+        begin
+            perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
+            from linked.siblings(array(select "assetsId" from fresh), false)
+            having count(*) > 0;
+            perform linked.note_unused_tags(v_tags);
+        end;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -5400,36 +5732,10 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        declare
-            v_from uuid[];
-            v_to uuid[];
-            v_tags uuid[];
-        begin
-            select array_agg(from_id), array_agg(to_id) into v_from, v_to
-            from linked.siblings(
-                array(
-                    select "assetsId" from stale
-                    where exists (select from public.asset where asset.id = stale."assetsId")
-                ),
-                false
-            );
-            -- Of all accounts: where a group was deleted, its clones have lost them without a trigger.
-            v_tags := array(
-                select made_tag.tag_id
-                from stale
-                join public.tag theirs on theirs.id = stale."tagsId"
-                join public.tag on tag.value = theirs.value
-                join linked.made_tag on made_tag.tag_id = tag.id
-                union
-                select "tagsId" from public.tag_asset where "assetsId" = any (v_to)
-            );
-            if v_from is not null then
-                perform linked.propagate_tags(v_from, v_to, array(
-                    select tag.value from stale join public.tag on tag.id = stale."tagsId"
-                ));
-            end if;
-            perform linked.note_unused_tags(v_tags);
-        end;
+        perform linked.lose_tags(array_agg(stale."assetsId"), array_agg(stale."tagsId"))
+        from stale join linked.member on member.asset_id = stale."assetsId"
+        having count(*) > 0;
+        perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from stale)));
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.

@@ -33,6 +33,7 @@ STATE = (
     "stack_pair",
     "person_pair",
     "made_tag",
+    "brought",
     "passing_stack",
 )
 
@@ -320,7 +321,7 @@ def _albums(snapshot: Snapshot) -> Iterator[str]:
             other = counterpart.get((key, user))
             if other is None:
                 yield f"album {album_id} has no counterpart for {user}"
-            elif not any((other, row["asset_id"]) in content for row in groups[member["source_id"]]):
+            elif (other, sibling["asset_id"]) not in content:
                 yield f"counterpart {other} of album {album_id} lacks {sibling['asset_id']}"
             elif [albums[other][name] for name in ("albumName", "description", "order")] != [
                 album[name] for name in ("albumName", "description", "order")
@@ -447,6 +448,16 @@ def _traces(snapshot: Snapshot) -> Iterator[str]:
             yield f"face {row['face_id']} is remembered but gone"
         elif row["asset_id"] not in members:
             yield f"face {row['face_id']} is remembered on an asset that is no member"
+    album_asset, tag_asset = snapshot.release.table("album_asset"), snapshot.release.table("tag_asset")
+    held = {
+        (row[table.column("assetId").name], row[table.column(holder).name])
+        for table, holder in ((album_asset, "albumId"), (tag_asset, "tagId"))
+        for row in snapshot[table.name]
+    }
+    viewed = {row["asset_id"] for row in snapshot["linked.member"] if not row["can_write"]}
+    for row in snapshot["linked.brought"]:
+        if row["asset_id"] not in viewed or (row["asset_id"], row["holder_id"]) not in held:
+            yield f"{row} is remembered and not so"
     albums = {
         row["id"] for row in snapshot["album"] if row["albumName"].strip(" \t\r\n").lower().startswith("linked album")
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -205,14 +206,41 @@ def test_sharing_with_somebody_unlinked_changes_nothing(household: Household) ->
     assert len(albums(household, household.anna)) == 1
 
 
-def test_no_picture_is_twice_in_one_album(household: Household) -> None:
+@pytest.mark.parametrize("clone_first", [True, False])
+@pytest.mark.parametrize("who", ["family", "ben"])
+def test_what_each_puts_into_a_shared_album_is_in_it(household: Household, clone_first: bool, who: str) -> None:
+    """The owner the own member, Anna hers: Immich was told of both."""
+    photo, owner = household.photo(), getattr(household, who)
+    album = household.create_album(owner, "Beach", users=[household.anna])
+    theirs, clone = household.of(photo, who), household.clone(photo, household.anna)
+    for asset in (clone, theirs) if clone_first else (theirs, clone):
+        household.add_to_album(album, asset)
+        household.comment(album, asset, household.asset(asset).ownerId)
+    assert household.album_assets(album) == {theirs, clone}
+    other = "ben" if who == "family" else "family"
+    mine = counterpart(household, album, getattr(household, other)).id
+    assert household.album_assets(mine) == {household.of(photo, other)}
+    household.unshare_album(household.linked_album, household.anna)
+    assert household.album_assets(album) == {theirs}
+    assert household.album_assets(mine) == {household.of(photo, other)}
+
+
+def test_sibling_in_a_shared_album_stays_when_the_other_is_taken_out(household: Household) -> None:
     photo = household.photo()
+    clone = household.clone(photo, household.anna)
     album = household.create_album(household.family, "Beach", assets=[photo], users=[household.anna])
-    household.add_to_album(album, household.clone(photo, household.anna))
+    household.add_to_album(album, clone)
+    mine = counterpart(household, album, household.ben).id
+    household.remove_from_album(album, photo)
+    assert household.album_assets(album) == {clone}
+    assert household.album_assets(mine) == set()
+    household.add_to_album(album, photo)
+    household.remove_from_album(album, clone)
     assert household.album_assets(album) == {photo}
+    assert household.album_assets(mine) == {household.clone(photo, household.ben)}
 
 
-def test_no_picture_is_twice_in_a_counterpart(household: Household) -> None:
+def test_picture_put_into_a_shared_counterpart_is_in_it_beside_its_sibling(household: Household) -> None:
     """Anna shares her counterpart with the family, who puts the source itself into it."""
     photo, other = household.photo(), household.photo()
     album = household.create_album(household.family, "Beach", assets=[photo])
@@ -220,7 +248,22 @@ def test_no_picture_is_twice_in_a_counterpart(household: Household) -> None:
     household.share_album(mine, household.family)
     household.add_to_album(mine, other)
     household.add_to_album(album, other)
+    clones = {household.clone(each, household.anna) for each in (photo, other)}
+    assert household.album_assets(mine) == {*clones, other}
+    household.remove_from_album(album, other)
     assert household.album_assets(mine) == {household.clone(photo, household.anna), other}
+
+
+def test_what_a_guest_put_into_a_counterpart_is_taken_out_by_nobody_else(household: Household) -> None:
+    """Ben shares his counterpart with Anna, who puts her clone into it."""
+    photo = household.photo()
+    clone = household.clone(photo, household.anna)
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    bens = counterpart(household, album, household.ben).id
+    household.share_album(bens, household.anna)
+    household.add_to_album(bens, clone)
+    household.remove_from_album(album, photo)
+    assert household.album_assets(bens) == {clone}
 
 
 def test_clone_in_an_album_of_somebody_else_that_lacks_the_picture_stays(household: Household) -> None:
@@ -386,6 +429,112 @@ def test_viewer_s_albums_are_the_viewer_s_own(household: Household) -> None:
     assert household.album(album).albumName == "Beach"
     assert household.album_assets(album) == {photo}
     assert len(household.album_assets(counterpart(household, album, household.ben).id)) == 1
+
+
+@pytest.fixture
+def viewed(household: Household) -> Viewed:
+    """Anna looks at two photos, and edits a third through another linked album."""
+    household.set_viewer(household.anna)
+    household.create_album(household.family, "Linked album 2", "/data/edited", users=[household.anna])
+    seen, other = household.photo(), household.photo()
+    return Viewed(household, seen, other, household.photo(household.family, "/data/edited/1.jpg"))
+
+
+@dataclass
+class Viewed:
+    household: Household
+    photo: UUID
+    other: UUID
+    edited: UUID
+
+    def of_anna(self, *photos: UUID) -> set[UUID]:
+        return {self.household.clone(photo, self.household.anna) for photo in photos}
+
+
+def test_what_a_viewer_puts_into_a_counterpart_stays_there(viewed: Viewed) -> None:
+    household, (clone,) = viewed.household, viewed.of_anna(viewed.other)
+    album = household.create_album(household.family, "Beach", assets=[viewed.photo])
+    mine = counterpart(household, album, household.anna).id
+    household.add_to_album(mine, clone)
+    assert household.album_assets(album) == {viewed.photo}
+    household.add_to_album(album, viewed.other)
+    household.remove_from_album(album, viewed.other)
+    household.remove_from_album(album, viewed.photo)
+    assert household.album_assets(mine) == {clone}
+
+
+@pytest.mark.parametrize("how", ["delete", "share", "make linked"])
+def test_counterpart_with_what_a_viewer_put_there_stays(viewed: Viewed, how: str) -> None:
+    household, (clone,) = viewed.household, viewed.of_anna(viewed.other)
+    album = household.create_album(household.family, "Beach", assets=[viewed.photo])
+    mine = counterpart(household, album, household.anna).id
+    household.add_to_album(mine, clone)
+    match how:
+        case "delete":
+            household.delete_album(album)
+        case "share":
+            household.share_album(album, household.anna)
+        case "make linked":
+            household.update_album(album, albumName="Linked album 3")
+    assert household.album_assets(mine) == {clone}
+
+
+def test_viewer_s_removal_from_a_counterpart_is_undone(viewed: Viewed) -> None:
+    household, (clone,) = viewed.household, viewed.of_anna(viewed.photo)
+    album = household.create_album(household.family, "Beach", assets=[viewed.photo])
+    mine = counterpart(household, album, household.anna).id
+    household.remove_from_album(mine, clone)
+    assert household.album_assets(mine) == {clone}
+    household.remove_from_album(album, viewed.photo)
+    assert household.album_assets(mine) == set()
+
+
+def test_album_of_pictures_that_its_owner_edits_and_of_others_that_they_only_see(viewed: Viewed) -> None:
+    household = viewed.household
+    members = viewed.of_anna(viewed.photo, viewed.edited)
+    album = household.create_album(household.anna, "Mine", assets=list(members))
+    theirs = counterpart(household, album, household.family).id
+    assert household.album_assets(theirs) == {viewed.edited}
+    household.add_to_album(theirs, viewed.photo)
+    household.remove_from_album(theirs, viewed.photo)
+    assert household.album_assets(album) == members
+    household.add_to_album(theirs, viewed.other)
+    assert household.album_assets(album) == members | viewed.of_anna(viewed.other)
+    household.remove_from_album(theirs, viewed.other, viewed.edited)
+    assert household.album_assets(album) == viewed.of_anna(viewed.photo)
+
+
+def test_clones_that_are_only_seen_do_not_leave_an_album_by_its_sharing(viewed: Viewed) -> None:
+    """Whoever saw the album itself needs a counterpart when it is shared no more: of what its owner edits."""
+    household = viewed.household
+    members = viewed.of_anna(viewed.photo, viewed.edited)
+    album = household.create_album(household.anna, "Mine", assets=list(members), users=[household.family])
+    household.unshare_album(album, household.family)
+    assert household.album_assets(counterpart(household, album, household.family).id) == {viewed.edited}
+
+
+@pytest.mark.parametrize("edits", [False, True])
+def test_only_who_edits_a_picture_of_it_renames_everybody_s_album(viewed: Viewed, edits: bool) -> None:
+    household = viewed.household
+    album = household.create_album(household.family, "Beach", assets=[viewed.edited if edits else viewed.photo])
+    household.update_album(counterpart(household, album, household.anna).id, albumName="Sea")
+    assert household.album(album).albumName == ("Sea" if edits else "Beach")
+    assert counterpart(household, album, household.anna).albumName == ("Sea" if edits else "Beach")
+
+
+def test_adding_never_takes_anything_out(household: Household) -> None:
+    """Not even where members differ because something was missed."""
+    photo, other = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    mine = counterpart(household, album, household.anna).id
+    household.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'a test'")
+    household.add_to_album(mine, household.clone(other, household.anna))
+    household.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    household.create_album(household.family, "Sea", assets=[other])
+    assert household.clone(other, household.anna) in household.album_assets(mine)
+    household.database.value("select linked.enqueue_all()")
+    household.database.value("select linked.work_off(interval '10 seconds')")
+    assert household.album_assets(album) == {photo, other}
 
 
 def test_prefix_pictures_only(household: Household) -> None:

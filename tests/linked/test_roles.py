@@ -279,6 +279,79 @@ def test_viewer_made_an_editor_may_write(household: Household, photo: UUID, view
     assert household.asset(photo).status == "trashed"
 
 
+@pytest.mark.parametrize("how", ["role", "another album", "while away", "while off"])
+@pytest.mark.parametrize("ben", ["editor", "viewer", "away"])
+def test_viewer_made_an_editor_brings_tags_and_albums_along(
+    household: Household, photo: UUID, view: UUID, how: str, ben: str
+) -> None:
+    other = household.photo()
+    household.tag_assets(household.upsert_tag(household.anna, "sea/mine"), view)
+    album = household.create_album(household.anna, "Mine", assets=[view])
+    theirs = household.create_album(household.family, "Ours", assets=[photo])
+    counterpart = household.database.value(
+        "select album_id from linked.album_pair where album_key = %s and owner_id = %s", [theirs, household.anna]
+    )
+    household.add_to_album(counterpart, household.clone(other, household.anna))
+    if ben == "away":
+        household.soft_delete_user(household.ben)
+    else:
+        household.set_role(household.linked_album, household.ben, ben)
+    match how:
+        case "role":
+            household.set_role(household.linked_album, household.anna, "editor")
+        case "another album":
+            household.create_album(household.family, "Linked album 2", MEDIA, users=[household.anna])
+        case "while away":
+            household.soft_delete_user(household.anna)
+            household.set_role(household.linked_album, household.anna, "editor")
+            household.restore_user(household.anna)
+        case "while off":
+            household.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'a test'")
+            household.set_role(household.linked_album, household.anna, "editor")
+            household.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+            household.database.value("select linked.enqueue_all()")
+            household.database.value("select linked.work_off(interval '10 seconds')")
+    assert [household.tags_of(asset) for asset in household.group(photo)] == [["sea/mine"]] * 3
+    assert household.album_assets(album) == {view}
+    assert household.album_assets(theirs) == {photo, other}
+    for user in (household.family, household.ben):
+        rows = household.database.fetch(
+            """select album_id from linked.album_pair where album_key = %s and owner_id = %s""", [album, user]
+        )
+        mine = photo if user == household.family else household.clone(photo, user)
+        assert [household.album_assets(row.album_id) for row in rows] == [{mine}]
+    household.untag_assets(household.upsert_tag(household.family, "sea/mine"), photo)
+    assert household.tags_of(view) == []
+
+
+def test_viewer_made_an_editor_brings_stacks_along(household: Household) -> None:
+    photos = [household.photo() for _ in range(2)]
+    clones = [household.clone(photo, household.anna) for photo in photos]
+    with household.transaction():
+        stack = household.create_stack(household.anna, clones)
+        household.set_role(household.linked_album, household.anna, "editor")
+    household.update_exif(photos[0], description="later")
+    assert household.asset(clones[0]).stackId == household.asset(clones[1]).stackId == stack
+    assert household.asset(photos[0]).stackId == household.asset(photos[1]).stackId is not None
+
+
+def test_what_an_editor_shared_is_the_group_s_when_made_a_viewer(household: Household, photo: UUID) -> None:
+    mine = household.clone(photo, household.ben)
+    household.tag_assets(household.upsert_tag(household.ben, "ours"), mine)
+    theirs = household.create_album(household.family, "Ours", assets=[photo])
+    album = household.create_album(household.ben, "Ben's", assets=[mine])
+    counterpart = household.database.value(
+        "select album_id from linked.album_pair where album_key = %s and owner_id = %s", [theirs, household.ben]
+    )
+    household.set_role(household.linked_album, household.ben, "viewer")
+    household.tag_assets(household.upsert_tag(household.ben, "mine"), mine)
+    household.untag_assets(household.upsert_tag(household.family, "ours"), photo)
+    household.delete("album_asset", assetId=photo)
+    assert household.tags_of(mine) == ["mine"]
+    assert household.album_assets(counterpart) == set()
+    assert household.album_assets(album) == {mine}
+
+
 def test_what_a_viewer_hid_stays_hidden_when_made_an_editor(household: Household, photo: UUID, view: UUID) -> None:
     household.trash([view])
     household.set_role(household.linked_album, household.anna, "editor")

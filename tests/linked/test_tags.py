@@ -317,3 +317,85 @@ def test_tag_that_a_viewer_takes_off_comes_back(household: Household) -> None:
     clone = household.clone(photo, household.anna)
     household.untag_assets(tag(household, household.anna, "beach").id, clone)
     assert household.tags_of(clone) == household.tags_of(photo) == ["beach"]
+
+
+@pytest.mark.parametrize("viewer_first", [True, False])
+@pytest.mark.parametrize("how", ["untag", "delete", "delete parent", "extract"])
+def test_what_a_viewer_tagged_stays_whatever_others_do_to_theirs(
+    household: Household, viewer_first: bool, how: str
+) -> None:
+    """The same value: the viewer's when the viewer was first, the family's when the family was."""
+    household.set_viewer(household.anna)
+    photo = household.photo()
+    clone, bens = household.clone(photo, household.anna), household.clone(photo, household.ben)
+    mine = household.upsert_tag(household.anna, "sea/x")
+    theirs = household.upsert_tag(household.family, "sea/x")
+    for tag_id, asset in [(mine, clone), (theirs, photo)] if viewer_first else [(theirs, photo), (mine, clone)]:
+        household.bulk_tag([tag_id], [asset])
+    assert [household.tags_of(asset) for asset in (photo, clone, bens)] == [["sea/x"]] * 3
+    match how:
+        case "untag":
+            household.untag_assets(theirs, photo)
+        case "delete":
+            household.delete_tag(theirs)
+        case "delete parent":
+            household.delete_tag(tag(household, household.family, "sea").id)
+        case "extract":
+            household.extract_metadata(bens, tags=[])
+    assert household.tags_of(photo) == household.tags_of(bens) == []
+    assert household.tags_of(clone) == (["sea/x"] if viewer_first else [])
+
+
+def test_viewer_of_one_picture_and_editor_of_another(household: Household) -> None:
+    """The same tag on both: on the one it is the account's own, on the other the group's."""
+    household.set_viewer(household.anna)
+    household.create_album(household.family, "Linked album 2", "/data/edited", users=[household.anna])
+    seen, edited = household.photo(), household.photo(household.family, "/data/edited/1.jpg")
+    clones = [household.clone(photo, household.anna) for photo in (seen, edited)]
+    mine = household.upsert_tag(household.anna, "x")
+    household.bulk_tag([mine], clones)
+    assert [household.tags_of(photo) for photo in (seen, edited)] == [[], ["x"]]
+    household.delete_tag(tag(household, household.family, "x").id)
+    assert [household.tags_of(clone) for clone in clones] == [["x"], []]
+
+
+@pytest.mark.parametrize("with_tags", [[], ["mine"], ["beach", "mine"]])
+def test_extraction_on_a_viewer_s_clone_leaves_what_others_tagged(household: Household, with_tags: list[str]) -> None:
+    """Immich takes all tags off and puts on what it finds in the file; the viewer's own are in no file."""
+    household.set_viewer(household.anna)
+    photo = tagged(household)
+    clone = household.clone(photo, household.anna)
+    household.extract_metadata(clone, tags=with_tags)
+    assert household.tags_of(clone) == sorted({"beach", *with_tags})
+    assert household.tags_of(photo) == ["beach"]
+    household.untag_assets(tag(household, household.family, "beach").id, photo)
+    assert household.tags_of(clone) == [value for value in with_tags if value != "beach"]
+
+
+def test_tag_that_a_viewer_deletes_comes_back_where_it_is_the_others(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = tagged(household)
+    household.delete_tag(tag(household, household.anna, "beach").id)
+    assert [household.tags_of(member) for member in household.group(photo)] == [["beach"]] * 3
+    household.untag_assets(tag(household, household.family, "beach").id, photo)
+    assert [household.tags_of(member) for member in household.group(photo)] == [[]] * 3
+
+
+def test_tag_of_an_account_that_is_deleted_stays_with_the_others(household: Household) -> None:
+    photo = tagged(household)
+    household.soft_delete_user(household.anna)
+    household.hard_delete_user(household.anna)
+    assert [household.tags_of(member) for member in household.group(photo)] == [["beach"]] * 2
+
+
+def test_tagging_never_takes_a_tag_off(household: Household) -> None:
+    """Not even where members differ because something was missed."""
+    photo = household.photo()
+    household.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'a test'")
+    household.tag_assets(household.upsert_tag(household.anna, "missed"), household.clone(photo, household.anna))
+    household.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    household.tag_assets(household.upsert_tag(household.family, "beach"), photo)
+    assert household.tags_of(household.clone(photo, household.anna)) == ["beach", "missed"]
+    household.database.value("select linked.enqueue_all()")
+    household.database.value("select linked.work_off(interval '10 seconds')")
+    assert [household.tags_of(member) for member in household.group(photo)] == [["beach", "missed"]] * 3

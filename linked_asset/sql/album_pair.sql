@@ -218,6 +218,35 @@ $linked$;
 comment on function linked.leave_albums(uuid[], uuid[]) is
     'After members left albums: takes their siblings out of the counterparts, pair by pair.';
 
+create or replace function linked.leave_albums_of_nobody(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_albums uuid[];
+    v_assets uuid[];
+begin
+    select array_agg(my_pair.album_id), array_agg(member.asset_id)
+    into v_albums, v_assets
+    from linked.member
+    join linked.brought on brought.asset_id = member.asset_id
+    join linked.album_pair my_pair on my_pair.album_id = brought.holder_id
+    where member.source_id = any (p_sources)
+        and not exists (
+            select from linked.member sibling
+            join public.album_asset theirs on theirs.{{ album_asset.assetId }} = sibling.asset_id
+            join linked.album_pair their_pair
+                on their_pair.album_id = theirs.{{ album_asset.albumId }} and their_pair.owner_id = sibling.owner_id
+            where sibling.source_id = member.source_id and sibling.can_write
+                and their_pair.album_key = my_pair.album_key
+        );
+    if v_assets is not null then
+        perform linked.erase_album_assets(v_albums, v_assets);
+    end if;
+end
+$linked$;
+comment on function linked.leave_albums_of_nobody(uuid[]) is
+    'Takes clones of viewers out of the counterparts that sync had put them into, where nobody else has the picture in it now.';
+
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language sql
 as $linked$

@@ -404,6 +404,18 @@ begin
     delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
     delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
     delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
+    delete from linked.passing_stack where not exists (select from public.stack where stack.id = passing_stack.stack_id);
+    delete from linked.brought
+    where not exists (
+            select from public.tag_asset
+            where tag_asset.{{ tag_asset.assetId }} = brought.asset_id
+                and tag_asset.{{ tag_asset.tagId }} = brought.holder_id
+        )
+        and not exists (
+            select from public.album_asset
+            where album_asset.{{ album_asset.assetId }} = brought.asset_id
+                and album_asset.{{ album_asset.albumId }} = brought.holder_id
+        );
     perform linked.unlink(array(
         select member.asset_id
         from linked.member join public.asset on asset.id = member.asset_id

@@ -93,7 +93,7 @@ as $linked$
     join linked.album_pair their_pair
         on their_pair.album_id = their_row.{{ album_asset.albumId }} and their_pair.owner_id = sibling.owner_id
     join public.album theirs on theirs.id = their_pair.album_id
-    where member.source_id = any (p_sources)
+    where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
     order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
@@ -128,6 +128,7 @@ begin
     where clone.source_id = any (p_sources) and clone.asset_id <> clone.source_id;
     perform linked.propagate_tags(v_from, v_to);
     perform linked.add_to_albums(v_from, v_to);
+    perform linked.leave_albums_of_nobody(p_sources);
     perform linked.propagate_stacks(v_from, v_to);
     perform linked.refill_people(array(select asset_id from linked.member where source_id = any (p_sources)));
 end

@@ -2231,6 +2231,35 @@ $linked$;
 comment on function linked.leave_albums(uuid[], uuid[]) is
     'After members left albums: takes their siblings out of the counterparts, pair by pair.';
 
+create or replace function linked.leave_albums_of_nobody(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_albums uuid[];
+    v_assets uuid[];
+begin
+    select array_agg(my_pair.album_id), array_agg(member.asset_id)
+    into v_albums, v_assets
+    from linked.member
+    join linked.brought on brought.asset_id = member.asset_id
+    join linked.album_pair my_pair on my_pair.album_id = brought.holder_id
+    where member.source_id = any (p_sources)
+        and not exists (
+            select from linked.member sibling
+            join public.album_asset theirs on theirs."assetsId" = sibling.asset_id
+            join linked.album_pair their_pair
+                on their_pair.album_id = theirs."albumsId" and their_pair.owner_id = sibling.owner_id
+            where sibling.source_id = member.source_id and sibling.can_write
+                and their_pair.album_key = my_pair.album_key
+        );
+    if v_assets is not null then
+        perform linked.erase_album_assets(v_albums, v_assets);
+    end if;
+end
+$linked$;
+comment on function linked.leave_albums_of_nobody(uuid[]) is
+    'Takes clones of viewers out of the counterparts that sync had put them into, where nobody else has the picture in it now.';
+
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language sql
 as $linked$
@@ -2859,6 +2888,18 @@ begin
     delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
     delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
     delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
+    delete from linked.passing_stack where not exists (select from public.stack where stack.id = passing_stack.stack_id);
+    delete from linked.brought
+    where not exists (
+            select from public.tag_asset
+            where tag_asset."assetsId" = brought.asset_id
+                and tag_asset."tagsId" = brought.holder_id
+        )
+        and not exists (
+            select from public.album_asset
+            where album_asset."assetsId" = brought.asset_id
+                and album_asset."albumsId" = brought.holder_id
+        );
     perform linked.unlink(array(
         select member.asset_id
         from linked.member join public.asset on asset.id = member.asset_id
@@ -3528,7 +3569,7 @@ as $linked$
     join linked.album_pair their_pair
         on their_pair.album_id = their_row."albumsId" and their_pair.owner_id = sibling.owner_id
     join public.album theirs on theirs.id = their_pair.album_id
-    where member.source_id = any (p_sources)
+    where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
     order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
@@ -3563,6 +3604,7 @@ begin
     where clone.source_id = any (p_sources) and clone.asset_id <> clone.source_id;
     perform linked.propagate_tags(v_from, v_to);
     perform linked.add_to_albums(v_from, v_to);
+    perform linked.leave_albums_of_nobody(p_sources);
     perform linked.propagate_stacks(v_from, v_to);
     perform linked.refill_people(array(select asset_id from linked.member where source_id = any (p_sources)));
 end

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -522,19 +523,60 @@ def test_only_who_edits_a_picture_of_it_renames_everybody_s_album(viewed: Viewed
     assert counterpart(household, album, household.anna).albumName == ("Sea" if edits else "Beach")
 
 
+def catch_up(household: Household) -> None:
+    household.database.value("select linked.enqueue_all()")
+    household.database.value("select linked.work_off(interval '10 seconds')")
+
+
+@contextmanager
+def suspended(household: Household) -> Iterator[None]:
+    household.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'a test'")
+    yield
+    household.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+
+
 def test_adding_never_takes_anything_out(household: Household) -> None:
     """Not even where members differ because something was missed."""
     photo, other = household.photo(), household.photo()
     album = household.create_album(household.family, "Beach", assets=[photo])
     mine = counterpart(household, album, household.anna).id
-    household.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'a test'")
-    household.add_to_album(mine, household.clone(other, household.anna))
-    household.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    with suspended(household):
+        household.add_to_album(mine, household.clone(other, household.anna))
     household.create_album(household.family, "Sea", assets=[other])
     assert household.clone(other, household.anna) in household.album_assets(mine)
-    household.database.value("select linked.enqueue_all()")
-    household.database.value("select linked.work_off(interval '10 seconds')")
+    catch_up(household)
     assert household.album_assets(album) == {photo, other}
+
+
+def test_what_left_an_album_unseen_leaves_a_viewer_s_counterpart_when_it_is_found_out(household: Household) -> None:
+    household.set_viewer(household.anna)
+    household.set_viewer(household.ben)
+    photo, other = household.photo(), household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    mine, own = counterpart(household, album, household.anna).id, household.clone(other, household.anna)
+    household.add_to_album(mine, own)
+    with suspended(household):
+        household.remove_from_album(album, photo)
+    catch_up(household)
+    assert household.album_assets(mine) == {own}
+
+
+@pytest.mark.parametrize("why", ["deleted", "shared"])
+def test_viewer_s_own_album_of_the_same_name_stays_the_viewer_s_own(household: Household, why: str) -> None:
+    """Where the viewer has no counterpart, an own album is not taken for one."""
+    household.set_viewer(household.anna)
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    if why == "deleted":
+        household.delete_album(counterpart(household, album, household.anna).id)
+    else:
+        household.share_album(album, household.anna)
+    mine = household.create_album(household.anna, "Beach", assets=[household.clone(photo, household.anna)])
+    catch_up(household)
+    household.update_album(album, albumName="Sea")
+    household.remove_from_album(album, photo)
+    assert household.album(mine).albumName == "Beach"
+    assert household.album_assets(mine) == {household.clone(photo, household.anna)}
 
 
 def test_prefix_pictures_only(household: Household) -> None:

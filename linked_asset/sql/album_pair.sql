@@ -248,29 +248,36 @@ comment on function linked.leave_albums_of_nobody(uuid[]) is
     'Takes clones of viewers out of the counterparts that sync had put them into, where nobody else has the picture in it now.';
 
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.album mine
-    set "albumThumbnailAssetId" = my_member.asset_id
-    from public.album theirs
-    join linked.album_pair their_pair on their_pair.album_id = theirs.id
-    join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.album_id <> theirs.id
-    join linked.member their_member on their_member.asset_id = theirs."albumThumbnailAssetId"
-    join linked.member my_member
-        on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
-    join public.album_asset
-        on album_asset.{{ album_asset.albumId }} = my_pair.album_id
-        and album_asset.{{ album_asset.assetId }} = my_member.asset_id
-    where theirs.id = any (p_albums) and mine.id = my_pair.album_id
-        and mine."albumThumbnailAssetId" is distinct from my_member.asset_id
+    set "albumThumbnailAssetId" = wanted.cover_id
+    from (
+        select my_pair.album_id, my_member.asset_id as cover_id
+        from public.album theirs
+        join linked.member their_member on their_member.asset_id = theirs."albumThumbnailAssetId"
+        join linked.album_pair their_pair on their_pair.album_id = theirs.id
+        join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.album_id <> theirs.id
+        join linked.member my_member
+            on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
+        where theirs.id = any (p_albums)
+    ) as wanted
+    where mine.id = wanted.album_id and mine."albumThumbnailAssetId" is distinct from wanted.cover_id
+        and exists (
+            select from public.album_asset
+            where {{ album_asset.albumId }} = wanted.album_id and {{ album_asset.assetId }} = wanted.cover_id
+        );
+end
 $linked$;
 comment on function linked.propagate_covers(uuid[]) is
     'Gives the counterparts of these albums the same cover, where it is a member.';
 
 create or replace function linked.may_edit_album(p_album uuid, p_owner uuid) returns boolean
-language sql stable
+language plpgsql stable
 as $linked$
-    select exists (
+begin
+    return exists (
             select from public.album_asset
             join linked.member on member.asset_id = album_asset.{{ album_asset.assetId }}
             where album_asset.{{ album_asset.albumId }} = p_album and member.owner_id = p_owner and member.can_write
@@ -282,7 +289,8 @@ as $linked$
                 join linked.member on member.asset_id = album_asset.{{ album_asset.assetId }}
                 where album_asset.{{ album_asset.albumId }} = p_album and member.owner_id = p_owner
             )
-        )
+        );
+end
 $linked$;
 comment on function linked.may_edit_album(uuid, uuid) is
     'Whether the owner of a counterpart may change the pictures in it, and so what all counterparts are called.';

@@ -84,7 +84,6 @@ begin
     delete from linked.brought
     using unnest(p_assets, p_tags) as row (asset_id, tag_id)
     where brought.asset_id = row.asset_id and brought.holder_id = row.tag_id;
-    perform linked.note_unused_tags(array(select distinct id from unnest(p_tags) as id));
 end
 $linked$;
 comment on function linked.erase_tags(uuid[], uuid[]) is 'Takes tags off assets, pair by pair.';
@@ -161,6 +160,7 @@ begin
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
+        perform linked.note_unused_tags(array(select distinct id from unnest(v_tags) as id));
     end if;
     perform linked.add_tags(p_from, p_to);
 end
@@ -211,24 +211,27 @@ comment on function linked.lose_tags(uuid[], uuid[]) is
 
 -- Where a group was deleted, its clones have lost their tags without a trigger.
 create or replace function linked.made_like(p_tags uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select made_tag.tag_id
         from public.tag theirs
         cross join (select distinct user_id from linked.participant) as account
         join public.tag on tag."userId" = account.user_id and tag.value = theirs.value
         join linked.made_tag on made_tag.tag_id = tag.id
         where theirs.id = any (p_tags)
-    )
+    );
+end
 $linked$;
 comment on function linked.made_like(uuid[]) is 'The tags of the addon''s with the same value as one of these.';
 
 -- Immich's metadata extraction looks tags up, then deletes and inserts the rows of tag_asset in one transaction: a tag that
 -- has just lost its last use may get it back. So it is only noted here, and swept by a later transaction.
 create or replace function linked.note_unused_tags(p_tags uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.made_tag
     set unused_in = case when used.tag_id is null then pg_current_xact_id()::text end
     from (
@@ -245,7 +248,8 @@ as $linked$
         )
     ) as used
     where made_tag.tag_id = used.id
-        and (made_tag.unused_in is null) = (used.tag_id is null)
+        and (made_tag.unused_in is null) = (used.tag_id is null);
+end
 $linked$;
 comment on function linked.note_unused_tags(uuid[]) is
     'Notes which of these tags and their parents, where the addon made them, no asset uses any more.';
@@ -305,6 +309,7 @@ begin
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
+        perform linked.note_unused_tags(array(select distinct id from unnest(v_tags) as id));
     end if;
 end
 $linked$;

@@ -534,9 +534,8 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("album_asset", "delete", "Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.") %}
 
         perform linked.refresh_membership(array(
-            select member.source_id
-            from stale join linked.member on member.source_id = stale.{{ album_asset.assetId }}
-            where member.asset_id = member.source_id
+            select stale.{{ album_asset.assetId }}
+            from stale join linked.linked_album on linked_album.album_id = stale.{{ album_asset.albumId }}
         ));
         perform linked.leave_albums(
             array_agg(stale.{{ album_asset.albumId }}), array_agg(stale.{{ album_asset.assetId }})

@@ -1736,7 +1736,6 @@ begin
     delete from linked.brought
     using unnest(p_assets, p_tags) as row (asset_id, tag_id)
     where brought.asset_id = row.asset_id and brought.holder_id = row.tag_id;
-    perform linked.note_unused_tags(array(select distinct id from unnest(p_tags) as id));
 end
 $linked$;
 comment on function linked.erase_tags(uuid[], uuid[]) is 'Takes tags off assets, pair by pair.';
@@ -1813,6 +1812,7 @@ begin
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
+        perform linked.note_unused_tags(array(select distinct id from unnest(v_tags) as id));
     end if;
     perform linked.add_tags(p_from, p_to);
 end
@@ -1863,24 +1863,27 @@ comment on function linked.lose_tags(uuid[], uuid[]) is
 
 -- Where a group was deleted, its clones have lost their tags without a trigger.
 create or replace function linked.made_like(p_tags uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select made_tag.tag_id
         from public.tag theirs
         cross join (select distinct user_id from linked.participant) as account
         join public.tag on tag."userId" = account.user_id and tag.value = theirs.value
         join linked.made_tag on made_tag.tag_id = tag.id
         where theirs.id = any (p_tags)
-    )
+    );
+end
 $linked$;
 comment on function linked.made_like(uuid[]) is 'The tags of the addon''s with the same value as one of these.';
 
 -- Immich's metadata extraction looks tags up, then deletes and inserts the rows of tag_asset in one transaction: a tag that
 -- has just lost its last use may get it back. So it is only noted here, and swept by a later transaction.
 create or replace function linked.note_unused_tags(p_tags uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.made_tag
     set unused_in = case when used.tag_id is null then pg_current_xact_id()::text end
     from (
@@ -1897,7 +1900,8 @@ as $linked$
         )
     ) as used
     where made_tag.tag_id = used.id
-        and (made_tag.unused_in is null) = (used.tag_id is null)
+        and (made_tag.unused_in is null) = (used.tag_id is null);
+end
 $linked$;
 comment on function linked.note_unused_tags(uuid[]) is
     'Notes which of these tags and their parents, where the addon made them, no asset uses any more.';
@@ -1957,6 +1961,7 @@ begin
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
+        perform linked.note_unused_tags(array(select distinct id from unnest(v_tags) as id));
     end if;
 end
 $linked$;
@@ -2261,29 +2266,36 @@ comment on function linked.leave_albums_of_nobody(uuid[]) is
     'Takes clones of viewers out of the counterparts that sync had put them into, where nobody else has the picture in it now.';
 
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.album mine
-    set "albumThumbnailAssetId" = my_member.asset_id
-    from public.album theirs
-    join linked.album_pair their_pair on their_pair.album_id = theirs.id
-    join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.album_id <> theirs.id
-    join linked.member their_member on their_member.asset_id = theirs."albumThumbnailAssetId"
-    join linked.member my_member
-        on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
-    join public.album_asset
-        on album_asset."albumsId" = my_pair.album_id
-        and album_asset."assetsId" = my_member.asset_id
-    where theirs.id = any (p_albums) and mine.id = my_pair.album_id
-        and mine."albumThumbnailAssetId" is distinct from my_member.asset_id
+    set "albumThumbnailAssetId" = wanted.cover_id
+    from (
+        select my_pair.album_id, my_member.asset_id as cover_id
+        from public.album theirs
+        join linked.member their_member on their_member.asset_id = theirs."albumThumbnailAssetId"
+        join linked.album_pair their_pair on their_pair.album_id = theirs.id
+        join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.album_id <> theirs.id
+        join linked.member my_member
+            on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
+        where theirs.id = any (p_albums)
+    ) as wanted
+    where mine.id = wanted.album_id and mine."albumThumbnailAssetId" is distinct from wanted.cover_id
+        and exists (
+            select from public.album_asset
+            where "albumsId" = wanted.album_id and "assetsId" = wanted.cover_id
+        );
+end
 $linked$;
 comment on function linked.propagate_covers(uuid[]) is
     'Gives the counterparts of these albums the same cover, where it is a member.';
 
 create or replace function linked.may_edit_album(p_album uuid, p_owner uuid) returns boolean
-language sql stable
+language plpgsql stable
 as $linked$
-    select exists (
+begin
+    return exists (
             select from public.album_asset
             join linked.member on member.asset_id = album_asset."assetsId"
             where album_asset."albumsId" = p_album and member.owner_id = p_owner and member.can_write
@@ -2295,7 +2307,8 @@ as $linked$
                 join linked.member on member.asset_id = album_asset."assetsId"
                 where album_asset."albumsId" = p_album and member.owner_id = p_owner
             )
-        )
+        );
+end
 $linked$;
 comment on function linked.may_edit_album(uuid, uuid) is
     'Whether the owner of a counterpart may change the pictures in it, and so what all counterparts are called.';
@@ -5512,9 +5525,8 @@ begin
             select count(*) from (select from stale limit 50) as first
         ));
         perform linked.refresh_membership(array(
-            select member.source_id
-            from stale join linked.member on member.source_id = stale."assetsId"
-            where member.asset_id = member.source_id
+            select stale."assetsId"
+            from stale join linked.linked_album on linked_album.album_id = stale."albumsId"
         ));
         perform linked.leave_albums(
             array_agg(stale."albumsId"), array_agg(stale."assetsId")

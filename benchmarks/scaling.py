@@ -42,6 +42,8 @@ class Growing:
     work: Work
     undo: Work = nothing
     before: Work = nothing
+    small: Work | None = None
+    """What a used connection has done to single media, if not the same."""
 
 
 def faces_of(place: Place, assets: list[UUID]) -> list[UUID]:
@@ -62,6 +64,11 @@ def merge(place: Place, assets: list[UUID]) -> None:
 def unname(place: Place, assets: list[UUID]) -> None:
     place.immich.reassign_faces(faces_of(place, assets), None)
     place.immich.clean_people()
+
+
+def name_and_unname(place: Place, assets: list[UUID]) -> None:
+    name_everybody(place, assets)
+    unname(place, assets)
 
 
 def tag(place: Place, assets: list[UUID]) -> None:
@@ -157,7 +164,7 @@ STATEMENTS = [
     Growing("faces named", name_everybody, unname),
     Growing("person merged", merge, unname, before=name_everybody),
     Growing("faces unnamed", unname, before=name_everybody),
-    Growing("faces reset", lambda p, a: p.immich.reset_faces(), unname, before=name_everybody),
+    Growing("faces reset", lambda p, a: p.immich.reset_faces(), unname, before=name_everybody, small=name_and_unname),
     Growing("media folder moved", move_media("/data", "/mnt"), move_media("/mnt", "/data")),
     Growing("album unshared", unshare, share_all),
     Growing("album shared", share, drain, before=unshare),
@@ -181,8 +188,10 @@ def cold_and_used(place: Place, statement: Growing) -> tuple[float, float]:
     place.database.close()
     cold = timed(place, statement, place.assets[:half] if last else place.assets)
     place.database.close()
-    if statement.name not in WHOLE:
-        for asset in place.assets[half : half + USED] if last else place.assets[:USED]:
+    for asset in place.assets[half : half + USED] if last else place.assets[:USED]:
+        if statement.small:
+            statement.small(place, [asset])
+        elif statement.name not in WHOLE:
             timed(place, statement, [asset])
     used = timed(place, statement, place.assets[half + USED :] if last else place.assets)
     return cold, used

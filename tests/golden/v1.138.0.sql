@@ -4761,23 +4761,27 @@ begin
                 -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
                 if current_query() ~* 'where[^;]*"personId"' then
                     for v_merge in
-                        select distinct moved.old_id, moved.new_id
-                        from (
-                            select face.id, min(face.old_id)::uuid as old_id, min(face.new_id)::uuid as new_id
+                        with moved as materialized (
+                            select distinct face.old_id, face.new_id
                             from (
-                                select id, null as old_id, "personId"::text as new_id from fresh
-                                union all
-                                select id, "personId"::text, null from stale
+                                select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
+                                from (
+                                    select id, null as old_id, "personId"::text as new_id from fresh
+                                    union all
+                                    select id, "personId"::text, null from stale
+                                ) as one
+                                where id = any (v_changed)
+                                group by id
                             ) as face
-                            where face.id = any (v_changed)
-                            group by face.id
-                        ) as moved
-                        join public.asset_face on asset_face.id = moved.id
-                        join linked.member on member.asset_id = asset_face."assetId" and member.can_write
-                        where moved.old_id is not null and moved.new_id is not null
-                            and not exists (
-                                select from public.asset_face left_over where left_over."personId" = moved.old_id
-                            )
+                            join public.asset_face on asset_face.id = face.id
+                            join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                            where face.old_id is not null and face.new_id is not null
+                        )
+                        select moved.old_id, moved.new_id
+                        from moved
+                        where not exists (
+                            select from public.asset_face left_over where left_over."personId" = moved.old_id
+                        )
                     loop
                         perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
                     end loop;

@@ -3,8 +3,6 @@
 create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
-declare
-    v_gone uuid[];
 begin
     delete from linked.face
     where (asset_id = any (p_from) or asset_id = any (p_to))
@@ -20,8 +18,9 @@ begin
     where asset_face."assetId" = any (p_from)
     on conflict do nothing;
 
+    perform linked.leave_to_viewers(p_from, p_to);
     -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
-    v_gone := array(
+    perform linked.delete_faces(array(
         select mine.id
         from unnest(p_from, p_to) as pair (from_id, to_id)
         join public.asset_face mine on mine."assetId" = pair.to_id
@@ -32,15 +31,7 @@ begin
                 select from linked.face their_face
                 where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
             )
-    );
-    if cardinality(v_gone) > 0 then
-        if pg_trigger_depth() > 0 then
-            insert into public.asset_face_audit ("assetFaceId", "assetId")
-            select id, "assetId" from public.asset_face where id = any (v_gone);
-        end if;
-        delete from public.asset_face where id = any (v_gone);
-        delete from linked.face where face_id = any (v_gone);
-    end if;
+    ));
 
     update public.asset_face mine
     set {{ assignments("asset_face", "shared", "theirs") }}
@@ -50,9 +41,44 @@ begin
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     where mine.id = my_face.face_id
         and {{ differ("asset_face", "shared", "mine", "theirs") }};
+    perform linked.copy_faces(p_from, p_to);
+end
+$linked$;
+comment on function linked.propagate_faces(uuid[], uuid[]) is
+    'Makes faces and their embeddings on the members p_to equal to those on p_from, pair by pair.';
 
+-- From then on it is like one that the viewer drew by hand.
+create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[]) returns void
+language sql
+as $linked$
+    with left_over as materialized (
+        select my_face.face_id
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.face my_face on my_face.asset_id = pair.to_id and my_face.own
+        join public.asset_face mine on mine.id = my_face.face_id and mine."deletedAt" is null
+        where not exists (
+            select from linked.face their_face
+            join public.asset_face theirs on theirs.id = their_face.face_id and theirs."deletedAt" is null
+            where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
+        )
+    ), forgotten as (
+        delete from linked.face using left_over where face.face_id = left_over.face_id
+    )
+    update public.asset_face
+    set "sourceType" = 'manual'
+    from left_over
+    where asset_face.id = left_over.face_id
+$linked$;
+comment on function linked.leave_to_viewers(uuid[], uuid[]) is
+    'Leaves a face that is removed or hidden to the viewers who put a person on it.';
+
+create or replace function linked.copy_faces(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     with missing as materialized (
-        select gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
+        select distinct on (their_face.face_key, pair.to_id)
+            gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
         from unnest(p_from, p_to) as pair (from_id, to_id)
         join linked.face their_face on their_face.asset_id = pair.from_id
         where not exists (
@@ -82,34 +108,63 @@ begin
     set {{ assignments("face_search", "shared", "excluded") }};
 end
 $linked$;
-comment on function linked.propagate_faces(uuid[], uuid[]) is
-    'Makes faces and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+comment on function linked.copy_faces(uuid[], uuid[]) is
+    'Gives the members p_to the faces of p_from that they lack, and the embeddings of all that they share, pair by pair.';
 
--- A job that looked at a member before sync had brought it the faces of a sibling finds the same ones again. Immich itself
--- takes two boxes for one face when they overlap by more than half. The newcomer goes: the other may be assigned already.
+create or replace function linked.delete_faces(p_faces uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if cardinality(p_faces) = 0 then
+        return;
+    end if;
+    if pg_trigger_depth() > 0 then
+        insert into public.asset_face_audit ("assetFaceId", "assetId")
+        select id, "assetId" from public.asset_face where id = any (p_faces);
+    end if;
+    delete from public.asset_face where id = any (p_faces);
+    delete from linked.face where face_id = any (p_faces);
+end
+$linked$;
+comment on function linked.delete_faces(uuid[]) is
+    'Deletes faces, with the audit rows that a delete by Immich itself would leave.';
+
+-- Immich itself takes two boxes for one face when they overlap by more than half.
+create or replace function linked.at_known_places(p_faces uuid[]) returns table (face_id uuid, known_id uuid)
+language sql stable
+as $linked$
+    select mine.id, other.id
+    from public.asset_face mine
+    join linked.face known on known.asset_id = mine."assetId" and known.face_id <> all (p_faces)
+    join public.asset_face other on other.id = known.face_id
+    cross join lateral (
+        select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
+                - greatest(mine."boundingBoxX1", other."boundingBoxX1"))::double precision
+            * greatest(0, least(mine."boundingBoxY2", other."boundingBoxY2")
+                - greatest(mine."boundingBoxY1", other."boundingBoxY1")) as shared,
+            (mine."boundingBoxX2" - mine."boundingBoxX1")::double precision
+            * (mine."boundingBoxY2" - mine."boundingBoxY1")
+            + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
+            * (other."boundingBoxY2" - other."boundingBoxY1") as sum
+    ) as area
+    where mine.id = any (p_faces)
+        and (mine."imageWidth", mine."imageHeight") = (other."imageWidth", other."imageHeight")
+        and area.shared > 0.5 * (area.sum - area.shared)
+$linked$;
+comment on function linked.at_known_places(uuid[]) is
+    'Which of these faces lie where the member has a face already that is remembered.';
+
+-- A job that looked at a member before sync had brought it the faces of a sibling finds the same ones again. The newcomer
+-- goes: the other may be assigned already.
 create or replace function linked.drop_found_again(p_faces uuid[]) returns void
 language sql
 as $linked$
     delete from public.asset_face
     where id in (
         select mine.id
-        from public.asset_face mine
-        join linked.face known on known.asset_id = mine."assetId" and known.face_id <> all (p_faces)
-        join public.asset_face other on other.id = known.face_id
-        cross join lateral (
-            select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
-                    - greatest(mine."boundingBoxX1", other."boundingBoxX1"))::double precision
-                * greatest(0, least(mine."boundingBoxY2", other."boundingBoxY2")
-                    - greatest(mine."boundingBoxY1", other."boundingBoxY1")) as shared,
-                (mine."boundingBoxX2" - mine."boundingBoxX1")::double precision
-                * (mine."boundingBoxY2" - mine."boundingBoxY1")
-                + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
-                * (other."boundingBoxY2" - other."boundingBoxY1") as sum
-        ) as area
-        where mine.id = any (p_faces)
-            and mine."sourceType" = 'machine-learning' and other."sourceType" = 'machine-learning'
-            and (mine."imageWidth", mine."imageHeight") = (other."imageWidth", other."imageHeight")
-            and area.shared > 0.5 * (area.sum - area.shared)
+        from linked.at_known_places(p_faces) as twice
+        join public.asset_face mine on mine.id = twice.face_id and mine."sourceType" = 'machine-learning'
+        join public.asset_face other on other.id = twice.known_id and other."sourceType" = 'machine-learning'
     )
 $linked$;
 comment on function linked.drop_found_again(uuid[]) is

@@ -221,6 +221,7 @@ begin
     join linked.member sibling on sibling.source_id = clone.source_id and sibling.asset_id <> clone.asset_id
     where clone.asset_id = any (p_clones);
     delete from linked.brought where asset_id = any (p_clones);
+    perform linked.bring_in_faces(p_clones);
 end
 $linked$;
 comment on function linked.bring_in(uuid[]) is

@@ -65,6 +65,7 @@ create table if not exists linked.member (
     constraint linked_member_source_can_write check (asset_id <> source_id or can_write)
 );
 create index if not exists linked_member_owner_id_idx on linked.member (owner_id);
+create index if not exists linked_member_writer_idx on linked.member (owner_id) where can_write;
 comment on table linked.member is
     'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer.';
 
@@ -73,12 +74,13 @@ create table if not exists linked.face (
     face_key uuid not null,
     asset_id uuid not null,
     left_open boolean not null default false,
+    own boolean not null default false,
     constraint linked_face_pkey primary key (face_id),
     constraint linked_face_face_key_asset_id_key unique (face_key, asset_id)
 );
 create index if not exists linked_face_asset_id_idx on linked.face (asset_id);
 comment on table linked.face is
-    'The faces of members. Faces with the same key are counterparts: the same face on each member. Left open: its account deleted the person; it is assigned again only when somebody assigns a counterpart.';
+    'The faces of members. Faces with the same key are counterparts: the same face on each member. Left open: its account deleted the person, or took it off a viewer''s clone; it is assigned again only when somebody assigns a counterpart. Own: on a viewer''s clone, a face on which the viewer put somebody; it does not follow the others.';
 
 create table if not exists linked.stack_pair (
     stack_id uuid not null,

@@ -324,6 +324,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(array(select "assetId" from fresh), false)
         having count(*) > 0;
+        perform linked.hand_to_viewers(array(select id from fresh where "personId" is not null));
         perform linked.propagate_people(linked.leading_faces(array(
             select id from fresh where "personId" is not null
         )));
@@ -398,9 +399,19 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 );
                 update linked.face
                 set left_open = asset_face."personId" is null
-                    and not exists (select from public.person where person.id = stale."personId")
-                from stale join public.asset_face on asset_face.id = stale.id
+                        and (
+                            not exists (select from public.person where person.id = stale."personId")
+                            or (not member.can_write and member.owner_id <> all (v_reset))
+                        ),
+                    own = asset_face."personId" is not null and not member.can_write
+                from stale
+                join public.asset_face on asset_face.id = stale.id
+                join linked.member on member.asset_id = asset_face."assetId"
                 where face.face_id = stale.id and stale.id = any (v_changed);
+                perform linked.hand_to_viewers(v_changed);
+                perform linked.part_from_emptied(array(
+                    select distinct "personId" from stale where id = any (v_changed) and "personId" is not null
+                ));
                 perform linked.propagate_people(linked.leading_faces(array(
                     select asset_face.id
                     from public.asset_face

@@ -373,7 +373,8 @@ def _people(snapshot: Snapshot) -> Iterator[str]:
     persons = {row["id"]: row for row in snapshot["person"]}
     faces = {row["id"]: row for row in snapshot["asset_face"]}
     owners = {row["id"]: row["ownerId"] for row in snapshot["asset"]}
-    writers = {row["asset_id"] for row in snapshot["linked.member"] if row["can_write"]}
+    writers = {row["asset_id"]: row["source_id"] for row in snapshot["linked.member"] if row["can_write"]}
+    members = {(row["source_id"], row["owner_id"]) for row in snapshot["linked.member"]}
     key_of = {row["person_id"]: row["person_key"] for row in snapshot["linked.person_pair"]}
     for person in key_of.keys() - persons.keys():
         yield f"person {person} is paired but gone"
@@ -386,6 +387,9 @@ def _people(snapshot: Snapshot) -> Iterator[str]:
         for face in group:
             person = persons.get(face["personId"])
             if person is None or face["assetId"] not in writers:
+                continue
+            if (writers[face["assetId"]], person["ownerId"]) not in members:
+                # Of somebody who sees the picture in an ordinary album.
                 continue
             if person["ownerId"] != owners[face["assetId"]]:
                 yield f"face {face['id']} shows a person of another account"
@@ -414,14 +418,16 @@ def _counterparts(snapshot: Snapshot) -> Iterator[str]:
     for row in known:
         if not row["made"]:
             names[row["person_key"]].add(persons[row["person_id"]]["name"])
-    writers = {row["owner_id"] for row in snapshot["linked.member"] if row["can_write"]}
+    writable = {row["asset_id"] for row in snapshot["linked.member"] if row["can_write"]}
+    shown_to_writers = {row["personId"] for row in snapshot["asset_face"] if row["assetId"] in writable}
     for row in known:
         person = persons[row["person_id"]]
         if not row["made"]:
             continue
         if row["owner_id"] not in linked and person["id"] not in shown:
             yield f"person {person['id']} was made for an account that is not linked any more"
-        if row["owner_id"] in writers and names[row["person_key"]] and person["name"] not in names[row["person_key"]]:
+        theirs = names[row["person_key"]]
+        if person["id"] in shown_to_writers and theirs and person["name"] not in theirs:
             yield f"person {person['id']} was made and is called otherwise than those it was made for"
     album_asset = snapshot.release.table("album_asset")
     filled = {row[album_asset.column("albumId").name] for row in snapshot["album_asset"]}

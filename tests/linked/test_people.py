@@ -206,6 +206,87 @@ def test_personal_columns_stay(household: Household, change: dict[str, Any]) -> 
     assert person_on(household, clone) == before
 
 
+ELSEWHERE = "/data/library/elsewhere"
+
+
+@pytest.fixture
+def apart(household: Household) -> Household:
+    """Anna is in one linked album of the family's, Ben in another; both show the same human."""
+    household.unshare_album(household.linked_album, household.ben)
+    household.create_album(household.family, "Linked album 2", ELSEWHERE, users={household.ben: "editor"})
+    return household
+
+
+def in_each_album(household: Household, person: UUID, seed: object = "oma") -> tuple[UUID, UUID]:
+    photos = household.photo(), household.photo(household.family, f"{ELSEWHERE}/{seed}.jpg")
+    for photo in photos:
+        household.recognize(found(household, photo, seed), person)
+    return photos
+
+
+def everybody_on(household: Household, *photos: UUID) -> list[Any]:
+    return [person_on(household, member) for photo in photos for member in household.group(photo)]
+
+
+@pytest.mark.parametrize("column", CHANGES)
+@pytest.mark.parametrize("who", ["family", "anna", "ben"])
+def test_change_reaches_accounts_that_share_other_pictures(apart: Household, column: str, who: str) -> None:
+    photos = in_each_album(apart, apart.create_person(apart.family))
+    (mine,) = people(apart, getattr(apart, who))
+    apart.update_person(mine.id, **{column: CHANGES[column]})
+    assert [getattr(person, column) for person in everybody_on(apart, *photos)] == [CHANGES[column]] * 4
+
+
+def test_blanks_are_filled_from_accounts_that_share_other_pictures(apart: Household) -> None:
+    mine = apart.create_person(apart.anna, "Oma", **{key: CHANGES[key] for key in ("birthDate", "color")})
+    private_photo(apart, apart.anna, mine, "oma")
+    for person in everybody_on(apart, *in_each_album(apart, apart.create_person(apart.family))):
+        assert (person.name, person.birthDate, person.color) == ("Oma", CHANGES["birthDate"], CHANGES["color"])
+
+
+@pytest.mark.parametrize("who", ["family", "anna", "ben"])
+def test_merge_reaches_accounts_that_share_other_pictures(apart: Household, who: str) -> None:
+    theirs = [apart.create_person(apart.family, name) for name in ("Oma", "Opa")]
+    photos = [photo for person in theirs for photo in in_each_album(apart, person, f"{person}")]
+    oma, opa = people(apart, getattr(apart, who))
+    apart.merge_people(oma.id, opa.id)
+    assert {person.name for person in everybody_on(apart, *photos)} == {"Oma"}
+    assert [len(people(apart, user)) for user in (apart.family, apart.anna, apart.ben)] == [1, 1, 1]
+
+
+def test_change_goes_on_through_the_album_of_another(apart: Household) -> None:
+    """Clara shares pictures with Anna alone, and Anna with the family."""
+    apart.create_album(apart.anna, "Linked album of Anna", "/data/library/anna", users={apart.clara: "viewer"})
+    photos = in_each_album(apart, apart.create_person(apart.family))
+    mine = person_on(apart, apart.clone(photos[0], apart.anna))
+    third = apart.photo(apart.anna, "/data/library/anna/1.jpg")
+    apart.recognize(found(apart, third), mine.id)
+    (ben,) = people(apart, apart.ben)
+    apart.update_person(ben.id, name="Omi")
+    assert {person.name for person in everybody_on(apart, *photos, third)} == {"Omi"}
+    (clara,) = people(apart, apart.clara)
+    apart.update_person(clara.id, name="Grandma")
+    names = [person.name for user in (apart.family, apart.anna, apart.ben) for person in people(apart, user)]
+    assert names == ["Omi"] * 3
+
+
+def test_change_reaches_nobody_through_an_account_that_does_not_know_the_person_any_more(apart: Household) -> None:
+    oma = apart.create_person(apart.family, "Oma")
+    in_each_album(apart, oma)
+    apart.delete_people([oma])
+    (anna,), (ben,) = people(apart, apart.anna), people(apart, apart.ben)
+    apart.update_person(anna.id, name="Omi")
+    assert apart.person(ben.id).name == "Oma"
+
+
+def test_change_reaches_an_account_that_awaits_deletion(household: Household) -> None:
+    photo = household.photo()
+    oma = household.recognize(found(household, photo))
+    household.soft_delete_user(household.anna)
+    household.update_person(oma, name="Oma")
+    assert person_on(household, household.clone(photo, household.anna)).name == "Oma"
+
+
 # --- faces ----------------------------------------------------------------------------------------
 
 

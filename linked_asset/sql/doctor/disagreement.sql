@@ -1,4 +1,4 @@
--- Members that differ from their source, by table. A viewer's own tags and faces are no difference. Albums and stacks are
+-- Members that differ from their source, by table. A viewer's own tags, faces and persons are no difference. Albums and stacks are
 -- left to `linked-asset reconcile --dry-run`.
 with pair as (
     select asset_id, source_id from linked.member where asset_id <> source_id
@@ -34,7 +34,7 @@ from (
     union all
     select 'asset_face', count(*)
     from (
-        select pair.asset_id, my_face.face_id, my_face.face_key, pair.source_id
+        select pair.asset_id, my_face.face_id, my_face.face_key, my_face.own, pair.source_id
         from pair join linked.face my_face on my_face.asset_id = pair.asset_id
     ) as my_face
     full join (
@@ -47,7 +47,7 @@ from (
     left join linked.person_pair their_pair on their_pair.person_id = theirs."personId"
     where mine.id is null or theirs.id is null
         or {{ differ("asset_face", "shared", "mine", "theirs") }}
-        or my_pair.person_key <> their_pair.person_key
+        or (my_pair.person_key <> their_pair.person_key and not my_face.own)
     union all
     select 'asset_face', count(*)
     from linked.member

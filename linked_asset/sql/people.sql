@@ -46,6 +46,7 @@ begin
         update linked.face set left_open = false where face_id = any (v_faces) and left_open;
         perform linked.fill_blanks(array(select distinct id from unnest(v_persons) as id));
     end if;
+    perform linked.choose_feature_faces(v_cleared || v_faces);
 end
 $linked$;
 comment on function linked.propagate_people(uuid[], uuid[]) is
@@ -389,6 +390,28 @@ as $linked$
 $linked$;
 comment on function linked.reached(uuid[]) is
     'The counterparts to which the details of these persons travel.';
+
+-- As Immich does in the account in which a face is reassigned; the job for missing thumbnails draws the new one.
+create or replace function linked.choose_feature_faces(p_faces uuid[]) returns void
+language sql
+as $linked$
+    update public.person
+    set "faceAssetId" = other.face_id, "thumbnailPath" = ''
+    from public.person led
+    join public.asset_face feature on feature.id = led."faceAssetId" and feature."personId" is distinct from led.id
+    cross join lateral (
+        select asset_face.id as face_id
+        from public.asset_face
+        where asset_face."personId" = led.id and asset_face."deletedAt" is null
+{% if "isVisible" in asset_face %}
+            and asset_face."isVisible"
+{% endif %}
+        limit 1
+    ) as other
+    where led."faceAssetId" = any (p_faces) and person.id = led.id
+$linked$;
+comment on function linked.choose_feature_faces(uuid[]) is
+    'Gives persons whose feature face is among these, and shows somebody else now, another of their faces.';
 
 -- Only where there is a blank and somebody to fill it from is it asked whose details travel where.
 create or replace function linked.fill_blanks(p_persons uuid[]) returns void

@@ -159,6 +159,30 @@ class People(Jobs):
         path = f"/data/thumbs/{row.ownerId}/{str(person)[:2]}/{str(person)[2:4]}/{person}.jpeg"
         self.update_person(person, thumbnailPath=path)
 
+    def generate_missing_person_thumbnails(self) -> list[UUID]:
+        """The part of the job for missing thumbnails that concerns people (nightly, or at an administrator's click).
+
+        Returns those that got one."""
+        missing = self.database.fetch("select * from person where \"thumbnailPath\" = ''")
+        for person in missing:
+            if person.faceAssetId is None:
+                faces = self.database.fetch(
+                    'select id from asset_face where "personId" = %s and "deletedAt" is null limit 1', [person.id]
+                )
+                if faces:
+                    self.update_person(person.id, faceAssetId=faces[0].id)
+        drawn = self.database.fetch(
+            """select person.id from person
+               join asset_face on asset_face.id = person."faceAssetId"
+               join asset on asset_face."assetId" = asset.id
+               left join asset_exif on asset_exif."assetId" = asset.id
+               where person.id = any(%s) and asset_face."deletedAt" is null""",
+            [[person.id for person in missing]],
+        )
+        for person in drawn:
+            self.generate_person_thumbnail(person.id)
+        return [person.id for person in drawn]
+
     def reset_face_detection(self) -> None:
         """Detection of all assets from scratch: all faces found by machine go, of all users."""
         self.delete("asset_face", sourceType=LEARNED)

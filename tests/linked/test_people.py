@@ -287,6 +287,47 @@ def test_change_reaches_an_account_that_awaits_deletion(household: Household) ->
     assert person_on(household, household.clone(photo, household.anna)).name == "Oma"
 
 
+# --- pictures of persons --------------------------------------------------------------------------
+
+
+def test_immich_s_job_draws_the_persons_that_were_made(household: Household) -> None:
+    photo = household.photo()
+    oma = household.recognize(found(household, photo))
+    made = [person_on(household, household.clone(photo, user)) for user in (household.anna, household.ben)]
+    assert set(household.generate_missing_person_thumbnails()) == {person.id for person in made}
+    assert household.generate_missing_person_thumbnails() == []
+    paths = {household.person(person).thumbnailPath for person in (oma, *(person.id for person in made))}
+    assert len(paths) == 3
+
+
+def test_a_hidden_face_is_not_the_feature_face(household: Household) -> None:
+    photo = household.photo()
+    hidden, face = household.detect_faces(photo, [BOX, OTHER_BOX])
+    household.delete_face(hidden)
+    household.share_album(household.linked_album, household.clara)
+    household.reassign_faces([hidden, face], household.create_person(household.family, "Oma"))
+    household.generate_missing_person_thumbnails()
+    assert all(person.thumbnailPath for person in household.database.fetch("select * from person"))
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+@pytest.mark.parametrize("to", ["somebody else", "nobody"])
+def test_a_feature_face_that_shows_somebody_else_is_replaced(household: Household, drawn: bool, to: str) -> None:
+    first, second = household.photo(), household.photo()
+    oma = household.recognize(found(household, first))
+    household.recognize(found(household, second), oma)
+    clone = household.clone(first, household.anna)
+    made = shown(household, clone)
+    assert made
+    if drawn:
+        household.generate_missing_person_thumbnails()
+    opa = household.create_person(household.family, "Opa") if to == "somebody else" else None
+    household.reassign_faces([household.faces(first)[0].id], opa)
+    feature = household.person(made).faceAssetId
+    assert feature == household.faces(household.clone(second, household.anna))[0].id
+    assert made in household.generate_missing_person_thumbnails()
+
+
 # --- faces ----------------------------------------------------------------------------------------
 
 

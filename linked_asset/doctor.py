@@ -70,6 +70,13 @@ def _state(found: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "queue", ADVICE, f"{found['queued']} media are queued for linking", "run `alembic upgrade head`, or wait"
         )
+    if found["unsettled"]:
+        yield Finding(
+            "files",
+            ADVICE,
+            f"{found['unsettled']} media may lack thumbnails or video, because jobs of Immich overlapped",
+            "wait for the night, or run Immich's job for missing thumbnails (of videos: transcoding)",
+        )
 
 
 def _albums(found: dict[str, Any]) -> Iterator[Finding]:

@@ -37,6 +37,7 @@ def link_queued(connection: Connection) -> int:
     """Works off the queue, and says how many media that were. Killed at any point, the next call goes on."""
     total = queued(connection)
     if not total:
+        patiently(lambda: _slice(connection))  # settles groups whose jobs have overlapped
         return 0
     left, idle = total, 0
     with progress("linking", total) as advance:

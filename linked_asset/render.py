@@ -22,6 +22,7 @@ CONCERNS = (
     "guard",
     "delete",
     "propagate",
+    "produced",
     "face",
     "people",
     "live_photo",
@@ -144,6 +145,7 @@ def render(name: str, release: Release) -> str:
             differ=template.differ,
             births=template.births,
             key=template.key,
+            deletes_within="1 minute" if immich.version(release.name) < immich.version("v2.5.0") else "10 minutes",
         )
     )
 

@@ -81,6 +81,8 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
         yield escape(f"To be installed again (alembic upgrade head): {line}.")
     if found["queued"]:
         yield f"{found['queued']} media are queued for linking."
+    if found["unsettled"]:
+        yield f"{found['unsettled']} media may lack thumbnails or video until Immich's job for what is missing has run."
     if found["locked"]:
         yield f"{found['locked']} media are in a locked folder and not linked."
     if incidents["count"]:

@@ -95,7 +95,7 @@ ASSET = Table(
     Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
     Column("createdAt", TIMESTAMP, PERSONAL, default=NOW, birth='s."createdAt"'),
     Column("originalFileName", VARCHAR, SHARED, index=True),
-    Column("sidecarPath", VARCHAR, PRODUCED, nullable=True, until="v2.4.0"),
+    Column("sidecarPath", VARCHAR, SHARED, nullable=True, until="v2.4.0"),
     Column("thumbhash", BYTEA, PRODUCED, nullable=True),
     Column("isOffline", BOOLEAN, SHARED, default="false"),
     Column("libraryId", UUID, PERSONAL, nullable=True, references=Reference("library"), index=True),

@@ -24,7 +24,8 @@ $linked$;
 comment on function linked.release(uuid[]) is
     'Makes clones whose file was replaced assets of their owners'' own.';
 
--- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
+-- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these. A job that has looked already will,
+-- without the group's learning of it.
 create or replace function linked.make_own(p_members uuid[]) returns void
 language plpgsql
 as $linked$
@@ -32,6 +33,9 @@ begin
     if coalesce(cardinality(p_members), 0) = 0 then
         return;
     end if;
+    perform linked.remember_unsettled(
+        array(select distinct source_id from linked.member where asset_id = any (p_members) and asset_id <> source_id), 'image'
+    );
     perform linked.forget_members(p_members);
     delete from public.asset_file where "assetId" = any (p_members);
 {% if "previewAt" in asset_job_status %}

@@ -113,6 +113,9 @@ begin
     from changed;
     perform linked.bring_in(v_editors);
     perform linked.set_apart(v_viewers);
+{% if "sidecarPath" in asset %}
+    perform linked.assign_sidecars(v_editors || v_viewers);
+{% endif %}
 
     select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
     into v_sources, v_users, v_can_write
@@ -140,7 +143,8 @@ comment on function linked.refresh_membership(uuid[], boolean) is
     'Compares the clones that these assets should have with those that exist: creates what is missing, deletes what is too much.';
 
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
--- and it is left out.
+-- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
+-- group do not run side by side.
 create or replace function linked.link(p_sources uuid[], p_users uuid[], p_can_write boolean[]) returns void
 language plpgsql
 as $linked$
@@ -150,14 +154,18 @@ declare
 begin
     with plan as materialized (
         select gen_random_uuid() as clone_id, wanted.*
-        from unnest(p_sources, p_users, p_can_write) as wanted (source_id, user_id, can_write)
+        from unnest(p_sources, p_users, p_can_write) with ordinality as wanted (source_id, user_id, can_write, position)
     ), made as (
-        insert into public.asset (id, "ownerId", {{ names("asset", "shared") }}
-            {%- for name, value in births("asset") %}, {{ name }}{% endfor %})
-        select plan.clone_id, plan.user_id, {{ names("asset", "shared", "s") }}
+        insert into public.asset (id, "ownerId", {{ names("asset", "shared", without=["sidecarPath"]) }}
+            {%- for name, value in births("asset") %}, {{ name }}{% endfor %}
+            {%- if "sidecarPath" in asset %}, "sidecarPath"{% endif %})
+        select plan.clone_id, plan.user_id, {{ names("asset", "shared", "s", without=["sidecarPath"]) }}
             {%- for name, value in births("asset") %}, {{ value }}{% endfor %}
+            {%- if "sidecarPath" in asset %},
+            case when plan.can_write then s."sidecarPath" else linked.viewers_sidecar(s."originalPath") end{% endif %}
 
         from plan join public.asset s on s.id = plan.source_id
+        order by plan.user_id, plan.position
         on conflict do nothing
         returning id
     ), clone as (
@@ -367,6 +375,7 @@ as $linked$
 begin
     perform linked.start_writing();
     perform linked.work_queue(p_budget, 100);
+    perform linked.settle();
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
 end
@@ -435,6 +444,7 @@ begin
             and not exists (select from linked.member where member.asset_id = asset.id)
     ));
     delete from linked.face where not exists (select from public.asset_face where asset_face.id = face.face_id);
+    delete from linked.unsettled where not exists (select from public.asset where asset.id = unsettled.source_id);
     perform linked.note_unused_tags(array(select tag_id from linked.made_tag));
 end
 $linked$;
@@ -503,6 +513,7 @@ begin
     perform linked.forget_the_gone();
     truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
     perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
+    perform linked.settle(p_all => true);
     perform linked.tidy_up();
     update linked.made_tag set unused_in = 'removal' where unused_in is not null;
     perform linked.sweep_tags();

@@ -22,21 +22,75 @@ $linked$;
 comment on function linked.siblings(uuid[], boolean) is
     'For members that changed: whom to take as origin, and which siblings to make equal to it.';
 
--- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do.
+{% if "sidecarPath" in asset %}
+-- Immich's sidecar job writes a viewer's edit to a file that everybody's metadata is read from. A path below a file can neither be
+-- written nor read, and makes the job go on without.
+create or replace function linked.viewers_sidecar(p_original text) returns text
+language sql immutable
+as $linked$
+    select p_original || '/read-only.xmp'
+$linked$;
+comment on function linked.viewers_sidecar(text) is
+    'The sidecar path of a viewer''s clone: one that cannot be written.';
+
+create or replace function linked.assign_sidecars(p_clones uuid[]) returns void
+language sql
+as $linked$
+    update public.asset mine
+    set "sidecarPath" = theirs.path
+    from (
+        select member.asset_id,
+            case when member.can_write then source."sidecarPath" else linked.viewers_sidecar(source."originalPath") end as path
+        from linked.member
+        join public.asset source on source.id = member.source_id
+        where member.asset_id = any (p_clones)
+    ) as theirs
+    where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
+$linked$;
+comment on function linked.assign_sidecars(uuid[]) is
+    'Gives editors'' clones the sidecar of their source, and viewers'' clones one that cannot be written.';
+
+{% endif %}
+{# Columns that a member does not simply take over from another. #}
+{% set exceptions = [] %}
+{% for column in ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] if column in asset %}
+{{- exceptions.append(column) or "" }}
+{%- endfor %}
+{% macro taken_over(column) %}
+{% if column == "visibility" -%}
+case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
+{%- elif column == "sidecarPath" -%}
+case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
+{%- else -%}
+case when {{ "image" if column == "thumbhash" else "video" }}.source_id in (mine.id, theirs.id) then mine."{{ column }}" else theirs."{{ column }}" end
+{%- endif %}
+{% endmacro %}
+-- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
+-- a source is marked with until its thumbnails (or video) are made anew is its own.
 create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.make_room(p_from, p_to);
     update public.asset mine
-    set {{ assignments("asset", "shared", "theirs", without=["visibility"]) }},
-        visibility = case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
+    set {{ assignments("asset", "shared", "theirs", without=exceptions) }}
+        {%- for column in exceptions %},
+        "{{ column }}" = {{ taken_over(column) }}{% endfor %}
+
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
+    join linked.member on member.asset_id = pair.to_id
+    left join linked.unsettled image
+        on image.source_id = member.source_id and image.what = 'image' and image.marked_at is not null
+    left join linked.unsettled video
+        on video.source_id = member.source_id and video.what = 'video' and video.marked_at is not null
     where mine.id = pair.to_id
         and (
-            {{ differ("asset", "shared", "mine", "theirs", without=["visibility"]) }}
-            or (mine.visibility <> theirs.visibility and 'locked' not in (mine.visibility, theirs.visibility))
+            {{ differ("asset", "shared", "mine", "theirs", without=exceptions) }}
+            {%- for column in exceptions %}
+
+            or mine."{{ column }}" is distinct from {{ taken_over(column) }}{% endfor %}
+
         );
 end
 $linked$;
@@ -78,18 +132,25 @@ $linked$;
 comment on function linked.make_room(uuid[], uuid[]) is
     'Keeps a change of content from running into a row of the same content that an account already has.';
 
--- Thumbhash, sidecar and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so
--- that everybody follows.
+-- Thumbhash and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so that everybody
+-- follows; but not while it is marked to have its own made. (A viewer's sidecar is the viewer's own.)
 create or replace function linked.follow_viewers(p_changed uuid[]) returns void
 language sql
 as $linked$
+{% for column in columns("asset", "produced") %}
     update public.asset source
-    set {{ assignments("asset", "produced", "theirs") }}
+    set "{{ column.name }}" = theirs."{{ column.name }}"
     from linked.member
     join public.asset theirs on theirs.id = member.asset_id
     where member.asset_id = any (p_changed) and not member.can_write
         and source.id = member.source_id
-        and {{ differ("asset", "produced", "source", "theirs") }}
+        and source."{{ column.name }}" is distinct from theirs."{{ column.name }}"
+        and not exists (
+            select from linked.unsettled
+            where unsettled.source_id = source.id and marked_at is not null
+                and what = '{{ "image" if column.name == "thumbhash" else "video" }}'
+        ){{ ";" if not loop.last }}
+{% endfor %}
 $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';

@@ -163,6 +163,29 @@ create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at
 comment on table linked.queue is
     'Assets whose linking is still to be done, worked off in slices. Thorough: groups that may have missed changes, to be repaired.';
 
+create table if not exists linked.produced (
+    source_id uuid not null,
+    kind text not null,
+    path text not null,
+    told_at timestamptz not null
+);
+create unique index if not exists linked_produced_source_id_kind_path_key on linked.produced (source_id, kind, md5(path));
+create index if not exists linked_produced_told_at_idx on linked.produced (told_at);
+comment on table linked.produced is
+    'Files that Immich''s jobs have told of for groups in which more than one member''s jobs ran, for a day. Empty path: none any more.';
+
+create table if not exists linked.unsettled (
+    source_id uuid not null,
+    what text not null,
+    since timestamptz not null default clock_timestamp(),
+    marked_at timestamptz,
+    constraint linked_unsettled_pkey primary key (source_id, what),
+    constraint linked_unsettled_what check (what in ('image', 'video'))
+);
+create index if not exists linked_unsettled_since_idx on linked.unsettled (since) where marked_at is null;
+comment on table linked.unsettled is
+    'Groups in which jobs overlapped such that a file may be missing. Marked: the source, alone, waits for Immich''s job for what is missing.';
+
 create table if not exists linked.quota_credit (
     user_id uuid not null,
     bytes bigint not null,

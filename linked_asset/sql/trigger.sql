@@ -35,6 +35,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '{{ deletes_within }}'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -172,6 +182,24 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 join linked.member on member.asset_id = changed.id
             );
             if cardinality(v_changed) > 0 then
+{% if "encodedVideoPath" in asset %}
+                perform linked.watch_produced(
+                    member.source_id, array['encoded_video'], array[nullif(path.old, '')], array[nullif(path.new, '')]
+                )
+                from (
+                    select id, max(old_path) as old, max(new_path) as new
+                    from (
+                        select id, null as old_path, "encodedVideoPath" as new_path from fresh
+                        union all
+                        select id, "encodedVideoPath", null from stale
+                    ) as version
+                    where cardinality(v_changed) = 1 and id = v_changed[1]
+                    group by id
+                ) as path
+                join linked.member on member.asset_id = path.id
+                where path.old is distinct from path.new;
+{% endif %}
+                perform linked.note_settled(v_changed);
                 perform linked.follow_viewers(v_changed);
                 perform linked.propagate_asset(array_agg(from_id), array_agg(to_id))
                 from linked.siblings(v_changed, false);
@@ -279,6 +307,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             v_stacks := array(
                 select stack_pair.stack_id from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
             );
+            delete from linked.unsettled using stale where unsettled.source_id = stale.id;
             perform linked.credit_quota(v_credited);
             perform linked.delete_groups(v_groups);
             perform linked.dissolve_stacks(v_stacks);
@@ -304,6 +333,35 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% for event in events %}
 {% call on(table, event, "Propagates rows of " ~ table ~ " to the siblings.") %}
 
+{% if table == "asset_file" %}
+        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+        from (
+            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+            from (
+                select "assetId", type{% if "isEdited" in asset_file %} || case when "isEdited" then ' edited' else '' end{% endif %} as kind, max(old_path) as old_path, max(new_path) as new_path
+                from (
+{% if event != "insert" %}
+                    select *, path as old_path, null as new_path from stale
+{% endif %}
+{% if event == "update" %}
+                    union all
+{% endif %}
+{% if event != "delete" %}
+                    select *, null as old_path, path as new_path from fresh
+{% endif %}
+                ) as version
+                where type <> 'sidecar'
+                group by 1, 2
+            ) as file
+            group by "assetId"
+        ) as file
+        join linked.member on member.asset_id = file."assetId"
+        where (
+            select count(*)
+            from (select distinct "assetId" from {{ "stale" if event == "delete" else "fresh" }} limit 2) as first
+        ) = 1;
+{% endif %}
         perform linked.propagate_{{ table }}(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
 {% if event == "delete" %}
@@ -610,6 +668,18 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         from stale join linked.member on member.asset_id = stale.{{ tag_asset.assetId }}
         having count(*) > 0;
         perform linked.note_unused_tags(linked.made_like(array(select distinct {{ tag_asset.tagId }} from stale)));
+{% if "sidecarPath" in asset %}
+        -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+        if position('{{ tag_asset.tagId }}' in current_query()) = 0 then
+            insert into public.tag_asset ({{ tag_asset.tagId }}, {{ tag_asset.assetId }})
+            select tag.id, asset.id
+            from stale
+            join linked.member on member.asset_id = stale.{{ tag_asset.assetId }} and not member.can_write
+            join public.asset on asset.id = member.asset_id
+            join public.tag on tag.id = stale.{{ tag_asset.tagId }}
+            on conflict do nothing;
+        end if;
+{% endif %}
 {% endcall %}
 
 {% for event in ["insert", "update"] %}

@@ -163,6 +163,29 @@ create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at
 comment on table linked.queue is
     'Assets whose linking is still to be done, worked off in slices. Thorough: groups that may have missed changes, to be repaired.';
 
+create table if not exists linked.produced (
+    source_id uuid not null,
+    kind text not null,
+    path text not null,
+    told_at timestamptz not null
+);
+create unique index if not exists linked_produced_source_id_kind_path_key on linked.produced (source_id, kind, md5(path));
+create index if not exists linked_produced_told_at_idx on linked.produced (told_at);
+comment on table linked.produced is
+    'Files that Immich''s jobs have told of for groups in which more than one member''s jobs ran, for a day. Empty path: none any more.';
+
+create table if not exists linked.unsettled (
+    source_id uuid not null,
+    what text not null,
+    since timestamptz not null default clock_timestamp(),
+    marked_at timestamptz,
+    constraint linked_unsettled_pkey primary key (source_id, what),
+    constraint linked_unsettled_what check (what in ('image', 'video'))
+);
+create index if not exists linked_unsettled_since_idx on linked.unsettled (since) where marked_at is null;
+comment on table linked.unsettled is
+    'Groups in which jobs overlapped such that a file may be missing. Marked: the source, alone, waits for Immich''s job for what is missing.';
+
 create table if not exists linked.quota_credit (
     user_id uuid not null,
     bytes bigint not null,
@@ -484,21 +507,60 @@ $linked$;
 comment on function linked.siblings(uuid[], boolean) is
     'For members that changed: whom to take as origin, and which siblings to make equal to it.';
 
--- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do.
+-- Immich's sidecar job writes a viewer's edit to a file that everybody's metadata is read from. A path below a file can neither be
+-- written nor read, and makes the job go on without.
+create or replace function linked.viewers_sidecar(p_original text) returns text
+language sql immutable
+as $linked$
+    select p_original || '/read-only.xmp'
+$linked$;
+comment on function linked.viewers_sidecar(text) is
+    'The sidecar path of a viewer''s clone: one that cannot be written.';
+
+create or replace function linked.assign_sidecars(p_clones uuid[]) returns void
+language sql
+as $linked$
+    update public.asset mine
+    set "sidecarPath" = theirs.path
+    from (
+        select member.asset_id,
+            case when member.can_write then source."sidecarPath" else linked.viewers_sidecar(source."originalPath") end as path
+        from linked.member
+        join public.asset source on source.id = member.source_id
+        where member.asset_id = any (p_clones)
+    ) as theirs
+    where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
+$linked$;
+comment on function linked.assign_sidecars(uuid[]) is
+    'Gives editors'' clones the sidecar of their source, and viewers'' clones one that cannot be written.';
+
+-- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
+-- a source is marked with until its thumbnails (or video) are made anew is its own.
 create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.make_room(p_from, p_to);
     update public.asset mine
-    set "type" = theirs."type", "originalPath" = theirs."originalPath", "fileCreatedAt" = theirs."fileCreatedAt", "fileModifiedAt" = theirs."fileModifiedAt", "duration" = theirs."duration", "encodedVideoPath" = theirs."encodedVideoPath", "checksum" = theirs."checksum", "originalFileName" = theirs."originalFileName", "sidecarPath" = theirs."sidecarPath", "thumbhash" = theirs."thumbhash", "isOffline" = theirs."isOffline", "deletedAt" = theirs."deletedAt", "localDateTime" = theirs."localDateTime", "status" = theirs."status",
-        visibility = case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
+    set "type" = theirs."type", "originalPath" = theirs."originalPath", "fileCreatedAt" = theirs."fileCreatedAt", "fileModifiedAt" = theirs."fileModifiedAt", "duration" = theirs."duration", "checksum" = theirs."checksum", "originalFileName" = theirs."originalFileName", "isOffline" = theirs."isOffline", "deletedAt" = theirs."deletedAt", "localDateTime" = theirs."localDateTime", "status" = theirs."status",
+        "visibility" = case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end,
+        "thumbhash" = case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end,
+        "encodedVideoPath" = case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end,
+        "sidecarPath" = case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
+    join linked.member on member.asset_id = pair.to_id
+    left join linked.unsettled image
+        on image.source_id = member.source_id and image.what = 'image' and image.marked_at is not null
+    left join linked.unsettled video
+        on video.source_id = member.source_id and video.what = 'video' and video.marked_at is not null
     where mine.id = pair.to_id
         and (
-            (mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."encodedVideoPath", mine."checksum", mine."originalFileName", mine."sidecarPath", mine."thumbhash", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from (theirs."type", theirs."originalPath", theirs."fileCreatedAt", theirs."fileModifiedAt", theirs."duration", theirs."encodedVideoPath", theirs."checksum", theirs."originalFileName", theirs."sidecarPath", theirs."thumbhash", theirs."isOffline", theirs."deletedAt", theirs."localDateTime", theirs."status")
-            or (mine.visibility <> theirs.visibility and 'locked' not in (mine.visibility, theirs.visibility))
+            (mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from (theirs."type", theirs."originalPath", theirs."fileCreatedAt", theirs."fileModifiedAt", theirs."duration", theirs."checksum", theirs."originalFileName", theirs."isOffline", theirs."deletedAt", theirs."localDateTime", theirs."status")
+            or mine."visibility" is distinct from case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
+            or mine."thumbhash" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end
+            or mine."encodedVideoPath" is distinct from case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end
+            or mine."sidecarPath" is distinct from case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
         );
 end
 $linked$;
@@ -540,18 +602,35 @@ $linked$;
 comment on function linked.make_room(uuid[], uuid[]) is
     'Keeps a change of content from running into a row of the same content that an account already has.';
 
--- Thumbhash, sidecar and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so
--- that everybody follows.
+-- Thumbhash and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so that everybody
+-- follows; but not while it is marked to have its own made. (A viewer's sidecar is the viewer's own.)
 create or replace function linked.follow_viewers(p_changed uuid[]) returns void
 language sql
 as $linked$
     update public.asset source
-    set "encodedVideoPath" = theirs."encodedVideoPath", "sidecarPath" = theirs."sidecarPath", "thumbhash" = theirs."thumbhash"
+    set "encodedVideoPath" = theirs."encodedVideoPath"
     from linked.member
     join public.asset theirs on theirs.id = member.asset_id
     where member.asset_id = any (p_changed) and not member.can_write
         and source.id = member.source_id
-        and (source."encodedVideoPath", source."sidecarPath", source."thumbhash") is distinct from (theirs."encodedVideoPath", theirs."sidecarPath", theirs."thumbhash")
+        and source."encodedVideoPath" is distinct from theirs."encodedVideoPath"
+        and not exists (
+            select from linked.unsettled
+            where unsettled.source_id = source.id and marked_at is not null
+                and what = 'video'
+        );
+    update public.asset source
+    set "thumbhash" = theirs."thumbhash"
+    from linked.member
+    join public.asset theirs on theirs.id = member.asset_id
+    where member.asset_id = any (p_changed) and not member.can_write
+        and source.id = member.source_id
+        and source."thumbhash" is distinct from theirs."thumbhash"
+        and not exists (
+            select from linked.unsettled
+            where unsettled.source_id = source.id and marked_at is not null
+                and what = 'image'
+        )
 $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
@@ -651,6 +730,144 @@ end
 $linked$;
 comment on function linked.propagate_rows(uuid[], uuid[]) is
     'Makes every row that hangs on the members p_to equal to those of p_from.';
+
+-- Files that Immich's jobs produce, where jobs of one group's members overlap.
+--
+-- A job reads the path that its asset has, writes to a path of its own, tells the database, and then deletes what it had read.
+-- The group takes over what it is told, so that its file can be deleted by a job only after the path was left and came back: then
+-- whoever had read it before may still delete it. Neither file nor start of a job can be seen from here. So such a group is
+-- remembered as unsettled, and when it has been quiet its source alone is marked the way in which Immich's job for what is
+-- missing finds it: one job, no overlap.
+
+-- A job tells of a file after it has written it, and deletes another one afterwards; in between, as long as this at most, another
+-- job may do the same. Of a video the deletion is queued before the database is told, and encoding takes its time.
+create or replace function linked.unsettled_for(p_kind text) returns interval
+language sql immutable
+as $linked$
+    select case when p_kind = 'encoded_video' then interval '1 hour' else interval '1 minute' end
+$linked$;
+comment on function linked.unsettled_for(text) is
+    'How long files of a kind may still be deleted by jobs that overlapped with the one that was last heard of.';
+
+-- Nothing is written for a group's first files, nor while only one member's jobs run.
+create or replace function linked.watch_produced(p_source uuid, p_kinds text[], p_old text[], p_new text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_back text[];
+begin
+    if not exists (select from linked.produced where source_id = p_source)
+        and not exists (
+            select from unnest(p_old, p_new) as told (old_path, new_path) where old_path <> coalesce(new_path, '')
+        )
+    then
+        return;
+    end if;
+    v_back := array(
+        select told.kind
+        from unnest(p_kinds, p_old, p_new) as told (kind, old_path, new_path)
+        join linked.produced back
+            on back.source_id = p_source and back.kind = told.kind and back.path = told.new_path
+        where told.new_path is distinct from told.old_path
+            and exists (
+                select from linked.produced other
+                where other.source_id = p_source and other.kind = told.kind and other.path <> told.new_path
+                    and other.told_at > v_now - linked.unsettled_for(told.kind)
+            )
+    );
+    update linked.unsettled set since = v_now where source_id = p_source and marked_at is null;
+    perform linked.remember_unsettled(array[p_source], what)
+    from (
+        select distinct case kind when 'encoded_video' then 'video' else 'image' end as what from unnest(v_back) as kind
+    ) as back;
+
+    insert into linked.produced (source_id, kind, path, told_at)
+    select p_source, told.kind, known.path, v_now
+    from unnest(p_kinds, p_old, p_new) as told (kind, old_path, new_path)
+    cross join lateral (
+        select coalesce(told.new_path, '') as path union select coalesce(told.old_path, told.new_path)
+    ) as known
+    where told.old_path <> coalesce(told.new_path, '')
+        or exists (select from linked.produced where source_id = p_source and produced.kind = told.kind)
+    on conflict (source_id, kind, md5(path)) do update set told_at = excluded.told_at;
+    delete from linked.produced
+    where ctid = any (array(select ctid from linked.produced where told_at < v_now - interval '1 day' limit 100));
+end
+$linked$;
+comment on function linked.watch_produced(uuid, text[], text[], text[]) is
+    'Takes note of files that a job told of, and of the group as unsettled where a path comes back while others may still delete it.';
+
+create or replace function linked.remember_unsettled(p_sources uuid[], p_what text) returns void
+language sql
+as $linked$
+    insert into linked.unsettled (source_id, what)
+    select source_id, p_what from unnest(p_sources) as source_id
+    on conflict (source_id, what) do update set since = excluded.since
+$linked$;
+comment on function linked.remember_unsettled(uuid[], text) is
+    'Remembers groups whose thumbnails (image), or whose encoded video (video), may be without a file.';
+
+-- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
+-- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
+-- members do without the encoded file.
+create or replace function linked.settle(p_all boolean default false) returns void
+language plpgsql
+as $linked$
+declare
+    v_images uuid[];
+    v_videos uuid[];
+begin
+    with due as (
+        update linked.unsettled set marked_at = clock_timestamp()
+        where (source_id, what) in (
+            select source_id, what from linked.unsettled
+            where marked_at is null
+                and (
+                    p_all or since < clock_timestamp() - linked.unsettled_for(case what when 'video' then 'encoded_video' end)
+                )
+            order by since
+            limit case when not p_all then 100 end
+        )
+        returning source_id, what
+    )
+    select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
+    into v_images, v_videos
+    from due;
+    update public.asset set thumbhash = null where id = any (v_images);
+    update public.asset set "encodedVideoPath" = null where id = any (v_videos);
+    update public.asset mine
+    set "encodedVideoPath" = null
+    from linked.member join public.asset source on source.id = member.source_id
+    where member.source_id = any (v_videos) and source.visibility = 'hidden' and mine.id = member.asset_id;
+    delete from linked.unsettled
+    using public.asset
+    where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
+end
+$linked$;
+comment on function linked.settle(boolean) is
+    'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
+
+-- The job of the source has written what was missing. Where others came in between, the source is marked once more.
+create or replace function linked.note_settled(p_changed uuid[]) returns void
+language sql
+as $linked$
+    with written as (
+        select source_id, what, since > marked_at as again
+        from linked.unsettled join public.asset on asset.id = source_id
+        where source_id = any (p_changed) and marked_at is not null
+            and case what when 'image' then thumbhash is not null else "encodedVideoPath" <> '' end
+    ), anew as (
+        update linked.unsettled set marked_at = null
+        from written
+        where written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+    )
+    delete from linked.unsettled
+    using written
+    where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+$linked$;
+comment on function linked.note_settled(uuid[]) is
+    'Forgets that groups are unsettled when what their source was marked with has been written.';
 
 -- Faces: the same face on each member, told apart by a key because a face has no natural one.
 
@@ -2962,6 +3179,7 @@ begin
     from changed;
     perform linked.bring_in(v_editors);
     perform linked.set_apart(v_viewers);
+    perform linked.assign_sidecars(v_editors || v_viewers);
 
     select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
     into v_sources, v_users, v_can_write
@@ -2989,7 +3207,8 @@ comment on function linked.refresh_membership(uuid[], boolean) is
     'Compares the clones that these assets should have with those that exist: creates what is missing, deletes what is too much.';
 
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
--- and it is left out.
+-- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
+-- group do not run side by side.
 create or replace function linked.link(p_sources uuid[], p_users uuid[], p_can_write boolean[]) returns void
 language plpgsql
 as $linked$
@@ -2999,11 +3218,13 @@ declare
 begin
     with plan as materialized (
         select gen_random_uuid() as clone_id, wanted.*
-        from unnest(p_sources, p_users, p_can_write) as wanted (source_id, user_id, can_write)
+        from unnest(p_sources, p_users, p_can_write) with ordinality as wanted (source_id, user_id, can_write, position)
     ), made as (
-        insert into public.asset (id, "ownerId", "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "visibility", "deviceAssetId", "deviceId", "createdAt", "isExternal")
-        select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."encodedVideoPath", s."checksum", s."originalFileName", s."sidecarPath", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."deviceAssetId", 'linked', s."createdAt", true
+        insert into public.asset (id, "ownerId", "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "visibility", "deviceAssetId", "deviceId", "createdAt", "isExternal", "sidecarPath")
+        select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."encodedVideoPath", s."checksum", s."originalFileName", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."deviceAssetId", 'linked', s."createdAt", true,
+            case when plan.can_write then s."sidecarPath" else linked.viewers_sidecar(s."originalPath") end
         from plan join public.asset s on s.id = plan.source_id
+        order by plan.user_id, plan.position
         on conflict do nothing
         returning id
     ), clone as (
@@ -3213,6 +3434,7 @@ as $linked$
 begin
     perform linked.start_writing();
     perform linked.work_queue(p_budget, 100);
+    perform linked.settle();
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
 end
@@ -3279,6 +3501,7 @@ begin
             and not exists (select from linked.member where member.asset_id = asset.id)
     ));
     delete from linked.face where not exists (select from public.asset_face where asset_face.id = face.face_id);
+    delete from linked.unsettled where not exists (select from public.asset where asset.id = unsettled.source_id);
     perform linked.note_unused_tags(array(select tag_id from linked.made_tag));
 end
 $linked$;
@@ -3347,6 +3570,7 @@ begin
     perform linked.forget_the_gone();
     truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
     perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
+    perform linked.settle(p_all => true);
     perform linked.tidy_up();
     update linked.made_tag set unused_in = 'removal' where unused_in is not null;
     perform linked.sweep_tags();
@@ -3710,7 +3934,8 @@ $linked$;
 comment on function linked.release(uuid[]) is
     'Makes clones whose file was replaced assets of their owners'' own.';
 
--- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these.
+-- Thumbnails and video are the group's: Immich makes the asset's own, and would delete these. A job that has looked already will,
+-- without the group's learning of it.
 create or replace function linked.make_own(p_members uuid[]) returns void
 language plpgsql
 as $linked$
@@ -3718,6 +3943,9 @@ begin
     if coalesce(cardinality(p_members), 0) = 0 then
         return;
     end if;
+    perform linked.remember_unsettled(
+        array(select distinct source_id from linked.member where asset_id = any (p_members) and asset_id <> source_id), 'image'
+    );
     perform linked.forget_members(p_members);
     delete from public.asset_file where "assetId" = any (p_members);
     update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (p_members);
@@ -4161,6 +4389,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -4263,6 +4501,22 @@ begin
                 join linked.member on member.asset_id = changed.id
             );
             if cardinality(v_changed) > 0 then
+                perform linked.watch_produced(
+                    member.source_id, array['encoded_video'], array[nullif(path.old, '')], array[nullif(path.new, '')]
+                )
+                from (
+                    select id, max(old_path) as old, max(new_path) as new
+                    from (
+                        select id, null as old_path, "encodedVideoPath" as new_path from fresh
+                        union all
+                        select id, "encodedVideoPath", null from stale
+                    ) as version
+                    where cardinality(v_changed) = 1 and id = v_changed[1]
+                    group by id
+                ) as path
+                join linked.member on member.asset_id = path.id
+                where path.old is distinct from path.new;
+                perform linked.note_settled(v_changed);
                 perform linked.follow_viewers(v_changed);
                 perform linked.propagate_asset(array_agg(from_id), array_agg(to_id))
                 from linked.siblings(v_changed, false);
@@ -4336,6 +4590,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -4420,6 +4684,7 @@ begin
             v_stacks := array(
                 select stack_pair.stack_id from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
             );
+            delete from linked.unsettled using stale where unsettled.source_id = stale.id;
             perform linked.credit_quota(v_credited);
             perform linked.delete_groups(v_groups);
             perform linked.dissolve_stacks(v_stacks);
@@ -4437,6 +4702,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -4502,6 +4777,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -4562,6 +4847,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -4607,6 +4902,25 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
+        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+        from (
+            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+            from (
+                select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                from (
+                    select *, null as old_path, path as new_path from fresh
+                ) as version
+                where type <> 'sidecar'
+                group by 1, 2
+            ) as file
+            group by "assetId"
+        ) as file
+        join linked.member on member.asset_id = file."assetId"
+        where (
+            select count(*)
+            from (select distinct "assetId" from fresh limit 2) as first
+        ) = 1;
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -4618,6 +4932,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -4667,6 +4991,27 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
+        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+        from (
+            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+            from (
+                select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                from (
+                    select *, path as old_path, null as new_path from stale
+                    union all
+                    select *, null as old_path, path as new_path from fresh
+                ) as version
+                where type <> 'sidecar'
+                group by 1, 2
+            ) as file
+            group by "assetId"
+        ) as file
+        join linked.member on member.asset_id = file."assetId"
+        where (
+            select count(*)
+            from (select distinct "assetId" from fresh limit 2) as first
+        ) = 1;
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -4678,6 +5023,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -4727,6 +5082,25 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
+        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+        from (
+            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+            from (
+                select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                from (
+                    select *, path as old_path, null as new_path from stale
+                ) as version
+                where type <> 'sidecar'
+                group by 1, 2
+            ) as file
+            group by "assetId"
+        ) as file
+        join linked.member on member.asset_id = file."assetId"
+        where (
+            select count(*)
+            from (select distinct "assetId" from stale limit 2) as first
+        ) = 1;
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
@@ -4738,6 +5112,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -4802,6 +5186,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -4858,6 +5252,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -4922,6 +5326,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -4978,6 +5392,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5041,6 +5465,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5197,6 +5631,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5260,6 +5704,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5328,6 +5782,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5391,6 +5855,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5443,6 +5917,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5530,6 +6014,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5585,6 +6079,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5654,6 +6158,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5709,6 +6223,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5779,6 +6303,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5843,6 +6377,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -5903,6 +6447,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -5986,6 +6540,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -6038,6 +6602,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -6105,6 +6679,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -6155,11 +6739,31 @@ begin
         from stale join linked.member on member.asset_id = stale."assetsId"
         having count(*) > 0;
         perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from stale)));
+        -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+        if position('"tagsId"' in current_query()) = 0 then
+            insert into public.tag_asset ("tagsId", "assetsId")
+            select tag.id, asset.id
+            from stale
+            join linked.member on member.asset_id = stale."assetsId" and not member.can_write
+            join public.asset on asset.id = member.asset_id
+            join public.tag on tag.id = stale."tagsId"
+            on conflict do nothing;
+        end if;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -6218,6 +6822,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -6282,6 +6896,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -6338,6 +6962,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -6400,6 +7034,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -6458,6 +7102,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -6511,6 +7165,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;
@@ -6585,6 +7249,16 @@ begin
                 null;
             end;
         end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
         if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
             perform linked.sweep_tags();
         end if;
@@ -6637,6 +7311,16 @@ begin
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
             begin
                 perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
             exception when others then
                 null;
             end;

@@ -21,6 +21,9 @@ from tests.linked.conftest import Household
 
 Job = Iterator[None]
 
+READ_ONLY = "/read-only.xmp"
+"""How the sidecar path of a viewer's clone ends."""
+
 ASSET_IS_GONE = (FileNotFoundError, ValueError, psycopg.errors.ForeignKeyViolation)
 """No file, no row, a row that refers to none: Immich swallows the errors of jobs."""
 
@@ -43,9 +46,14 @@ class Disk:
         return self._file(path).is_file()
 
     def unlink(self, path: str | None) -> None:
-        """Tolerates a file that is not there, as Immich does."""
+        """Tolerates a file that is not there, as Immich does, and a path that cannot be one."""
         if path:
-            self._file(path).unlink(missing_ok=True)
+            with suppress(NotADirectoryError):
+                self._file(path).unlink(missing_ok=True)
+
+    def all(self) -> set[str]:
+        """Every file and folder."""
+        return {str(path.relative_to(self._root)) for path in self._root.rglob("*")}
 
     def rename(self, old: str, new: str) -> None:
         self._file(new).parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +99,28 @@ class Storage:
                union all select type || ' of ' || "assetId", path from asset_file
                union all select 'face of ' || id, "thumbnailPath" from person where "thumbnailPath" <> ''"""
         )
-        # What Immich keeps of a replaced clone in its owner's trash has no file, so that no file is deleted with it.
+        # What Immich keeps of a replaced clone in its owner's trash has no file, so that no file is deleted with it; a
+        # viewer's clone has no sidecar that could be written.
         return [
-            f"{row.what}: {row.path}" for row in rows if not self.disk.exists(row.path) and ".replaced-" not in row.path
+            f"{row.what}: {row.path}"
+            for row in rows
+            if not self.disk.exists(row.path) and ".replaced-" not in row.path and not row.path.endswith(READ_ONLY)
         ]
+
+    def unsettled(self) -> int:
+        return self.house.count("linked.unsettled")
+
+    def grow_quiet(self) -> None:
+        """Nothing has happened for longer than any job takes."""
+        self.house.database.execute("update linked.unsettled set since = since - interval '12 hours'")
+        self.house.database.execute("update linked.produced set told_at = told_at - interval '12 hours'")
+        self.house.update_usage(self.house.clara, 0)
+
+    def settle(self) -> None:
+        """Some quiet, then any write, and Immich's jobs for what is missing."""
+        self.grow_quiet()
+        self.generate_missing()
+        self.encode_missing()
 
     # --- jobs -------------------------------------------------------------------------------------
 
@@ -107,8 +133,11 @@ class Storage:
             self.disk.write(file, row.originalPath)
         return asset_id
 
-    def generate_thumbnails(self, asset_id: UUID, *, fullsize: bool = False) -> Job:
-        """Writes to the asset's own paths, tells the database, then unlinks what it had been told before."""
+    def generate_thumbnails(self, asset_id: UUID, *, fullsize: bool = False, queued: bool = False) -> Job:
+        """Writes to the asset's own paths, tells the database, then unlinks what it had been told before.
+
+        Queued (from v2.5 on): that is done later.
+        """
         asset = self.house.asset(asset_id)
         old = self.files(asset_id)
         yield
@@ -125,10 +154,17 @@ class Storage:
         gone = [path for kind, path in old.items() if path != new.get(kind)]
         if "fullsize" in old and not fullsize:
             self.house.delete("asset_file", id=self._file_id(asset_id, "fullsize"))
-        for path in gone:
-            self.disk.unlink(path)
-        yield
-        self.house.update_asset(asset_id, thumbhash=content.encode())
+        if not queued:
+            for path in gone:
+                self.disk.unlink(path)
+            yield
+        if asset.thumbhash != content.encode():
+            self.house.update_asset(asset_id, thumbhash=content.encode())
+        self.house.upsert_job_status(asset_id, previewAt=self._now(), thumbnailAt=self._now())
+        if queued:
+            yield
+            for path in gone:
+                self.disk.unlink(path)
 
     def migrate_files(self, asset_id: UUID) -> Job:
         """Moves what was generated to where the asset's owner has it."""
@@ -163,11 +199,13 @@ class Storage:
         if asset.sidecarPath:
             yield from self._move(asset_id, "sidecar", asset.sidecarPath, f"{new_path}.xmp")
 
-    def write_sidecar(self, asset_id: UUID) -> Job:
+    def write_sidecar(self, asset_id: UUID, content: str = "sidecar") -> Job:
         asset = self.house.asset(asset_id)
         yield
         path = asset.sidecarPath or f"{asset.originalPath}.xmp"
-        self.disk.write(path, "sidecar")
+        # Immich logs that a file could not be written, and goes on.
+        with suppress(FileExistsError, NotADirectoryError):
+            self.disk.write(path, content)
         yield
         if not asset.sidecarPath:
             self.house.update_asset(asset_id, sidecarPath=path)
@@ -207,14 +245,30 @@ class Storage:
             self.disk.remove_folder(f"/data/{folder}")
         self.house.hard_delete_user(user)
 
-    def generate_missing(self) -> None:
-        """The nightly job: thumbnails of everything that lacks them."""
-        for row in self.house.database.fetch(
-            """select asset.id from asset join asset_job_status status on status."assetId" = asset.id
-               where status."previewAt" is null or status."thumbnailAt" is null or asset.thumbhash is null"""
-        ):
-            run(self.generate_thumbnails(row.id))
-            self.house.upsert_job_status(row.id, previewAt=self._now(), thumbnailAt=self._now())
+    def generate_missing(self) -> list[UUID]:
+        """The nightly job: thumbnails of everything that lacks them, one after the other. Returns of which assets."""
+        rows = self.house.database.fetch(
+            """select asset.id, asset.thumbhash from asset
+               join asset_job_status status on status."assetId" = asset.id
+               where "deletedAt" is null and visibility <> 'hidden'
+                   and (status."previewAt" is null or status."thumbnailAt" is null or asset.thumbhash is null)"""
+        )
+        lacking = [
+            row.id for row in rows if not row.thumbhash or not {"preview", "thumbnail"} <= set(self.files(row.id))
+        ]
+        for asset_id in lacking:
+            run(self.generate_thumbnails(asset_id))
+        return lacking
+
+    def encode_missing(self) -> list[UUID]:
+        """What an administrator's click encodes: every video that has no encoded file."""
+        rows = self.house.database.fetch(
+            """select id from asset where type = 'VIDEO' and coalesce("encodedVideoPath", '') = ''
+               and visibility <> 'hidden' and "deletedAt" is null"""
+        )
+        for row in rows:
+            run(self.encode_video(row.id))
+        return [row.id for row in rows]
 
     # --- rows -------------------------------------------------------------------------------------
 

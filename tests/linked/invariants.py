@@ -28,6 +28,7 @@ STATE = (
     "prefix",
     "participant",
     "queue",
+    "unsettled",
     "album_pair",
     "album_refusal",
     "stack_pair",
@@ -211,6 +212,9 @@ def _agreement(snapshot: Snapshot) -> Iterator[str]:
     member_of = {row["asset_id"]: row for row in snapshot["linked.member"]}
     clone_of = {(row["source_id"], row["owner_id"]): row["asset_id"] for row in snapshot["linked.member"]}
 
+    columns = {"image": "thumbhash", "video": "encodedVideoPath"}
+    marked = {(row["source_id"], columns[row["what"]]) for row in snapshot["linked.unsettled"] if row["marked_at"]}
+
     for source_id, members in _groups(snapshot).items():
         source = assets.get(source_id)
         if source is None:
@@ -221,10 +225,17 @@ def _agreement(snapshot: Snapshot) -> Iterator[str]:
                 continue
             where = f"clone {clone['id']} of {source_id}"
             for name in snapshot.shared("asset"):
+                expected = source[name]
                 if name == "visibility" and "locked" in (clone[name], source[name]):
                     continue
-                if clone[name] != source[name]:
-                    yield f"{where}: asset.{name} is {clone[name]!r}, not {source[name]!r}"
+                if (source_id, name) in marked:
+                    if not expected and clone[name]:
+                        continue
+                    yield f"{where}: {name} is not what only the source is marked with"
+                if name == "sidecarPath" and not member["can_write"]:
+                    expected = f"{source['originalPath']}/read-only.xmp"
+                if clone[name] != expected:
+                    yield f"{where}: asset.{name} is {clone[name]!r}, not {expected!r}"
             video = source["livePhotoVideoId"]
             if video in member_of:
                 video = clone_of.get((member_of[video]["source_id"], clone["ownerId"]))

@@ -66,7 +66,7 @@ DAMAGES = {
 UNSEEN_BY_DOCTOR = {
     # Seen by `reconcile --dry-run`; doctor looks at what it can look at quickly.
     "live photo", "whom faces show", "content of albums", "names of albums", "stacks", "embeddings of faces",
-    "remembered members", "remembered roles", "remembered persons", "remembered albums", "remembered stacks",
+    "remembered members", "remembered persons", "remembered albums", "remembered stacks",
     "remembered participants", "remembered prefixes",
 }  # fmt: skip
 

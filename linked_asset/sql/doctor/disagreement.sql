@@ -1,7 +1,9 @@
--- Members that differ from their source, by table. A viewer's own tags, faces and persons are no difference. Albums and stacks are
--- left to `linked-asset reconcile --dry-run`.
+-- Members that differ from their source, by table. A viewer's own tags, faces and persons are no difference. Albums and stacks
+-- are left to `linked-asset reconcile --dry-run`. Nor is a viewer's own sidecar path, or what the source of an unsettled group is
+-- marked with.
+{% set own = ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] %}
 with pair as (
-    select asset_id, source_id from linked.member where asset_id <> source_id
+    select asset_id, source_id, can_write from linked.member where asset_id <> source_id
 )
 select kind, members
 from (
@@ -9,7 +11,25 @@ from (
     from pair
     join public.asset source on source.id = pair.source_id
     join public.asset mine on mine.id = pair.asset_id
-    where {{ differ("asset", "shared", "mine", "source", without=["visibility"]) }}
+    where {{ differ("asset", "shared", "mine", "source", without=own) }}
+        or (
+            mine.thumbhash is distinct from source.thumbhash
+            and not exists (
+                select from linked.unsettled where source_id = source.id and what = 'image' and marked_at is not null
+            )
+        )
+{% if "encodedVideoPath" in asset %}
+        or (
+            mine."encodedVideoPath" is distinct from source."encodedVideoPath"
+            and not exists (
+                select from linked.unsettled where source_id = source.id and what = 'video' and marked_at is not null
+            )
+        )
+{% endif %}
+{% if "sidecarPath" in asset %}
+        or mine."sidecarPath" is distinct from case when pair.can_write
+            then source."sidecarPath" else linked.viewers_sidecar(source."originalPath") end
+{% endif %}
         or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
     union all
     select 'linked.member', count(*)

@@ -1,0 +1,140 @@
+-- Files that Immich's jobs produce, where jobs of one group's members overlap.
+--
+-- A job reads the path that its asset has, writes to a path of its own, tells the database, and then deletes what it had read.
+-- The group takes over what it is told, so that its file can be deleted by a job only after the path was left and came back: then
+-- whoever had read it before may still delete it. Neither file nor start of a job can be seen from here. So such a group is
+-- remembered as unsettled, and when it has been quiet its source alone is marked the way in which Immich's job for what is
+-- missing finds it: one job, no overlap.
+
+-- A job tells of a file after it has written it, and deletes another one afterwards; in between, as long as this at most, another
+-- job may do the same. Of a video the deletion is queued before the database is told, and encoding takes its time.
+create or replace function linked.unsettled_for(p_kind text) returns interval
+language sql immutable
+as $linked$
+    select case when p_kind = 'encoded_video' then interval '1 hour' else interval '{{ deletes_within }}' end
+$linked$;
+comment on function linked.unsettled_for(text) is
+    'How long files of a kind may still be deleted by jobs that overlapped with the one that was last heard of.';
+
+-- Nothing is written for a group's first files, nor while only one member's jobs run.
+create or replace function linked.watch_produced(p_source uuid, p_kinds text[], p_old text[], p_new text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_back text[];
+begin
+    if not exists (select from linked.produced where source_id = p_source)
+        and not exists (
+            select from unnest(p_old, p_new) as told (old_path, new_path) where old_path <> coalesce(new_path, '')
+        )
+    then
+        return;
+    end if;
+    v_back := array(
+        select told.kind
+        from unnest(p_kinds, p_old, p_new) as told (kind, old_path, new_path)
+        join linked.produced back
+            on back.source_id = p_source and back.kind = told.kind and back.path = told.new_path
+        where told.new_path is distinct from told.old_path
+            and exists (
+                select from linked.produced other
+                where other.source_id = p_source and other.kind = told.kind and other.path <> told.new_path
+                    and other.told_at > v_now - linked.unsettled_for(told.kind)
+            )
+    );
+    update linked.unsettled set since = v_now where source_id = p_source and marked_at is null;
+    perform linked.remember_unsettled(array[p_source], what)
+    from (
+        select distinct case kind when 'encoded_video' then 'video' else 'image' end as what from unnest(v_back) as kind
+    ) as back;
+
+    insert into linked.produced (source_id, kind, path, told_at)
+    select p_source, told.kind, known.path, v_now
+    from unnest(p_kinds, p_old, p_new) as told (kind, old_path, new_path)
+    cross join lateral (
+        select coalesce(told.new_path, '') as path union select coalesce(told.old_path, told.new_path)
+    ) as known
+    where told.old_path <> coalesce(told.new_path, '')
+        or exists (select from linked.produced where source_id = p_source and produced.kind = told.kind)
+    on conflict (source_id, kind, md5(path)) do update set told_at = excluded.told_at;
+    delete from linked.produced
+    where ctid = any (array(select ctid from linked.produced where told_at < v_now - interval '1 day' limit 100));
+end
+$linked$;
+comment on function linked.watch_produced(uuid, text[], text[], text[]) is
+    'Takes note of files that a job told of, and of the group as unsettled where a path comes back while others may still delete it.';
+
+create or replace function linked.remember_unsettled(p_sources uuid[], p_what text) returns void
+language sql
+as $linked$
+    insert into linked.unsettled (source_id, what)
+    select source_id, p_what from unnest(p_sources) as source_id
+    on conflict (source_id, what) do update set since = excluded.since
+$linked$;
+comment on function linked.remember_unsettled(uuid[], text) is
+    'Remembers groups whose thumbnails (image), or whose encoded video (video), may be without a file.';
+
+-- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
+-- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
+-- members do without the encoded file.
+create or replace function linked.settle(p_all boolean default false) returns void
+language plpgsql
+as $linked$
+declare
+    v_images uuid[];
+    v_videos uuid[];
+begin
+    with due as (
+        update linked.unsettled set marked_at = clock_timestamp()
+        where (source_id, what) in (
+            select source_id, what from linked.unsettled
+            where marked_at is null
+                and (
+                    p_all or since < clock_timestamp() - linked.unsettled_for(case what when 'video' then 'encoded_video' end)
+                )
+            order by since
+            limit case when not p_all then 100 end
+        )
+        returning source_id, what
+    )
+    select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
+    into v_images, v_videos
+    from due;
+    update public.asset set thumbhash = null where id = any (v_images);
+{% if "encodedVideoPath" in asset %}
+    update public.asset set "encodedVideoPath" = null where id = any (v_videos);
+    update public.asset mine
+    set "encodedVideoPath" = null
+    from linked.member join public.asset source on source.id = member.source_id
+    where member.source_id = any (v_videos) and source.visibility = 'hidden' and mine.id = member.asset_id;
+    delete from linked.unsettled
+    using public.asset
+    where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
+{% endif %}
+end
+$linked$;
+comment on function linked.settle(boolean) is
+    'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
+
+-- The job of the source has written what was missing. Where others came in between, the source is marked once more.
+create or replace function linked.note_settled(p_changed uuid[]) returns void
+language sql
+as $linked$
+    with written as (
+        select source_id, what, since > marked_at as again
+        from linked.unsettled join public.asset on asset.id = source_id
+        where source_id = any (p_changed) and marked_at is not null
+            and case what when 'image' then thumbhash is not null
+{%- if "encodedVideoPath" in asset %} else "encodedVideoPath" <> ''{% endif %} end
+    ), anew as (
+        update linked.unsettled set marked_at = null
+        from written
+        where written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+    )
+    delete from linked.unsettled
+    using written
+    where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+$linked$;
+comment on function linked.note_settled(uuid[]) is
+    'Forgets that groups are unsettled when what their source was marked with has been written.';

@@ -18,6 +18,14 @@ declare
             )
     );
 begin
+    if cardinality(v_released) = 0 then
+        return;
+    end if;
+    -- The old file comes back as a row of its own, a few statements later: a new clone would be in its way.
+    delete from linked.replacement where begun_at < clock_timestamp() - interval '1 minute';
+    insert into linked.replacement (source_id, user_id)
+    select source_id, owner_id from linked.member where asset_id = any (v_released)
+    on conflict (source_id, user_id) do update set begun_at = excluded.begun_at;
     perform linked.make_own(v_released);
 end
 $linked$;
@@ -70,23 +78,65 @@ $linked$;
 comment on function linked.stays_covered(uuid, text) is
     'Whether a linked album would still cover a source whose file lies at p_path.';
 
--- The copy in the trash must not point to files that a source still needs, its sidecar among them. Immich's unlink tolerates a path that does not
--- exist.
+-- The copy in the trash must not point to files that somebody else's asset still needs, its sidecar among them: it comes after the
+-- clone has left its group, which may be gone with it. Immich's unlink tolerates a path that does not exist.
 create or replace function linked.disarm_copies(p_assets uuid[]) returns void
 language sql
 as $linked$
+    delete from linked.replacement
+    using public.asset mine, public.asset source
+    where mine.id = any (p_assets)
+        and replacement.user_id = mine."ownerId"
+        and source.id = replacement.source_id and source.checksum = mine.checksum;
     update public.asset mine
     set "originalPath" = mine."originalPath" || '.replaced-' || mine.id
 {%- if "sidecarPath" in asset %}, "sidecarPath" = null{% endif %}
 
-    from public.asset source
-    join linked.member on member.asset_id = source.id and member.asset_id = member.source_id
+    from public.asset theirs
     where mine.id = any (p_assets)
-        and source."originalPath" = mine."originalPath"
-        and source."ownerId" <> mine."ownerId"
+        and theirs."originalPath" = mine."originalPath"
+        and theirs."ownerId" <> mine."ownerId"
 $linked$;
 comment on function linked.disarm_copies(uuid[]) is
-    'Points uploads that claim the file of somebody else''s source to a path that does not exist, before Immich deletes it.';
+    'Points uploads that claim the file of somebody else''s asset to a path that does not exist, before Immich deletes it.';
+
+-- The same for what happened while sync was off: the clone still counts as one, and the copy lies in the trash as it was written.
+create or replace function linked.disarm_kept_copies() returns void
+language plpgsql
+as $linked$
+declare
+    v_copies uuid[] := array(
+        select mine.id
+        from linked.member
+        join public.asset source on source.id = member.source_id
+        join public.asset mine on mine."originalPath" = source."originalPath" and mine."ownerId" <> source."ownerId"
+        where member.asset_id = member.source_id
+            and mine."libraryId" is null and not mine."isExternal" and mine."deletedAt" is not null
+            and not exists (select from linked.member clone where clone.asset_id = mine.id)
+    );
+begin
+    perform linked.disarm_copies(v_copies);
+    perform linked.drop_copies(v_copies);
+end
+$linked$;
+comment on function linked.disarm_kept_copies() is
+    'Deletes what Immich put into the trash as the old file of a clone that was replaced while sync was off.';
+
+create or replace function linked.release_replaced(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.make_own(array(
+        select mine.id
+        from linked.member
+        join public.asset mine on mine.id = member.asset_id
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id
+            and position('/upload/' || mine."ownerId" || '/' in mine."originalPath") > 0
+    ));
+end
+$linked$;
+comment on function linked.release_replaced(uuid[]) is
+    'Makes clones whose file was replaced while sync was off assets of their owners'' own.';
 
 -- In the trash such a copy is nothing: no file to restore, no size that Immich ever added to a quota. The picture itself is
 -- linked again in its place.

@@ -61,6 +61,11 @@ as $linked$
             select from linked.dismissal
             where dismissal.source_id = covered.source_id and dismissal.user_id = participant.user_id
         )
+        and not exists (
+            select from linked.replacement
+            where replacement.source_id = covered.source_id and replacement.user_id = participant.user_id
+                and begun_at > clock_timestamp() - interval '1 minute'
+        )
     group by covered.source_id, participant.user_id
 $linked$;
 comment on function linked.wanted(uuid[]) is
@@ -461,6 +466,7 @@ begin
         select album_id from linked.linked_album
     ));
     perform linked.finish_deletions();
+    perform linked.disarm_kept_copies();
     perform linked.forget_the_gone();
 end
 $linked$;

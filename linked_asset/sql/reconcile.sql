@@ -140,6 +140,7 @@ create or replace function linked.repair_groups(p_sources uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform linked.release_replaced(p_sources);
     perform linked.refresh_membership(p_sources, p_all_at_once => true);
     perform linked.follow_live_photos(array(
         select member.asset_id

@@ -153,6 +153,15 @@ create index if not exists linked_dismissal_user_id_idx on linked.dismissal (use
 comment on table linked.dismissal is
     'Clones that a viewer trashed or deleted. They do not come back until the album is shared with the viewer anew.';
 
+create table if not exists linked.replacement (
+    source_id uuid not null,
+    user_id uuid not null,
+    begun_at timestamptz not null default clock_timestamp(),
+    constraint linked_replacement_pkey primary key (source_id, user_id)
+);
+comment on table linked.replacement is
+    'Clones whose file Immich has replaced, and whose old file it is about to enter as an asset: until then, or for a minute, none is made anew.';
+
 create table if not exists linked.queue (
     source_id uuid not null,
     queued_at timestamptz not null default clock_timestamp(),

@@ -116,7 +116,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("asset", "insert", "Links new assets that a linked album covers.") %}
 
-        perform linked.disarm_copies(array(select id from fresh where "libraryId" is null));
+        perform linked.disarm_copies(array(select id from fresh where "libraryId" is null and not "isExternal"));
         perform linked.refresh_membership(array(
             select id from fresh
             union

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid4
@@ -82,8 +82,10 @@ class Media(Accounts):
         ]  # fmt: skip
         return [asset.id for asset in self.insert("asset", *rows)]
 
-    def replace_asset(self, asset_id: UUID, path: str, *, size: int = 2000) -> UUID:
-        """A user replaces the file of an asset; the old file stays behind as a trashed copy."""
+    def replace_asset(
+        self, asset_id: UUID, path: str, *, size: int = 2000, meanwhile: Callable[[], object] = lambda: None
+    ) -> UUID:
+        """A user replaces the file of an asset; the old file stays behind as a trashed copy, made a little later."""
         old = self.asset(asset_id)
         self.update_asset(
             asset_id, checksum=hashlib.sha1(path.encode()).digest(), originalPath=path,
@@ -93,6 +95,7 @@ class Media(Accounts):
             livePhotoVideoId=None, sidecarPath=None,
         )  # fmt: skip
         self.upsert_exif(asset_id, fileSizeInByte=size)
+        meanwhile()
         kept = (
             "ownerId", "originalPath", "originalFileName", "libraryId", "deviceAssetId",
             "deviceId", "type", "checksum", "checksumAlgorithm", "fileCreatedAt", "localDateTime",

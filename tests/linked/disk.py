@@ -7,7 +7,7 @@ several at once. All paths are Immich's (`/data/...`), and lie under a temporary
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -218,10 +218,10 @@ class Storage:
         if (asset.isExternal and path != asset.sidecarPath) or (path and not asset.sidecarPath):
             self.house.update_asset(asset_id, sidecarPath=path)
 
-    def replace(self, asset_id: UUID, path: str) -> UUID:
+    def replace(self, asset_id: UUID, path: str, meanwhile: Callable[[], object] = lambda: None) -> UUID:
         """A user uploads another file in an asset's stead. Returns the copy of the old one, in the trash."""
         self.disk.write(path, path)
-        return self.house.replace_asset(asset_id, path)
+        return self.house.replace_asset(asset_id, path, meanwhile=meanwhile)
 
     def delete(self, asset_id: UUID) -> Job:
         """For good. The files are those of the row as it was before its deletion."""

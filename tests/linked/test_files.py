@@ -236,6 +236,93 @@ def test_a_replaced_file_takes_no_other_along(storage: Storage, who: str, viewer
     assert house.asset(member).originalPath.startswith("/data/upload/")
 
 
+Meanwhile = Callable[[Storage, UUID], object]
+MEANWHILE: dict[str, Meanwhile] = {
+    "nothing": lambda storage, photo: None,
+    "unshared": lambda storage, photo: storage.house.unshare_album(storage.house.linked_album, storage.house.anna),
+    "album deleted": lambda storage, photo: storage.house.delete_album(storage.house.linked_album),
+    "source locked": lambda storage, photo: storage.house.lock(photo),
+    "source moved": lambda storage, photo: run(storage.apply_template(photo, f"{MEDIA}/moved.jpg")),
+    "source trashed": lambda storage, photo: storage.house.trash([photo]),
+    "account deleted": lambda storage, photo: storage.house.soft_delete_user(storage.house.anna),
+    "family deleted": lambda storage, photo: storage.house.soft_delete_user(storage.house.family),
+}
+"""What happens between the two statements of a replacement."""
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+@pytest.mark.parametrize("users", [1, 2, 3])
+def test_a_replaced_clone_leaves_the_original(storage: Storage, users: int, role: str, what: str) -> None:
+    house = storage.house
+    if users == 1:
+        house.unshare_album(house.linked_album, house.ben)
+    elif users == 3:
+        house.share_album(house.linked_album, house.clara)
+    if role == "viewer":
+        house.set_viewer(house.anna)
+    photo = storage.upload()
+    run(storage.write_sidecar(photo))
+    clone = house.clone(photo, house.anna)
+    path = f"/data/upload/{house.anna}/{next(numbers)}.jpg"
+    storage.replace(clone, path, lambda: MEANWHILE[what](storage, photo))
+    run(storage.generate_thumbnails(clone))
+    purge_trash(storage, house.anna)
+    assert storage.missing() == []
+    assert house.asset(clone).originalPath == path
+    assert storage.disk.exists(house.asset(photo).originalPath)
+    assert storage.disk.exists(house.asset(photo).sidecarPath)
+
+
+@pytest.mark.parametrize("users", [1, 2])
+def test_a_clone_replaced_in_one_transaction_leaves_the_original(storage: Storage, users: int) -> None:
+    house = storage.house
+    if users == 1:
+        house.unshare_album(house.linked_album, house.ben)
+    photo = storage.upload()
+    with house.transaction():
+        storage.replace(house.clone(photo, house.anna), f"/data/upload/{house.anna}/{next(numbers)}.jpg")
+    purge_trash(storage, house.anna)
+    assert storage.missing() == []
+    assert house.find_clone(photo, house.anna)
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+@pytest.mark.parametrize("users", [1, 2])
+def test_a_clone_replaced_while_sync_was_off_leaves_the_original(storage: Storage, users: int, role: str) -> None:
+    house = storage.house
+    if users == 1:
+        house.unshare_album(house.linked_album, house.ben)
+    house.set_role(house.linked_album, house.anna, role)
+    photo = storage.upload()
+    before, clone = house.asset(photo), house.clone(photo, house.anna)
+    path = f"/data/upload/{house.anna}/{next(numbers)}.jpg"
+    house.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    storage.replace(clone, path)
+    house.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    house.database.execute("call linked.drain()")
+    purge_trash(storage, house.anna)
+    assert house.asset(photo).originalPath == before.originalPath
+    assert house.asset(clone).originalPath == path
+    assert house.clone(photo, house.anna) != clone
+    storage.settle()
+
+
+def test_what_other_tools_make_of_somebody_elses_file_is_left_alone(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    row = house.asset(photo)._asdict()
+    (made,) = house.insert(
+        "asset",
+        {
+            **{name: value for name, value in row.items() if name not in ("id", "updateId", "visibility", "status")},
+            "ownerId": house.clara,
+            "isExternal": True,
+        },
+    )
+    assert made.originalPath == row["originalPath"]
+    house.delete("asset", id=made.id)
+
+
 # --- deletion ---------------------------------------------------------------------------------------
 
 

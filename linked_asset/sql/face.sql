@@ -49,8 +49,9 @@ comment on function linked.propagate_faces(uuid[], uuid[]) is
 
 -- From then on it is like one that the viewer drew by hand.
 create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with left_over as materialized (
         select my_face.face_id
         from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -67,7 +68,8 @@ as $linked$
     update public.asset_face
     set "sourceType" = 'manual'
     from left_over
-    where asset_face.id = left_over.face_id
+    where asset_face.id = left_over.face_id;
+end
 $linked$;
 comment on function linked.leave_to_viewers(uuid[], uuid[]) is
     'Leaves a face that is removed or hidden to the viewers who put a person on it.';
@@ -135,7 +137,7 @@ language sql stable
 as $linked$
     select mine.id, other.id
     from public.asset_face mine
-    join linked.face known on known.asset_id = mine."assetId" and known.face_id <> all (p_faces)
+    join linked.face known on known.asset_id = mine."assetId" and known.face_id not in (select unnest(p_faces))
     join public.asset_face other on other.id = known.face_id
     cross join lateral (
         select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")

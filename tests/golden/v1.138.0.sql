@@ -929,8 +929,9 @@ comment on function linked.propagate_faces(uuid[], uuid[]) is
 
 -- From then on it is like one that the viewer drew by hand.
 create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with left_over as materialized (
         select my_face.face_id
         from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -947,7 +948,8 @@ as $linked$
     update public.asset_face
     set "sourceType" = 'manual'
     from left_over
-    where asset_face.id = left_over.face_id
+    where asset_face.id = left_over.face_id;
+end
 $linked$;
 comment on function linked.leave_to_viewers(uuid[], uuid[]) is
     'Leaves a face that is removed or hidden to the viewers who put a person on it.';
@@ -1015,7 +1017,7 @@ language sql stable
 as $linked$
     select mine.id, other.id
     from public.asset_face mine
-    join linked.face known on known.asset_id = mine."assetId" and known.face_id <> all (p_faces)
+    join linked.face known on known.asset_id = mine."assetId" and known.face_id not in (select unnest(p_faces))
     join public.asset_face other on other.id = known.face_id
     cross join lateral (
         select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
@@ -1421,16 +1423,17 @@ as $linked$
         select teller.person_id as from_id, told.person_id as to_id
         from pair teller
         join pair told on told.person_key = teller.person_key and told.person_id <> teller.person_id
-        cross join lateral (
-            select
-            from public.asset_face
-            join linked.member theirs
-                on theirs.asset_id = asset_face."assetId" and theirs.owner_id = teller.owner_id and theirs.can_write
-            join linked.member mine on mine.source_id = theirs.source_id and mine.owner_id = told.owner_id
-            where asset_face."personId" = teller.person_id and asset_face."deletedAt" is null
-            limit 1
-        ) as shared
         where exists (select from linked.member where member.owner_id = teller.owner_id and member.can_write)
+            and exists (
+                select
+                from public.asset_face
+                join linked.member theirs
+                    on theirs.asset_id = asset_face."assetId" and theirs.owner_id = teller.owner_id and theirs.can_write
+                join linked.member mine on mine.source_id = theirs.source_id and mine.owner_id = told.owner_id
+                where asset_face."personId" = teller.person_id
+                -- Asked pair by pair: the first picture answers, nothing is joined whole.
+                offset 0
+            )
     ), reached as (
         select pair.person_id as origin_id, pair.person_id
         from pair where pair.person_id = any (p_persons)
@@ -1445,8 +1448,9 @@ comment on function linked.reached(uuid[]) is
 
 -- As Immich does in the account in which a face is reassigned; the job for missing thumbnails draws the new one.
 create or replace function linked.choose_feature_faces(p_faces uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.person
     set "faceAssetId" = other.face_id, "thumbnailPath" = ''
     from public.person led
@@ -1457,49 +1461,58 @@ as $linked$
         where asset_face."personId" = led.id and asset_face."deletedAt" is null
         limit 1
     ) as other
-    where led."faceAssetId" = any (p_faces) and person.id = led.id
+    where led."faceAssetId" = any (p_faces) and person.id = led.id;
+end
 $linked$;
 comment on function linked.choose_feature_faces(uuid[]) is
     'Gives persons whose feature face is among these, and shows somebody else now, another of their faces.';
 
--- Only where there is a blank and somebody to fill it from is it asked whose details travel where.
 create or replace function linked.fill_blanks(p_persons uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
-    with blank as materialized (
-        select array_agg(person_pair.person_id) as persons
+declare
+    v_persons uuid[] := array(
+        select person_pair.person_id
         from linked.person_pair
-        join public.person on person.id = person_pair.person_id
         where person_pair.person_key in (
-            select asked.person_key from linked.person_pair asked where asked.person_id = any (p_persons)
+            select counterpart.person_key
+            from linked.person_pair asked
+            join linked.person_pair counterpart on counterpart.person_key = asked.person_key
+            join public.person on person.id = counterpart.person_id
+            where asked.person_id = any (p_persons)
+            group by counterpart.person_key
+            having (min(person.name) = '' and max(person.name) <> '')
+                or count(person."birthDate") not in (0, count(*))
+                or count(person.color) not in (0, count(*))
         )
-        group by person_pair.person_key
-        having (min(person.name) = '' and max(person.name) <> '')
-            or count(person."birthDate") not in (0, count(*))
-            or count(person.color) not in (0, count(*))
-    ), known as (
+    );
+begin
+    -- Nearly always nothing is blank that somebody could fill, and it need not be asked whose details travel where.
+    if cardinality(v_persons) = 0 then
+        return;
+    end if;
+    update public.person
+    set name = coalesce(nullif(person.name, ''), known.name, ''),
+        "birthDate" = coalesce(person."birthDate", known.birth_date),
+        color = coalesce(person.color, known.color)
+    from (
         select reached.person_id,
             (array_agg(one.name order by one.id = any (p_persons) desc, one.id) filter (where one.name <> ''))[1] as name,
             (array_agg(one."birthDate" order by one.id = any (p_persons) desc, one.id)
                 filter (where one."birthDate" is not null))[1] as birth_date,
             (array_agg(one.color order by one.id = any (p_persons) desc, one.id)
                 filter (where one.color is not null))[1] as color
-        from blank
-        cross join lateral linked.reached(blank.persons) as reached
+        from linked.reached(v_persons) as reached
         join public.person one on one.id = reached.origin_id
         group by reached.person_id
-    )
-    update public.person
-    set name = coalesce(nullif(person.name, ''), known.name, ''),
-        "birthDate" = coalesce(person."birthDate", known.birth_date),
-        color = coalesce(person.color, known.color)
-    from known
+    ) as known
     where person.id = known.person_id
         and (
             (person.name = '' and known.name is not null)
             or (person."birthDate" is null and known.birth_date is not null)
             or (person.color is null and known.color is not null)
-        )
+        );
+end
 $linked$;
 comment on function linked.fill_blanks(uuid[]) is
     'Fills what is blank in the name, birth date and colour of persons or their counterparts from those whose details travel to them.';
@@ -1709,14 +1722,16 @@ comment on function linked.delete_persons(uuid[]) is
 -- A nameless person that the addon made and whose last face is somebody else's now stands for nobody: the counterparts are free
 -- for that somebody else. Immich's nightly job deletes it, with its thumbnail.
 create or replace function linked.part_from_emptied(p_persons uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.person_pair
     set person_key = gen_random_uuid()
     from public.person
     where person_pair.person_id = any (p_persons) and person_pair.made
         and person.id = person_pair.person_id and person.name = ''
-        and not exists (select from public.asset_face where asset_face."personId" = person.id)
+        and not exists (select from public.asset_face where asset_face."personId" = person.id);
+end
 $linked$;
 comment on function linked.part_from_emptied(uuid[]) is
     'Unpairs those of these persons that the addon made, that have no name and that are on no picture any more.';

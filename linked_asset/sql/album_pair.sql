@@ -58,7 +58,7 @@ declare
 begin
     with added as (
         insert into public.album_asset ({{ album_asset.albumId }}, {{ album_asset.assetId }})
-        select album_id, asset_id from unnest(p_albums, p_assets) as row (album_id, asset_id)
+        select album_id, asset_id from unnest(p_albums, p_assets) as pair (album_id, asset_id)
         on conflict do nothing
         returning {{ album_asset.albumId }} as album_id, {{ album_asset.assetId }} as asset_id
     ), noted as (
@@ -80,11 +80,11 @@ set plan_cache_mode = auto
 as $linked$
 begin
     delete from public.album_asset
-    using unnest(p_albums, p_assets) as row (album_id, asset_id)
-    where {{ album_asset.albumId }} = row.album_id and {{ album_asset.assetId }} = row.asset_id;
+    using unnest(p_albums, p_assets) as pair (album_id, asset_id)
+    where {{ album_asset.albumId }} = pair.album_id and {{ album_asset.assetId }} = pair.asset_id;
     delete from linked.brought
-    using unnest(p_albums, p_assets) as row (album_id, asset_id)
-    where brought.asset_id = row.asset_id and brought.holder_id = row.album_id;
+    using unnest(p_albums, p_assets) as pair (album_id, asset_id)
+    where brought.asset_id = pair.asset_id and brought.holder_id = pair.album_id;
 end
 $linked$;
 comment on function linked.erase_album_assets(uuid[], uuid[]) is 'Takes assets out of albums, pair by pair.';

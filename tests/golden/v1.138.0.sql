@@ -2302,7 +2302,7 @@ as $linked$
 begin
     with added as (
         insert into public.tag_asset ("assetsId", "tagsId")
-        select asset_id, tag_id from unnest(p_assets, p_tags) as row (asset_id, tag_id)
+        select asset_id, tag_id from unnest(p_assets, p_tags) as pair (asset_id, tag_id)
         on conflict do nothing
         returning "assetsId" as asset_id, "tagsId" as tag_id
     )
@@ -2321,23 +2321,21 @@ set plan_cache_mode = auto
 as $linked$
 begin
     delete from public.tag_asset
-    using unnest(p_assets, p_tags) as row (asset_id, tag_id)
-    where "assetsId" = row.asset_id and "tagsId" = row.tag_id;
+    using unnest(p_assets, p_tags) as pair (asset_id, tag_id)
+    where "assetsId" = pair.asset_id and "tagsId" = pair.tag_id;
     delete from linked.brought
-    using unnest(p_assets, p_tags) as row (asset_id, tag_id)
-    where brought.asset_id = row.asset_id and brought.holder_id = row.tag_id;
+    using unnest(p_assets, p_tags) as pair (asset_id, tag_id)
+    where brought.asset_id = pair.asset_id and brought.holder_id = pair.tag_id;
 end
 $linked$;
 comment on function linked.erase_tags(uuid[], uuid[]) is 'Takes tags off assets, pair by pair.';
 
--- p_tags: of p_from, these; null: all.
+-- What a viewer puts on clones is the viewer's own. p_tags: of p_from, these; null: all.
 create or replace function linked.add_tags(p_from uuid[], p_to uuid[], p_tags uuid[] default null) returns void
 language plpgsql
 as $linked$
 declare
     v_users uuid[];
-    v_values text[];
-    v_like uuid[];
     v_assets uuid[];
     v_tags uuid[];
 begin
@@ -2345,6 +2343,7 @@ begin
     select array_agg(pair.to_id), array_agg(theirs."tagsId"), array_agg(member.owner_id)
     into v_assets, v_tags, v_users
     from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member their_member on their_member.asset_id = pair.from_id and their_member.can_write
     join linked.member on member.asset_id = pair.to_id
     join public.tag_asset theirs on theirs."assetsId" = pair.from_id
     where p_tags is null or theirs."tagsId" = any (p_tags);
@@ -2559,8 +2558,9 @@ comment on function linked.take_off_deleted_tags(uuid[], text[]) is
     'Takes the counterparts of deleted tags off the siblings of the members that had them.';
 
 create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.tag mine
     set color = theirs.color
     from public.tag theirs
@@ -2575,7 +2575,8 @@ as $linked$
             join public.tag_asset their_use on their_use."assetsId" = their_member.asset_id
             where my_use."tagsId" = mine.id and their_use."tagsId" = theirs.id
                 and their_member.can_write
-        )
+        );
+end
 $linked$;
 comment on function linked.propagate_tag_colors(uuid[]) is
     'Gives the colour of tags to their counterparts in accounts that have them on the same picture.';
@@ -2666,7 +2667,7 @@ declare
 begin
     with added as (
         insert into public.album_asset ("albumsId", "assetsId")
-        select album_id, asset_id from unnest(p_albums, p_assets) as row (album_id, asset_id)
+        select album_id, asset_id from unnest(p_albums, p_assets) as pair (album_id, asset_id)
         on conflict do nothing
         returning "albumsId" as album_id, "assetsId" as asset_id
     ), noted as (
@@ -2688,11 +2689,11 @@ set plan_cache_mode = auto
 as $linked$
 begin
     delete from public.album_asset
-    using unnest(p_albums, p_assets) as row (album_id, asset_id)
-    where "albumsId" = row.album_id and "assetsId" = row.asset_id;
+    using unnest(p_albums, p_assets) as pair (album_id, asset_id)
+    where "albumsId" = pair.album_id and "assetsId" = pair.asset_id;
     delete from linked.brought
-    using unnest(p_albums, p_assets) as row (album_id, asset_id)
-    where brought.asset_id = row.asset_id and brought.holder_id = row.album_id;
+    using unnest(p_albums, p_assets) as pair (album_id, asset_id)
+    where brought.asset_id = pair.asset_id and brought.holder_id = pair.album_id;
 end
 $linked$;
 comment on function linked.erase_album_assets(uuid[], uuid[]) is 'Takes assets out of albums, pair by pair.';

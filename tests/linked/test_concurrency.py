@@ -298,6 +298,27 @@ def stack_on_two_members(house: Household) -> Scripts:
     }
 
 
+def stack_in_two_accounts(house: Household) -> Scripts:
+    """Each asks which stacks the pictures lead, dissolves these, makes its own and reads it back."""
+    photos = [house.photo() for _ in range(3)]
+    clones = [house.clone(photo, house.anna) for photo in photos]
+
+    def stack(owner: UUID, assets: list[UUID]) -> list[Step]:
+        found: list[Any] = []
+        return [
+            lambda i: (_begin(i), found.extend(i.stacks_led_by(owner, assets))),
+            lambda i: i.make_stack(owner, assets, *found),
+            _commit,
+        ]
+
+    return {"family": stack(house.family, photos[:2]), "anna": stack(house.anna, clones)}
+
+
+def stack_as_editor_and_viewer(house: Household) -> Scripts:
+    house.set_viewer(house.anna)
+    return stack_in_two_accounts(house)
+
+
 def delete_library_and_scan(house: Household) -> Scripts:
     library = house.create_library(house.family, MEDIA)
     house.import_library(house.family, library, [f"{MEDIA}/{next(numbers)}.jpg" for _ in range(2)])
@@ -404,6 +425,8 @@ SCENARIOS: tuple[tuple[Scenario, Sequence[type[Exception]]], ...] = (
     (tag_and_delete_tag, GONE),
     (stack_and_unstack, ()),
     (stack_on_two_members, GONE),
+    (stack_in_two_accounts, ()),
+    (stack_as_editor_and_viewer, ()),
     (delete_library_and_scan, GONE),
     (delete_user_and_edit, GONE),
     (delete_user_and_upload, ()),

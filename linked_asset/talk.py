@@ -1,7 +1,7 @@
 """What we say to people: on stderr, so that stdout stays for data."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -20,3 +20,9 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+def and_more(lines: Sequence[object], shown: int = 5) -> str:
+    """The first few of many, in one line."""
+    more = f" and {len(lines) - shown} more" if len(lines) > shown else ""
+    return "; ".join(str(line) for line in lines[:shown]) + more

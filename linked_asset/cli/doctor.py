@@ -1,9 +1,8 @@
 import json
 
 import click
-from rich.console import Console
 
-from linked_asset.cli.tables import findings_table
+from linked_asset.cli.tables import show_findings
 from linked_asset.config import database_url
 from linked_asset.database import connected, engine_for
 from linked_asset.doctor import PROBLEM, examine
@@ -20,7 +19,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([finding.as_json() for finding in findings], indent=2, ensure_ascii=False))
     elif findings:
-        Console().print(findings_table(findings))
+        show_findings(findings)
     else:
         say("all is well")
     ctx.exit(1 if any(finding.kind == PROBLEM for finding in findings) else 0)

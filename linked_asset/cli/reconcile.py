@@ -3,10 +3,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import click
-from rich.console import Console
 
 from linked_asset import talk
-from linked_asset.cli.tables import differences_table
+from linked_asset.cli.tables import show_differences
 from linked_asset.config import database_url
 from linked_asset.database import connected, engine_for
 from linked_asset.reconcile import reconcile as go_through
@@ -27,6 +26,6 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
         click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
         return
     if report.differences:
-        Console().print(differences_table(report.differences))
+        show_differences(report.differences)
     verb = "would be repaired" if dry_run else "repaired"
     talk.say(f"{report.sources} media looked at, {report.as_json()['differences']} differences {verb}")

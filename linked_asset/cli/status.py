@@ -1,9 +1,8 @@
 import json
 
 import click
-from rich.console import Console
 
-from linked_asset.cli.tables import status_tables
+from linked_asset.cli.tables import show_status
 from linked_asset.config import database_url
 from linked_asset.database import connected, engine_for
 from linked_asset.status import status as read_status
@@ -18,6 +17,4 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    console = Console()
-    for part in status_tables(found):
-        console.print(part)
+    show_status(found)

@@ -1,71 +1,99 @@
-"""Status as tables for people."""
+"""What is shown to people: tables on a terminal, elsewhere one line for each thing, neither wrapped nor cut."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import RenderableType
+import click
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from linked_asset.doctor import Finding
 from linked_asset.reconcile import Difference
 from linked_asset.status import REASONS
+from linked_asset.talk import and_more
+
+PREFIXES_SHOWN = 5
+NOTES_SHOWN = 5
+
+Rows = Sequence[Mapping[str, Sequence[str]]]
+"""Heading to what stands below it, one or several things."""
 
 
-def status_tables(found: Mapping[str, Any]) -> Iterator[RenderableType]:
-    yield _albums(found["albums"])
-    yield _users(found["users"])
-    yield from _summary(found)
+def show_status(found: Mapping[str, Any]) -> None:
+    if found["albums"]:
+        _show([_album(album) for album in found["albums"]])
+    else:
+        click.echo('There is no linked album: one whose name starts with "linked album" becomes one.')
+    _show([_user(user) for user in found["users"]])
+    for line in _summary(found):
+        click.echo(line)
 
 
-def differences_table(differences: Sequence[Difference]) -> RenderableType:
-    table = _table("Source", "Rows changed")
-    for difference in differences:
-        rows = [f"{count} of {name}" for name, count in difference.changes.items()]
-        table.add_row(escape(difference.file_name or str(difference.source_id or "")), escape("\n".join(rows)))
-    return table
+def show_differences(differences: Sequence[Difference]) -> None:
+    _show(
+        [
+            {
+                "Source": [difference.file_name or str(difference.source_id or "")],
+                "Rows changed": [f"{count} of {name}" for name, count in difference.changes.items()],
+            }
+            for difference in differences
+        ]
+    )
 
 
-def findings_table(findings: Sequence[Finding]) -> RenderableType:
-    table = _table("Check", "", "What", "What to do")
-    for finding in findings:
-        table.add_row(finding.check, finding.kind, escape(finding.what), escape(finding.remedy))
-    return table
+def show_findings(findings: Sequence[Finding]) -> None:
+    _show([{"Check": [one.check], "": [one.kind], "What": [one.what], "What to do": [one.remedy]} for one in findings])
 
 
-def _albums(albums: list[Mapping[str, Any]]) -> RenderableType:
-    if not albums:
-        return 'There is no linked album: one whose name starts with "linked album" becomes one.'
-    table = _table("Linked album", "Owner", "Prefixes", "Shared with", "Media", "Notes")
-    for album in albums:
-        linked_users = [person for person in album["participants"] if person["role"] != "owner"]
-        others = [f"{person['name']} ({person['role']})" for person in linked_users]
-        state = [] if album["live"] else ["awaits deletion: keeps what it has, links nothing new"]
-        table.add_row(
-            escape(album["name"]),
-            escape(album["owner"]["name"] or album["owner"]["id"]),
-            escape("\n".join(prefix["path"] for prefix in album["prefixes"])),
-            escape("\n".join(others)),
-            str(album["media"]),
-            escape("\n".join([*state, *album["notes"]])),
-        )
-    return table
+def _album(album: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    linked_users = [person for person in album["participants"] if person["role"] != "owner"]
+    state = [] if album["live"] else ["awaits deletion: keeps what it has, links nothing new"]
+    return {
+        "Linked album": [album["name"]],
+        "Owner": [album["owner"]["name"] or album["owner"]["id"]],
+        "Prefixes": _first([prefix["path"] for prefix in album["prefixes"]], PREFIXES_SHOWN),
+        "Shared with": [f"{person['name']} ({person['role']})" for person in linked_users],
+        "Media": [str(album["media"])],
+        "Notes": [*state, *_first(album["notes"], NOTES_SHOWN)],
+    }
 
 
-def _users(users: list[Mapping[str, Any]]) -> RenderableType:
-    table = _table("User", "Sources", "Clones", "Left out")
-    for user in users:
-        reasons = [f"{media} {REASONS[reason]}" for reason, media in user["left_out"].items()]
-        table.add_row(
-            escape(user["name"] or user["id"]), str(user["sources"]), str(user["clones"]), escape("\n".join(reasons))
-        )
-    return table
+def _user(user: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    return {
+        "User": [user["name"] or user["id"]],
+        "Sources": [str(user["sources"])],
+        "Clones": [str(user["clones"])],
+        "Left out": [f"{media} {REASONS[reason]}" for reason, media in user["left_out"].items()],
+    }
 
 
-def _table(*headings: str) -> Table:
+def _first(lines: Sequence[str], shown: int) -> list[str]:
+    more = [f"and {len(lines) - shown} more"] if len(lines) > shown else []
+    return [*lines[:shown], *more]
+
+
+def _show(rows: Rows) -> None:
+    console = Console()
+    if console.is_terminal and rows:
+        console.print(_table(rows))
+        return
+    for row in rows:
+        click.echo("; ".join(_cell(heading, things) for heading, things in row.items() if things))
+
+
+def _cell(heading: str, things: Sequence[str]) -> str:
+    """An album may be called anything, but stays on its line."""
+    label = f"{heading}: " if heading else ""
+    return label + ", ".join(" ".join(thing.split()) if "\n" in thing else thing for thing in things)
+
+
+def _table(rows: Rows) -> RenderableType:
     table = Table()
-    for heading in headings:
+    for heading in rows[0]:
         table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape("\n".join(things)) for things in row.values()))
     return table
 
 
@@ -73,12 +101,12 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
     installed, detected, incidents = found["installed"], found["detected"], found["incidents"]
     fits = f"fit {detected['fits']}" if detected["fits"] else f"fit no step (closest: {detected['closest']})"
     says = f", Immich says it is {detected['immich_says']}" if detected["immich_says"] else ""
-    yield escape(f"Installed for Immich {installed['immich']} by version {installed['package']}.")
-    yield escape(f"Immich's tables {fits}{says}.")
+    yield f"Installed for Immich {installed['immich']} by version {installed['package']}."
+    yield f"Immich's tables {fits}{says}."
     for line in detected["differences"]:
-        yield escape(f"  {line}")
-    for line in installed["outdated"]:
-        yield escape(f"To be installed again (alembic upgrade head): {line}.")
+        yield f"  {line}"
+    if installed["outdated"]:
+        yield f"To be installed again (alembic upgrade head): {and_more(installed['outdated'])}."
     if found["queued"]:
         yield f"{found['queued']} media are queued for linking."
     if found["unsettled"]:
@@ -88,4 +116,4 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
     if incidents["count"]:
         yield f"{incidents['count']} incidents, to be repaired by linked-asset reconcile; the latest:"
     for incident in incidents["latest"]:
-        yield escape(f"  {incident['happened_at']} {incident['place']}: {incident['message']} ({incident['sqlstate']})")
+        yield f"  {incident['happened_at']} {incident['place']}: {incident['message']} ({incident['sqlstate']})"

@@ -4,10 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from alembic.config import main as alembic_main
+
+from linked_asset.cli import main as linked_asset_main
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -40,6 +46,25 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+
+class Inside(Shell):
+    """The same within this process: for what needs many commands and no process of its own."""
+
+    def run(self, *arguments: str, check: bool) -> subprocess.CompletedProcess[str]:
+        _, module, *rest = arguments
+        out, err, code = StringIO(), StringIO(), 0
+        with mock.patch.dict(os.environ, self.environment), redirect_stdout(out), redirect_stderr(err):
+            try:
+                alembic_main(rest) if module == "alembic" else linked_asset_main(rest, "linked-asset")
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0
+        assert not check or code == 0, err.getvalue()
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def inside(url: str) -> Inside:
+    return Inside({"DB_URL": url})
 
 
 def shell_for(url: str, ini: Path = CHECKOUT / "alembic.ini", **environment: str) -> Shell:

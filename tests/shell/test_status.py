@@ -9,7 +9,7 @@ import pytest
 from linked_asset import __version__
 from tests.builders import Immich
 from tests.database import Database
-from tests.shell.conftest import Shell
+from tests.shell.conftest import Shell, inside
 
 ShellFor = Callable[..., Shell]
 
@@ -105,6 +105,40 @@ def test_for_people(shell: ShellFor, family: Database) -> None:
     assert result.stderr == ""
     for words in ("linked album family", "/mnt/scans", "Anna (editor)", "asset update: no [such] column (42703)"):
         assert words.split()[0] in result.stdout
+
+
+def test_piped_it_is_one_line_for_each_thing_and_nothing_is_cut(shell: ShellFor, server: Immich) -> None:
+    family, anna = server.create_user("family " + "x" * 200), server.create_user("anna")
+    folders = [f"/photos/{number:03}/{'y' * 100}" for number in range(100)]
+    server.upload(family, f"{folders[0]}/1.jpg")
+    server.create_album(family, "Linked album\nof us", "\n".join(folders), users=[anna])
+    here = shell(server.database.url)
+    here.alembic("upgrade", "head")
+    lines = here.linked_asset("status").stdout.splitlines()
+    (album,) = [line for line in lines if line.startswith("Linked album: ")]
+    assert album.startswith("Linked album: Linked album of us; ")
+    assert ", ".join(folders[:5]) + ", and 95 more" in album
+    assert folders[5] + "," not in album
+    assert f"Owner: family {'x' * 200}; " in album
+    assert "anna (editor)" in album
+    assert [line.split(";")[0] for line in lines if line.startswith("User: ")] == [
+        "User: anna",
+        f"User: family {'x' * 200}",
+    ]
+    assert len(lines) < 10
+    assert "prefix /photos/099/" in here.linked_asset("doctor").stdout
+
+
+def test_on_a_terminal_it_is_a_table(monkeypatch: pytest.MonkeyPatch, server: Immich) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    family = server.create_user("family")
+    server.create_album(family, "Linked album [red]", "\n".join(f"/photos/{number}" for number in range(9)))
+    here = inside(server.database.url)
+    here.alembic("upgrade", "head")
+    shown = here.linked_asset("status").stdout
+    assert "┃" in shown
+    assert "[red]" in shown
+    assert "and 4 more" in shown
 
 
 def test_suspended(shell: ShellFor, immich: Database) -> None:

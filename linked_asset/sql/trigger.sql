@@ -319,6 +319,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             into v_owners, v_checksums, v_ids
             from stale;
             perform linked.fill_gaps(v_owners, v_checksums, v_ids);
+            delete from linked.dismissal using stale where dismissal.source_id = stale.id;
         end;
 {% endcall %}
 
@@ -648,6 +649,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% call on("user", "delete", "Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.") %}
 
         perform linked.replace_files_of_users(array(select id from stale));
+        delete from linked.dismissal using stale where dismissal.user_id = stale.id;
+        delete from linked.album_refusal using stale where album_refusal.owner_id = stale.id;
+        delete from linked.quota_credit using stale where quota_credit.user_id = stale.id;
 {% endcall %}
 
 {% call on("tag_asset", "insert", "Puts tags on the siblings.") %}

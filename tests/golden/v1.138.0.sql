@@ -4778,6 +4778,7 @@ begin
             into v_owners, v_checksums, v_ids
             from stale;
             perform linked.fill_gaps(v_owners, v_checksums, v_ids);
+            delete from linked.dismissal using stale where dismissal.source_id = stale.id;
         end;
 
         if exists (select from linked.queue) then
@@ -6679,6 +6680,9 @@ begin
             select count(*) from (select from stale limit 50) as first
         ));
         perform linked.replace_files_of_users(array(select id from stale));
+        delete from linked.dismissal using stale where dismissal.user_id = stale.id;
+        delete from linked.album_refusal using stale where album_refusal.owner_id = stale.id;
+        delete from linked.quota_credit using stale where quota_credit.user_id = stale.id;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from linked_asset import detection, errors, guard, immich, shipped
+from linked_asset.talk import and_more
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _plan(
         return Plan(steps, goal, [move, *remarks])
     reasons = shipped.outdated(connection, goal) if goal else []
     if reasons:
-        return Plan((), goal, [f"installs for Immich {goal} again: {guard.and_more(reasons)}", *remarks], again=True)
+        return Plan((), goal, [f"installs for Immich {goal} again: {and_more(reasons)}", *remarks], again=True)
     return Plan((), goal, [f"is up to date for Immich {goal}", *remarks])
 
 
@@ -75,7 +76,7 @@ def _why_no_further(connection: Connection, fitting: str, known: Sequence[str]) 
     later = [release for release in known if immich.version(release) > immich.version(fitting)]
     if later:
         following = min(later, key=immich.version)
-        unfit = guard.and_more(detection.differences(connection, following))
+        unfit = and_more(detection.differences(connection, following))
         return [f"stops at {fitting}, which fits Immich's tables; {following} does not: {unfit}"]
     running = detection.running_version(connection)
     if detection.is_newer(running, immich.RELEASES[-1]):

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from linked_asset import errors
 from linked_asset.config import target
+from linked_asset.queries import source
 
 LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01", "40001"})  # lock timeout, deadlock, serialization failure
 INSUFFICIENT_PRIVILEGE = "42501"
-SERVER_GAVE_UP = ("08", "25006", "53", "57P")  # connection lost, read-only, out of resources, shut down
+READ_ONLY = "25006"
+SERVER_GAVE_UP = ("08", "53", "57P")  # connection lost, out of resources, shut down
 
 
 def engine_for(url: URL) -> Engine:
@@ -29,10 +31,15 @@ def connected(engine: Engine) -> Iterator[Connection]:
     except OperationalError as error:
         _refused(engine.url, error)
     with connection:
+        event.listen(connection, "begin", _act_as_owner)
         try:
             yield connection
         except DBAPIError as error:
             explain(connection, error)
+
+
+def _act_as_owner(connection: Connection) -> None:
+    connection.exec_driver_sql(source("guard/act_as_owner"))
 
 
 def sqlstate(error: DBAPIError) -> str:
@@ -51,6 +58,8 @@ def explain(connection: Connection, error: DBAPIError) -> NoReturn:
     state = sqlstate(error)
     if state == INSUFFICIENT_PRIVILEGE:
         raise errors.RightMissing(role=connection.engine.url.username, right=message(error)) from error
+    if state == READ_ONLY:
+        raise errors.ReadOnly(target=target(connection.engine.url), reason=message(error)) from error
     if state.startswith(SERVER_GAVE_UP) or (isinstance(error, OperationalError) and not state):
         raise errors.DatabaseRefused(reason=message(error)) from error
     raise error

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from linked_asset import immich
 from linked_asset.immich.model import Embedding, Index, Table, Unique
-from linked_asset.queries import query, source
+from linked_asset.queries import query, run_script, source, without_comments
 
 COPIED = (immich.Policy.SHARED, immich.Policy.PRODUCED)
 OF_AN_ACCOUNT = frozenset({"birthDate", "userId", "albumName"})
@@ -51,7 +51,7 @@ class Detection:
 
 def differences(connection: Connection, release: str) -> tuple[Difference, ...]:
     """How the live tables differ from those of a release, in what we touch. Empty when they fit."""
-    rows = connection.exec_driver_sql(differences_query(release), execution_options={"no_parameters": True})
+    rows: Iterable[Any] = run_script(connection, differences_query(release))
     return tuple(Difference(*row) for row in rows)
 
 
@@ -65,11 +65,6 @@ def detect(connection: Connection, releases: Iterable[str]) -> Detection:
         unfit[release] = found
     closest = min(unfit, key=lambda release: len(unfit[release]))
     return Detection(None, closest, unfit[closest])
-
-
-def newest_fitting(connection: Connection, releases: Iterable[str]) -> str | None:
-    """The newest of the releases whose tables are those of the database."""
-    return detect(connection, releases).fitting
 
 
 def running_version(connection: Connection) -> str | None:
@@ -116,8 +111,7 @@ def differences_query(release: str) -> str:
     """The comparison as one query without parameters, so that a psql script can hold it."""
     tables = [f'"{table.name}": {json.dumps(_shape(table))}' for table in immich.release(release) if table.touched]
     quoted = "{{\n{}\n}}".format(",\n".join(tables)).replace("'", "''")
-    statement = "\n".join(line for line in source("guard/differences").splitlines() if not line.startswith("--"))
-    return statement.replace(":expected", f"'{quoted}'::jsonb").strip()
+    return without_comments(source("guard/differences")).replace(":expected", f"'{quoted}'::jsonb")
 
 
 def _shape(table: Table) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, errors, immich, render, shipped
+from linked_asset import detection, errors, guard, immich, operations, render, shipped
 from linked_asset.config import target
-from linked_asset.queries import query
+from linked_asset.queries import query, run_script
 from linked_asset.status import status
 
 PROBLEM = "problem"
@@ -36,11 +36,15 @@ def examine(connection: Connection) -> list[Finding]:
     if state is None:
         raise errors.NotInstalled(target=target(connection.engine.url))
     release = str(state["immich_version"])
-    if release not in immich.RELEASES:
-        raise errors.InstalledByNewer(release=release)
+    guard.refuse_newer([release], immich.RELEASES)
+    objects = list(_objects(connection, release))
+    try:
+        shipped.refuse_damaged(connection)
+    except errors.Damaged:
+        return objects
     found = status(connection)
     fitting = list(_tables(connection, release))
-    findings = [*fitting, *_objects(connection, release), *_state(found), *_albums(found)]
+    findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found)]
     if not fitting:
         findings += [*_groups(connection, release), *_surroundings(connection)]
     return findings
@@ -52,8 +56,18 @@ def _tables(connection: Connection, release: str) -> Iterator[Finding]:
 
 
 def _objects(connection: Connection, release: str) -> Iterator[Finding]:
-    for reason in shipped.outdated(connection, release):
-        yield Finding("objects", PROBLEM, reason, "run `alembic upgrade head`")
+    try:
+        for reason in shipped.outdated(connection, release):
+            yield Finding("objects", PROBLEM, reason, "run `alembic upgrade head`")
+    except errors.NotCompared as error:
+        yield Finding(
+            "objects", ADVICE, str(error), "run `linked-asset doctor` as the role that installed linked assets"
+        )
+
+
+def _strangers(connection: Connection) -> Iterator[Finding]:
+    for one in run_script(connection, operations.strangers()).scalars():
+        yield Finding("strangers", ADVICE, f"{one} is not ours", "drop it before linked assets are removed")
 
 
 def _state(found: dict[str, Any]) -> Iterator[Finding]:

@@ -36,6 +36,11 @@ class DatabaseRefused(LinkedAssetError):
     """the database gave up: {reason}. Nothing is lost, run the same command again."""
 
 
+class ReadOnly(LinkedAssetError):
+    """{target} can only be read ({reason}): connect to the primary server, as a role whose transactions may write
+    (default_transaction_read_only)."""
+
+
 # The database is not what we need
 
 
@@ -58,7 +63,8 @@ class TablesOlderThanInstalled(LinkedAssetError):
 
 class ForeignSchema(LinkedAssetError):
     """schema "linked" exists already and is not ours (the SQL scripts of immich-linked-assets use the same name).
-    Remove it first: `{remedy}`. Nothing has been changed."""
+    Remove it first, by its own means where it made copies (of those scripts immich_delete_linked_asset.sql):
+    `{remedy}`. Nothing has been changed."""
 
 
 class RightMissing(LinkedAssetError):
@@ -69,8 +75,38 @@ class NotInstalled(LinkedAssetError):
     """linked assets are not installed in {target}: run `alembic upgrade head`."""
 
 
+class Outdated(LinkedAssetError):
+    """linked assets were installed by version {version} of this package, or by another build of this one: run
+    `alembic upgrade head`."""
+
+
+class Damaged(LinkedAssetError):
+    """linked assets are damaged: {what}. `alembic upgrade head` mends what can be mended. Do not drop schema "linked":
+    clones would stay, and with one of them Immich deletes the family's file."""
+
+
+class NotCompared(LinkedAssetError):
+    """whether tables, functions and triggers of linked assets are as they should be cannot be told: {reason}."""
+
+
+class BeyondMending(LinkedAssetError):
+    """linked assets are damaged, and this cannot be mended without guessing: {what}. Restore it from a backup of the
+    database. Do not drop schema "linked": clones would stay, and with one of them Immich deletes the family's file.
+    Nothing has been changed."""
+
+
+class Refused(LinkedAssetError):
+    """{reason}. Nothing has been changed."""
+
+
+class Stamped(LinkedAssetError):
+    """what is installed is for Immich {installed}: `alembic upgrade` and `alembic downgrade` change that, a stamp only
+    says so. Nothing has been changed."""
+
+
 class InstalledByNewer(LinkedAssetError):
-    """the addon was installed for Immich {release} by a newer version of this package: use that one."""
+    """linked assets were installed for Immich {release} by a newer version of this package, which is needed here:
+    upgrade the package. Nothing has been changed."""
 
 
 class Suspended(LinkedAssetError):
@@ -84,9 +120,14 @@ class UnknownImmich(LinkedAssetError):
 # Not now
 
 
-class ImmichBusy(LinkedAssetError):
-    """Immich is busy: its tables could not be locked in {tries} tries ({reason}). Nothing has been changed, try again
+class TablesLocked(LinkedAssetError):
+    """Immich is busy: its tables could not be locked within {seconds} s ({reason}). Nothing has been changed, try again
     later."""
+
+
+class ImmichBusy(LinkedAssetError):
+    """Immich is busy: it held what was needed in {tries} tries ({reason}). What was done before that stays; the same
+    command goes on from here."""
 
 
 class AnotherUpgrade(LinkedAssetError):

@@ -4,22 +4,28 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from linked_asset import detection, errors, immich
+from linked_asset import detection, errors, immich, shipped
 from linked_asset.config import target
 from linked_asset.queries import query
+from linked_asset.talk import and_more
 
 UNKNOWN = "unknown_column"
 
 
 def refuse_foreign_schema(connection: Connection) -> None:
     """A schema `linked` with anything in it, but nothing of ours, belongs to somebody else."""
-    if all(detection.has_table(connection, name, "linked") for name in ("installation", "alembic_version")):
-        return
-    if not connection.execute(query("guard/schema_objects")).scalar():
+    if shipped.present(connection) or not connection.execute(query("guard/schema_objects")).scalar():
         return
     triggers = connection.execute(query("guard/foreign_triggers")).scalars()
     remedy = "; ".join([*(f"drop trigger {trigger}" for trigger in triggers), "drop schema linked cascade"])
     raise errors.ForeignSchema(remedy=remedy)
+
+
+def refuse_newer(versions: Sequence[str], known: Sequence[str]) -> None:
+    """A revision that this version of the package does not have."""
+    for version in versions:
+        if version not in known:
+            raise errors.InstalledByNewer(release=version)
 
 
 def refuse_other_databases(connection: Connection) -> None:
@@ -53,11 +59,5 @@ def refuse_missing_rights(connection: Connection, release: str) -> None:
     tables = [table.name for table in immich.release(release) if table.touched]
     lacking = connection.execute(query("guard/missing_rights"), {"tables": tables}).scalars().all()
     if lacking:
-        role = connection.exec_driver_sql("select current_user").scalar()
+        role = connection.exec_driver_sql("select session_user").scalar()
         raise errors.RightMissing(role=role, right=and_more(lacking))
-
-
-def and_more(lines: Sequence[object], shown: int = 5) -> str:
-    """The first few of many, in one line."""
-    more = f" and {len(lines) - shown} more" if len(lines) > shown else ""
-    return "; ".join(str(line) for line in lines[:shown]) + more

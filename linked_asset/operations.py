@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import jinja2
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 
-from linked_asset import __version__, immich, render, shipped
+from linked_asset import __version__, immich, mend, render, shipped
+from linked_asset.queries import run_script, without_comments
 
 TARGET_OPTION = "linked_target"
 LOCK_TIMEOUT = "3s"
+SECONDS_TO_WAIT = 30
+"""For Immich's tables, in all."""
+SECONDS_IN_THE_WAY = 5
+"""That Immich's writers wait at most while the last readers are waited for."""
 
 
 @Operations.register_operation("install_linked")
@@ -46,26 +50,60 @@ class RemoveLinked(MigrateOperation):
 
 @Operations.implementation_for(InstallLinked)
 def _install(operations: Operations, operation: InstallLinked) -> None:
-    target = operations.migration_context.opts.get(TARGET_OPTION, operation.release)
-    if operation.release == target:
-        _run(operations, installation_script(operation.release))
+    context = operations.migration_context
+    target = context.opts.get(TARGET_OPTION, operation.release)
+    if operation.release != target:
+        return
+    if context.as_sql:
+        context.impl.static_output(installation_script(operation.release))
+    else:
+        assert context.connection is not None
+        install(context.connection, operation.release)
 
 
 @Operations.implementation_for(RemoveLinked)
 def _remove(operations: Operations, _: RemoveLinked) -> None:
-    _run(operations, removal_script())
+    context = operations.migration_context
+    if context.as_sql:
+        context.impl.static_output(removal_script())
+    else:
+        assert context.connection is not None
+        remove(context.connection)
+
+
+def install(connection: Connection, release: str) -> None:
+    """Makes everything as the release needs it, and mends what the script alone would leave as it is."""
+    run_script(connection, before_installing(release))
+    mend.run(connection, release)
+    run_script(connection, after_installing(release))
+
+
+def remove(connection: Connection) -> None:
+    """Removes everything, whatever state it is in."""
+    run_script(connection, own())
+    mend.prepare_removal(connection)
+    run_script(connection, removal_script())
 
 
 def installation_script(release: str) -> str:
     """Everything that installing does; what the linked albums cover is queued, and linked once this is committed."""
-    script = render.install_script(release).strip()
+    return "\n".join((before_installing(release), render.install_script(release).strip(), after_installing(release)))
+
+
+def before_installing(release: str) -> str:
     # Creating a trigger stops writers, dropping one stops readers as well.
-    mode = "access exclusive" if "drop trigger" in script else "share row exclusive"
+    mode = "access exclusive" if "drop trigger" in render.install_script(release) else "share row exclusive"
+    triggers = [f"('{table}', '{name}')" for table, name in sorted(shipped.triggers(release))]
     return f"""\
 set local lock_timeout = '{LOCK_TIMEOUT}';
 set local client_min_messages = 'warning';
-{_lock(mode, release, wait=True)}
-{script}
+{own()}
+{template("names", triggers=triggers)}
+{_lock(mode, release, wait=True)}"""
+
+
+def after_installing(release: str) -> str:
+    return f"""\
 insert into linked.installation (immich_version, package_version, script_sha256)
 values ('{release}', '{__version__}', '{render.script_hash(release)}')
 on conflict (singleton) do update set
@@ -83,11 +121,28 @@ def removal_script() -> str:
     """Readers go on while clones are deleted, and stop for the moment in which the triggers are dropped."""
     return f"""\
 set local lock_timeout = '{LOCK_TIMEOUT}';
+set local client_min_messages = 'warning';
+{own()}
 {_lock("share row exclusive", wait=True)}
-{template("remove").render().strip()}
+{template("remove", strangers=strangers())}
 {_lock("access exclusive", wait=False)}
 {render.remove_script().strip()}
 """
+
+
+def own() -> str:
+    """Whatever follows in the transaction is done as the role that owns Immich's tables, and so is all that is ours."""
+    return template("own", tables=_tables())
+
+
+def strangers() -> str:
+    """The query for what is in the way of a removal."""
+    statement = render.environment().get_template("guard/strangers.sql").render(tables=_tables())
+    return without_comments(statement)
+
+
+def _tables() -> list[str]:
+    return [f"'{name}'" for name in shipped.tables()]
 
 
 def _lock(mode: str, release: str | None = None, *, wait: bool) -> str:
@@ -95,23 +150,11 @@ def _lock(mode: str, release: str | None = None, *, wait: bool) -> str:
     if release:
         tables = {table.name for table in immich.release(release) if table.touched}
         # Some of our triggers are on tables that we do not touch otherwise.
-        tables |= {table for table, _ in shipped.shipped(release).triggers}
-    return template("lock").render(mode=mode, tables=[f"'{name}'" for name in sorted(tables)], wait=wait).strip()
+        tables |= {table for table, _ in shipped.triggers(release)}
+    names = [f"'{name}'" for name in sorted(tables)]
+    return template("lock", mode=mode, tables=names, wait=wait, seconds=SECONDS_TO_WAIT if wait else SECONDS_IN_THE_WAY)
 
 
-def template(name: str) -> jinja2.Template:
-    return render.environment().get_template(f"operation/{name}.sql")
-
-
-def run_script(connection: Connection, script: str) -> None:
-    """Several statements at once, taken as they are: no parameters, percent signs and colons mean themselves."""
-    connection.exec_driver_sql(script, execution_options={"no_parameters": True})
-
-
-def _run(operations: Operations, script: str) -> None:
-    context = operations.migration_context
-    if context.as_sql:
-        context.impl.static_output(script)
-    else:
-        assert context.connection is not None
-        run_script(context.connection, script)
+def template(name: str, **variables: object) -> str:
+    """The file sql/operation/`name`.sql, filled in."""
+    return render.environment().get_template(f"operation/{name}.sql").render(**variables).strip()

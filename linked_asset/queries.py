@@ -2,8 +2,9 @@
 
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Connection, CursorResult, TextClause, text
 
 
 @cache
@@ -15,3 +16,13 @@ def source(name: str) -> str:
 def query(name: str) -> TextClause:
     """The file `name`.sql, ready to be executed. `:word` is a parameter."""
     return text(source(name))
+
+
+def run_script(connection: Connection, script: str) -> CursorResult[Any]:
+    """Several statements at once, taken as they are: no parameters, percent signs and colons mean themselves."""
+    return connection.exec_driver_sql(script, execution_options={"no_parameters": True})
+
+
+def without_comments(statement: str) -> str:
+    """For a query that becomes part of another one."""
+    return "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()

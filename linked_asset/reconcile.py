@@ -90,6 +90,8 @@ def _refuse_unless_at_work(connection: Connection) -> None:
         raise errors.NotInstalled(target=target(connection.engine.url))
     if state["suspended_at"]:
         raise errors.Suspended(why=state["suspended_why"])
+    with connection.begin():
+        shipped.refuse_to_work(connection)
 
 
 def _sources(connection: Connection) -> list[UUID]:

@@ -1,68 +1,270 @@
-"""Whether the functions and triggers in a database are those of this version of the package."""
+"""Whether what a database has of ours is what this version of the package makes.
+
+What it should be is not read out of our own text: the script of the release is run beside the installation, in schemas
+that are rolled back at once, and both are compared in the words of PostgreSQL's catalog.
+"""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from linked_asset import __version__, detection, render
-from linked_asset.queries import query
+from linked_asset import __version__, detection, errors, immich, render
+from linked_asset.database import INSUFFICIENT_PRIVILEGE, READ_ONLY, message, sqlstate
+from linked_asset.queries import query, run_script, without_comments
+from linked_asset.talk import and_more
 
-_FUNCTION = re.compile(
-    r"create or replace (?:function|procedure) linked\.(\w+)\s*\(.*?as \$linked\$(.*?)\$linked\$", re.DOTALL
-)
+SCHEMA = "linked"
+BESIDE = "linked_beside"
+"""Where the script is run for comparison; its name with `_immich` is the schema that stands for Immich's."""
+
 _TRIGGER = re.compile(r'create (?:or replace )?trigger (\w+)\s[^;]*?\son\s+public\."?(\w+)"?')
+_FUNCTION = re.compile(r"create or replace (?:function|procedure) linked\.(\w+)")
+_TABLE = re.compile(r"create table if not exists linked\.(\w+)")
+
+TABLE_PARTS = frozenset({"table", "column", "constraint", "index", "rule"})
 
 
 @dataclass(frozen=True)
-class Objects:
-    """What a script makes, as far as it can be compared with a database."""
+class Object:
+    """One object of a schema, as the catalog has it."""
 
-    functions: frozenset[tuple[str, str]]
-    """Name and body of each (overloads have different bodies)."""
-    triggers: frozenset[tuple[str, str]]
-    """Table and name of each."""
+    kind: str
+    name: str
+    table: str | None
+    owner: str | None
+    definition: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+Objects = Mapping[tuple[str, str], Object]
+"""By kind and name."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One way in which an installation is not as shipped."""
+
+    wanted: Object | None
+    found: Object | None
+
+    @property
+    def object(self) -> Object:
+        one = self.wanted or self.found
+        assert one is not None
+        return one
+
+    @property
+    def is_harmless(self) -> bool:
+        return self.wanted is not None and self.found is not None and self.wanted.definition == self.found.definition
+
+    @property
+    def breaks_queries(self) -> bool:
+        return self.object.kind in TABLE_PARTS or (self.object.kind == "function" and self.found is None)
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"{self.object} is missing"
+        if self.wanted is None:
+            return f"{self.object} is not ours"
+        if self.found.definition.removeprefix(self.wanted.definition) == " disabled":
+            return f"{self.object} is disabled"
+        return f"{self.object} is not as shipped"
 
 
 @cache
-def shipped(release: str) -> Objects:
-    """What the script for an Immich release makes."""
-    script = render.install_script(release)
-    return Objects(
-        frozenset((found[1], found[2]) for found in _FUNCTION.finditer(script)),
-        frozenset((found[2], found[1]) for found in _TRIGGER.finditer(script)),
+def triggers(release: str) -> frozenset[tuple[str, str]]:
+    """Table and name of each of our triggers on Immich's tables."""
+    return frozenset((found[2], found[1]) for found in _TRIGGER.finditer(render.install_script(release)))
+
+
+@cache
+def tables() -> tuple[str, ...]:
+    """The tables of schema linked, Alembic's among them. They are those of every release."""
+    return (*sorted(_TABLE.findall(render.install_script(immich.RELEASES[0]))), "alembic_version")
+
+
+@cache
+def present_query() -> str:
+    """What there is of ours, known by name, as one query without parameters, so that a psql script can hold it."""
+    script = render.install_script(immich.RELEASES[0])
+
+    def names(found: Iterable[str]) -> str:
+        return ", ".join(f"'{name}'" for name in sorted(set(found)))
+
+    template = render.environment().get_template("guard/ours.sql")
+    return without_comments(
+        template.render(
+            tables=names(tables()),
+            functions=names(_FUNCTION.findall(script)),
+            triggers=names(name for name, _ in _TRIGGER.findall(script)),
+        )
     )
+
+
+def present(connection: Connection) -> list[str]:
+    """What there is of ours, however little. Empty: nothing, or somebody else's schema."""
+    return list(run_script(connection, present_query()).scalars())
+
+
+def is_there(connection: Connection) -> bool:
+    """Whether anything of an installation is left. An empty version table of Alembic's is none."""
+    return any(one != "table linked.alembic_version" for one in present(connection)) or bool(versions(connection))
+
+
+def versions(connection: Connection) -> list[str]:
+    """What Alembic's version table holds: one revision, if all is well."""
+    if not detection.has_table(connection, "alembic_version", SCHEMA):
+        return []
+    rows = connection.execute(text("select * from linked.alembic_version")).mappings().all()
+    return [str(row["version_num"]) for row in rows if "version_num" in row]
+
+
+def installation(connection: Connection) -> Mapping[str, Any] | None:
+    """The row in which an installation says what it is; None when nothing of ours is there."""
+    state = readable_installation(connection)
+    if state is None and is_there(connection):
+        raise errors.Damaged(what="nothing says any more what is installed")
+    return state
+
+
+def readable_installation(connection: Connection) -> Mapping[str, Any] | None:
+    """The same; None also when there is no such row, or not the columns that it should have."""
+    if not detection.has_table(connection, "installation", SCHEMA):
+        return None
+    row = connection.execute(text("select * from linked.installation")).mappings().first()
+    known = {"immich_version", "package_version", "script_sha256", "installed_at", "suspended_at", "suspended_why"}
+    return dict(row) if row is not None and known <= row.keys() else None
+
+
+def refuse_damaged(connection: Connection) -> None:
+    """One line instead of PostgreSQL's complaint about a table or column that is not there."""
+    state = installation(connection)
+    if state is None or state["immich_version"] not in immich.RELEASES:
+        return
+    try:
+        found = damages(connection, state["immich_version"])
+    except errors.NotCompared:
+        return
+    broken = [str(one) for one in found if one.wanted and one.breaks_queries]
+    if not broken:
+        return
+    if state["script_sha256"] != render.script_hash(state["immich_version"]):
+        raise errors.Outdated(version=state["package_version"])
+    raise errors.Damaged(what=and_more(broken))
+
+
+def refuse_to_work(connection: Connection) -> None:
+    """Also where what is installed would write with other rights than Immich has."""
+    refuse_damaged(connection)
+    strange = misowned(connection)
+    if strange:
+        raise errors.Damaged(
+            what=and_more([f"{one} belongs to {one.owner} and not to {owner}" for one, owner in strange], 1)
+        )
+
+
+def damages(connection: Connection, release: str) -> list[Damage]:
+    """How what is installed differs from what the script of a release makes."""
+    wanted, found = fresh(connection, release), installed(connection)
+    ours = [Damage(one, found.get(key)) for key, one in wanted.items()]
+    strange = [Damage(None, one) for key, one in found.items() if key not in wanted and _acts(one, wanted)]
+    return [damage for damage in ours if not damage.is_harmless] + strange
+
+
+def _acts(stranger: Object, wanted: Objects) -> bool:
+    """Whether an object that we do not know changes what ours do: a column that must be filled stops inserts."""
+    if stranger.kind in ("function", "trigger"):
+        return True
+    if ("table", f"{SCHEMA}.{stranger.table}") not in wanted:
+        return False
+    if stranger.kind == "column":
+        return stranger.definition.endswith("not null") and not re.search(r" default | identity ", stranger.definition)
+    return stranger.kind != "index" or " UNIQUE " in stranger.definition
+
+
+def fresh(connection: Connection, release: str) -> Objects:
+    """What the script of a release makes on this server."""
+    key = f"objects of {release}"
+    if key not in connection.info:
+        savepoint = connection.begin_nested()
+        try:
+            run_script(connection, _script_beside(release))
+            connection.info[key] = _objects(connection, BESIDE)
+        except DBAPIError as error:
+            if sqlstate(error) not in (INSUFFICIENT_PRIVILEGE, READ_ONLY):
+                raise
+            raise errors.NotCompared(reason=message(error)) from error
+        finally:
+            savepoint.rollback()
+    objects: Objects = connection.info[key]
+    return objects
 
 
 def installed(connection: Connection) -> Objects:
-    """What the database has: all functions of schema linked, and all triggers that call them and are enabled."""
-    functions = connection.execute(query("shipped/functions"))
-    triggers = connection.execute(query("shipped/triggers"))
-    return Objects(
-        frozenset((row[0], row[1]) for row in functions),
-        frozenset((row[0], row[1]) for row in triggers),
-    )
+    """What the database has in schema linked, and all triggers that call functions there."""
+    return _objects(connection, SCHEMA)
 
 
-def installation(connection: Connection) -> Mapping[str, object] | None:
-    """The row in which an installation says what it is; None when nothing is installed."""
-    if not detection.has_table(connection, "installation", "linked"):
-        return None
-    row = connection.execute(text("select * from linked.installation")).mappings().one_or_none()
-    return None if row is None else dict(row)
+def _script_beside(release: str) -> str:
+    script = render.install_script(release)
+    tables = sorted({table for table, _ in triggers(release)})
+    for pattern, there in (
+        (r"\blinked\.", f"{BESIDE}."),
+        (r"\bschema linked\b", f"schema {BESIDE}"),
+        (r"\bpublic\.", f"{BESIDE}_immich."),
+    ):
+        script = re.sub(pattern, there, script)
+    stand_ins = "\n".join(f'create table {BESIDE}_immich."{table}" ();' for table in tables)
+    return f"""\
+select set_config('role', 'none', true), set_config('check_function_bodies', 'off', true),
+    set_config('client_min_messages', 'warning', true);
+create schema {BESIDE};
+create schema {BESIDE}_immich;
+{stand_ins}
+{script}
+"""
+
+
+def _objects(connection: Connection, schema: str) -> Objects:
+    rows = connection.execute(query("shipped/objects"), {"schema": schema})
+    objects = [
+        Object(row.kind, _at_home(row.name), row.table_name, row.owner, _at_home(row.definition)) for row in rows
+    ]
+    return {(one.kind, one.name): one for one in objects}
+
+
+def _at_home(definition: str) -> str:
+    return definition.replace(f"{BESIDE}_immich.", "public.").replace(f"{BESIDE}.", f"{SCHEMA}.")
+
+
+def most_like(connection: Connection, releases: Iterable[str]) -> str:
+    """The release whose script made most of what is installed."""
+    found = installed(connection)
+
+    def in_common(release: str) -> int:
+        return sum(
+            key in found and found[key].definition == one.definition for key, one in fresh(connection, release).items()
+        )
+
+    return max(releases, key=in_common)
 
 
 def outdated(connection: Connection, release: str) -> list[str]:
     """Why the objects for a release have to be made again; empty when they are as shipped and at work."""
-    state = installation(connection)
+    state = readable_installation(connection)
     if state is None:
-        return ["nothing says what is installed"]
-    wanted, found = shipped(release), installed(connection)
-    missing = sorted(wanted.triggers - found.triggers)
-    reasons = [f"trigger {name} on {table} is missing or disabled" for table, name in missing]
-    reasons += sorted({f"function linked.{name} is not as shipped" for name, _ in wanted.functions - found.functions})
+        return ["nothing says what is installed", *map(str, damages(connection, release))]
+    reasons = [str(damage) for damage in damages(connection, release)]
+    reasons += [f"{one} belongs to {one.owner} and not to {owner}" for one, owner in misowned(connection)]
     if state["package_version"] != __version__:
         reasons.insert(0, f"it was installed by version {state['package_version']}")
     elif state["script_sha256"] != render.script_hash(release):
@@ -70,3 +272,11 @@ def outdated(connection: Connection, release: str) -> list[str]:
     if state["suspended_at"]:
         reasons.append(f"sync has been suspended since {state['suspended_at']} ({state['suspended_why']})")
     return reasons
+
+
+def misowned(connection: Connection) -> list[tuple[Object, str]]:
+    """What does not belong to the role that owns Immich's tables, and so runs with other rights than Immich has."""
+    owner = connection.execute(query("guard/owner")).scalar()
+    if owner is None:
+        return []
+    return [(one, owner) for one in installed(connection).values() if one.owner is not None and one.owner != owner]

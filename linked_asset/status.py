@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from linked_asset import detection, immich, shipped
 from linked_asset.alembic_ini import alembic_config
 from linked_asset.config import target
-from linked_asset.errors import NotInstalled
+from linked_asset.errors import NotCompared, NotInstalled
 from linked_asset.queries import query
 
 REASONS: Mapping[str, str] = {
@@ -36,6 +36,7 @@ def status(connection: Connection) -> dict[str, Any]:
     installed = shipped.installation(connection)
     if installed is None:
         raise NotInstalled(target=target(connection.engine.url))
+    shipped.refuse_damaged(connection)
     incidents = _rows(connection, "incidents")
     return {
         "installed": _installed(connection, installed),
@@ -61,8 +62,15 @@ def _installed(connection: Connection, state: Mapping[str, Any]) -> dict[str, An
         "installed_at": _plain(state["installed_at"]),
         "suspended_at": _plain(state["suspended_at"]),
         "suspended_why": state["suspended_why"],
-        "outdated": shipped.outdated(connection, release) if known else ["this version does not know that release"],
+        "outdated": _outdated(connection, release) if known else ["this version does not know that release"],
     }
+
+
+def _outdated(connection: Connection, release: str) -> list[str]:
+    try:
+        return shipped.outdated(connection, release)
+    except NotCompared as error:
+        return [str(error).rstrip(".")]
 
 
 def _detected(connection: Connection) -> dict[str, Any]:

@@ -1,23 +1,29 @@
 """What happens around the revisions: guard, climb, and link what exists. `migrations/env.py` calls it."""
 
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import Any, NoReturn
 
 from alembic import context
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from linked_asset import climb, detection, errors, guard, linking, operations, render, shipped
-from linked_asset.queries import query
+from linked_asset.database import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, SERVER_GAVE_UP, message, sqlstate
+from linked_asset.queries import query, run_script
 from linked_asset.talk import say
 
 UPGRADE_LOCK = {"class": 1818848875, "key": 1}
 """The class is that of all our advisory locks; key 0 lines up writers (sql/guard.sql)."""
 SECONDS_TO_WAIT_FOR_ANOTHER = 5.0
+OUR_REFUSAL, OUR_WARNING = "LA001", "LA002"
+"""SQLSTATEs of what our scripts say."""
 DROP_SCHEMA = "drop table linked.alembic_version;\ndrop schema linked;"
 
 COMMANDS = {"upgrade": "upgrade", "downgrade": "downgrade", "do_stamp": "stamp"}
@@ -55,6 +61,9 @@ def command() -> str:
 def show(connection: Connection) -> None:
     """`current`, `history --indicate-current` and the like: no change, whatever the state of the database."""
     with connection.begin():
+        guard.refuse_newer(shipped.versions(connection), _known_releases())
+        if shipped.installation(connection) and not shipped.versions(connection):
+            raise errors.Damaged(what="Alembic's version table is gone")
         configure(connection=connection, dont_mutate=True)
         context.run_migrations()
 
@@ -62,8 +71,9 @@ def show(connection: Connection) -> None:
 def change(connection: Connection) -> None:
     """`upgrade`, `downgrade` and `stamp`: all or nothing. Then what exists is linked, in small transactions."""
     name, step_function = command(), _step_function()
-    with _alone(connection):
-        linking.patiently(lambda: _change_once(connection, name, step_function))
+    tell = cache(say)  # once, however often it is tried
+    with _alone(connection), _telling_who_is_waited_for(connection):
+        _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
         if _is_installed(connection):
             linking.link_queued(connection)
 
@@ -80,59 +90,122 @@ def write_script() -> None:
     emit("\\set ON_ERROR_STOP on")
     with context.begin_transaction():
         emit(_checks(current, goal, down=down))
-        if current is None:
-            emit("create schema if not exists linked;")
+        emit(operations.own())
         context.run_migrations()
         if goal is None:
             emit(DROP_SCHEMA)
     if goal is not None:
         emit("-- Links what exists, in small transactions. Interrupted, it goes on from there.")
+        emit(operations.template("act_as_owner"))
         emit("call linked.drain();")
 
 
-def _change_once(connection: Connection, name: str, step_function: StepFunction) -> None:
-    with connection.begin():
-        connection.exec_driver_sql(f"set local lock_timeout = '{operations.LOCK_TIMEOUT}'")
-        guard.refuse_foreign_schema(connection)
-        configure(connection=connection)
-        heads = context.get_context().get_current_heads()
-        current = _only(heads)
-        if name != "upgrade" and current is None:
-            say("linked assets are not installed, there is nothing to do")
-            return
-        if name == "upgrade":
-            guard.refuse_other_databases(connection)
-        steps = list(step_function(heads, context.get_context()))
-        plan = _plan(connection, name, current, steps)
-        if plan.target and (plan.steps or plan.again):
-            guard.refuse_missing_rights(connection, plan.target)
-        for remark in plan.remarks:
-            say(remark)
-        _carry_out(connection, current, plan)
+def _unless_busy(connection: Connection, work: Callable[[], None]) -> None:
+    """Does the work of one transaction, again when Immich holds the locks, for half a minute in all."""
+    give_up = time.monotonic() + operations.SECONDS_TO_WAIT
+    while True:
+        try:
+            with connection.begin():
+                left = max(give_up - time.monotonic(), 1)
+                connection.execute(text("select set_config('linked.patience', :left, true)"), {"left": f"{left:.1f}"})
+                connection.exec_driver_sql(f"set local lock_timeout = '{operations.LOCK_TIMEOUT}'")
+                return work()
+        except DBAPIError as error:
+            if sqlstate(error) not in LOCK_NOT_AVAILABLE:
+                _explain(error)
+            if time.monotonic() > give_up - 1:
+                raise errors.TablesLocked(seconds=operations.SECONDS_TO_WAIT, reason=message(error)) from error
+        time.sleep(random.uniform(0.2, 1))
+
+
+def _explain(error: DBAPIError) -> NoReturn:
+    """Refusals of our scripts, and what others' triggers say when rows are removed, in one line: all is rolled back."""
+    state = sqlstate(error)
+    if state == INSUFFICIENT_PRIVILEGE or not state or state.startswith(SERVER_GAVE_UP):
+        raise error
+    where = getattr(getattr(error.orig, "diag", None), "context", None)
+    place = f" ({where.splitlines()[0]})" if where and state != OUR_REFUSAL else ""
+    raise errors.Refused(reason=message(error) + place) from error
+
+
+@contextmanager
+def _telling_who_is_waited_for(connection: Connection) -> Iterator[None]:
+    raw = connection.connection.driver_connection
+    assert raw is not None
+
+    def tell(diagnostic: Any) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING" and diagnostic.sqlstate == OUR_WARNING:
+            say(str(diagnostic.message_primary))
+
+    raw.add_notice_handler(tell)
+    try:
+        yield
+    finally:
+        raw.remove_notice_handler(tell)
+
+
+def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> None:
+    guard.refuse_foreign_schema(connection)
+    configure(connection=connection)
+    if shipped.is_there(connection):
+        _restore_version(connection)
+    heads = context.get_context().get_current_heads()
+    current = _only(heads)
+    if name != "upgrade" and current is None:
+        say("linked assets are not installed, there is nothing to do")
+        return
+    if name == "upgrade":
+        guard.refuse_other_databases(connection)
+    steps = list(step_function(heads, context.get_context()))
+    plan = _plan(connection, name, current, steps)
+    if plan.target and (plan.steps or plan.again):
+        guard.refuse_missing_rights(connection, plan.target)
+    for remark in plan.remarks:
+        tell(remark)
+    _carry_out(connection, current, plan)
+
+
+def _restore_version(connection: Connection) -> None:
+    """Alembic's version table follows from the row of the installation, and that from what its functions are."""
+    known = _known_releases()
+    versions = shipped.versions(connection)
+    guard.refuse_newer(versions, known)
+    state = shipped.readable_installation(connection)
+    release = str(state["immich_version"]) if state else shipped.most_like(connection, known)
+    guard.refuse_newer([release], known)
+    if versions != [release]:
+        run_script(connection, f"{operations.own()}\ndrop table if exists linked.alembic_version")
+        context.get_context().stamp(context.script, release)
+        say(f"Alembic's version table was lost; what is installed is for Immich {release}")
+
+
+def _known_releases() -> list[str]:
+    return [revision.revision for revision in context.script.walk_revisions()]
 
 
 def _plan(connection: Connection, name: str, current: str | None, steps: Sequence[Any]) -> climb.Plan:
     if name == "upgrade":
         if context.get_context().opts.get("destination_rev") in ("head", "heads"):
-            known = [revision.revision for revision in context.script.walk_revisions()]
-            return climb.as_far_as_it_fits(connection, current, steps, known)
+            return climb.as_far_as_it_fits(connection, current, steps, _known_releases())
         return climb.up_to(connection, current, steps)
     assert current is not None
     if name == "stamp":
-        return climb.Plan(steps, climb.destination(steps, current) or current, [])
+        if steps:
+            raise errors.Stamped(installed=current)
+        return climb.Plan((), current, [])
     return climb.down_to(connection, current, steps)
 
 
 def _carry_out(connection: Connection, current: str | None, plan: climb.Plan) -> None:
     if current is None:
-        connection.execute(text("create schema if not exists linked"))
+        run_script(connection, operations.own())
     configure(connection=connection, fn=lambda *_: plan.steps, **{operations.TARGET_OPTION: plan.target})
     context.run_migrations()
     if plan.target is None:
-        operations.run_script(connection, DROP_SCHEMA)
+        run_script(connection, DROP_SCHEMA)
         say("removed: no clone, no trigger and nothing else of linked assets is left")
     elif plan.again:
-        operations.run_script(connection, operations.installation_script(plan.target))
+        operations.install(connection, plan.target)
     if current is None:
         _say_what_is_taken_over(connection)
 
@@ -185,4 +258,10 @@ def _checks(installed: str | None, goal: str | None, *, down: bool) -> str:
     template = render.environment().get_template("guard/fits.sql")
     differences = detection.differences_query(goal) if goal else None
     tolerated = guard.UNKNOWN if down else ""
-    return template.render(installed=installed, target=goal, differences=differences, tolerated=tolerated).strip()
+    return template.render(
+        installed=installed,
+        target=goal,
+        differences=differences,
+        tolerated=tolerated,
+        ours=shipped.present_query(),
+    ).strip()

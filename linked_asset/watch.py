@@ -21,6 +21,7 @@ def watch(connection: Connection, *, until: Callable[[], bool] = lambda: False) 
     with connection.begin():
         if shipped.installation(connection) is None:
             raise errors.NotInstalled(target=target(connection.engine.url))
+        shipped.refuse_to_work(connection)
     listening = connection.execution_options(isolation_level="AUTOCOMMIT")
     listening.execute(text(f"listen {CHANNEL}"))
     listening.rollback()

@@ -509,22 +509,3 @@ begin
 end
 $linked$;
 comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
-
-create or replace function linked.remove_clones() returns void
-language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-begin
-    perform linked.start_writing();
-    perform linked.forget_the_gone();
-    truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
-    perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
-    perform linked.settle(p_all => true);
-    perform linked.tidy_up();
-    update linked.made_tag set unused_in = 'removal' where unused_in is not null;
-    perform linked.sweep_tags();
-    perform linked.stop_writing();
-end
-$linked$;
-comment on function linked.remove_clones() is
-    'Deletes every clone and what the addon made around them in their owners'' accounts, for the removal of the addon.';

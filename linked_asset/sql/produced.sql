@@ -78,7 +78,7 @@ comment on function linked.remember_unsettled(uuid[], text) is
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
 -- members do without the encoded file.
-create or replace function linked.settle(p_all boolean default false) returns void
+create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
 declare
@@ -90,11 +90,9 @@ begin
         where (source_id, what) in (
             select source_id, what from linked.unsettled
             where marked_at is null
-                and (
-                    p_all or since < clock_timestamp() - linked.unsettled_for(case what when 'video' then 'encoded_video' end)
-                )
+                and since < clock_timestamp() - linked.unsettled_for(case what when 'video' then 'encoded_video' end)
             order by since
-            limit case when not p_all then 100 end
+            limit 100
         )
         returning source_id, what
     )
@@ -114,7 +112,7 @@ begin
 {% endif %}
 end
 $linked$;
-comment on function linked.settle(boolean) is
+comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
 
 -- The job of the source has written what was missing. Where others came in between, the source is marked once more.

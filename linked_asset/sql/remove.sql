@@ -2,6 +2,7 @@
 do $linked$
 declare
     v_object record;
+    v_tables text;
 begin
     for v_object in
         select tg.tgname as name, tg.tgrelid::regclass as relation
@@ -19,12 +20,11 @@ begin
     loop
         execute format('drop routine %s', v_object.signature);
     end loop;
-    for v_object in
-        select c.oid::regclass as relation
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname = 'linked' and c.relkind = 'r' and c.relname <> 'alembic_version'
-    loop
-        execute format('drop table %s cascade', v_object.relation);
-    end loop;
+    select string_agg(c.oid::regclass::text, ', ') into v_tables
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'linked' and c.relkind = 'r' and c.relname <> 'alembic_version';
+    if v_tables is not null then
+        execute 'drop table ' || v_tables;
+    end if;
 end
 $linked$;

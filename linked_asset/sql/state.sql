@@ -1,7 +1,6 @@
 -- What the addon remembers. Small, and nothing in it depends on Immich's tables: no foreign key, no view, no type or
 -- default of schema public. Immich's migrations and its in-app restore (`drop schema public cascade`) pass it by.
 
-create schema if not exists linked;
 comment on schema linked is
     'Linked assets: shared media as real assets in every account. An addon to Immich, installed and removed by Alembic.';
 

@@ -1,7 +1,6 @@
 -- What the addon remembers. Small, and nothing in it depends on Immich's tables: no foreign key, no view, no type or
 -- default of schema public. Immich's migrations and its in-app restore (`drop schema public cascade`) pass it by.
 
-create schema if not exists linked;
 comment on schema linked is
     'Linked assets: shared media as real assets in every account. An addon to Immich, installed and removed by Alembic.';
 
@@ -820,7 +819,7 @@ comment on function linked.remember_unsettled(uuid[], text) is
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
 -- members do without the encoded file.
-create or replace function linked.settle(p_all boolean default false) returns void
+create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
 declare
@@ -832,11 +831,9 @@ begin
         where (source_id, what) in (
             select source_id, what from linked.unsettled
             where marked_at is null
-                and (
-                    p_all or since < clock_timestamp() - linked.unsettled_for(case what when 'video' then 'encoded_video' end)
-                )
+                and since < clock_timestamp() - linked.unsettled_for(case what when 'video' then 'encoded_video' end)
             order by since
-            limit case when not p_all then 100 end
+            limit 100
         )
         returning source_id, what
     )
@@ -854,7 +851,7 @@ begin
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
 end
 $linked$;
-comment on function linked.settle(boolean) is
+comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
 
 -- The job of the source has written what was missing. Where others came in between, the source is marked once more.
@@ -3591,25 +3588,6 @@ begin
 end
 $linked$;
 comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
-
-create or replace function linked.remove_clones() returns void
-language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-begin
-    perform linked.start_writing();
-    perform linked.forget_the_gone();
-    truncate linked.participant, linked.prefix, linked.linked_album, linked.queue;
-    perform linked.unlink(array(select asset_id from linked.member where asset_id <> source_id));
-    perform linked.settle(p_all => true);
-    perform linked.tidy_up();
-    update linked.made_tag set unused_in = 'removal' where unused_in is not null;
-    perform linked.sweep_tags();
-    perform linked.stop_writing();
-end
-$linked$;
-comment on function linked.remove_clones() is
-    'Deletes every clone and what the addon made around them in their owners'' accounts, for the removal of the addon.';
 
 -- Linked albums: reading them the way their owner wrote them.
 

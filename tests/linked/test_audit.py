@@ -12,7 +12,7 @@ import pytest
 from linked_asset.immich import Policy
 from tests.database import Database
 from tests.linked.columns import RELEASE
-from tests.linked.conftest import Household
+from tests.linked.conftest import Household, remove
 
 AUDITS = (
     "asset_audit",
@@ -274,7 +274,7 @@ def test_removing_everything_leaves_one_row_for_each_clone(linked: Database) -> 
     clones = [(household.clone(photo, user), user) for photo in photos for user in users]
     stacks = linked.fetch('select id, "ownerId" from stack where "ownerId" = any(%s)', [users])
     albums = linked.fetch('select id, "ownerId" from album where "ownerId" = any(%s)', [users])
-    found = left(household, lambda: linked.execute("select linked.remove_clones()"))
+    found = left(household, lambda: remove(linked))
     assert found["asset_audit"] == once(*clones)
     assert found["stack_audit"] == once(*(tuple(stack) for stack in stacks))
     assert found["album_audit"] == once(*(tuple(album) for album in albums))

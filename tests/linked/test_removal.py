@@ -6,14 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from tests.database import Database
+from linked_asset import immich as model
+from linked_asset import render
+from sample import create_immich
+from tests.builders import Immich
+from tests.database import Database, Databases
 from tests.linked.conftest import CHECKOUT, Household, install, remove
+from tests.linked.test_audit import left
+from tests.shell.conftest import inside
 
 
 @pytest.fixture
@@ -163,15 +170,39 @@ def test_nothing_names_what_is_gone(before: Household) -> None:
         assert not named & gone, table
 
 
-def test_clients_learn_that_the_clones_are_gone(before: Household) -> None:
+def test_clients_learn_what_is_gone_once_and_nothing_else(before: Household) -> None:
     install(before.database)
-    gone = {
-        row.id for row in before.database.fetch("select asset_id as id from linked.member where asset_id <> source_id")
-    }
-    remove(before.database)
-    audited = before.database.fetch('select "assetId" as id, "ownerId" as owner from asset_audit')
-    assert gone <= {row.id for row in audited}
-    assert {row.owner for row in audited} == {before.anna, before.ben}
+    busy(before)
+    there = public_rows(before.database)
+    found = left(before, lambda: remove(before.database))
+    gone = {table: missing(rows, public_rows(before.database)[table]) for table, rows in there.items()}
+    assert all(gone[table] for table in ("asset", "album", "stack", "person"))
+    assert set(found) == {"asset_audit", "album_audit", "album_asset_audit", "stack_audit", "person_audit"}
+    assert found["asset_audit"] == pairs(gone["asset"], "id", "ownerId")
+    assert found["album_audit"] == pairs(gone["album"], "id", "ownerId")
+    # Of albums that go, Immich's foreign key takes these rows along.
+    albums = ids({"album": gone["album"]})
+    left_albums = [row for row in gone["album_asset"] if row["albumsId"] not in albums]
+    assert found["album_asset_audit"] == pairs(left_albums, "albumsId", "assetsId")
+    assert found["stack_audit"] == pairs(gone["stack"], "id", "ownerId")
+    assert found["person_audit"] == pairs(gone["person"], "id", "ownerId")
+
+
+Rows = list[dict[str, Any]]
+
+
+def missing(before: Rows, after: Rows) -> Rows:
+    """Rows whose key is there no more."""
+
+    def key(row: dict[str, Any]) -> object:
+        return row.get("id") or tuple(value for name, value in sorted(row.items()) if name.endswith("Id"))
+
+    left_over = {key(row) for row in after}
+    return [row for row in before if key(row) not in left_over]
+
+
+def pairs(rows: Rows, *columns: str) -> Counter[tuple[Any, ...]]:
+    return Counter(tuple(UUID(row[column]) for column in columns) for row in rows)
 
 
 def test_covers_and_primary_assets_are_inside(before: Household) -> None:
@@ -227,3 +258,155 @@ def test_installed_again_everything_is_linked_again(before: Household) -> None:
     install(before.database)
     before.check()
     assert before.count("linked.member") > 0
+
+
+# --- on tables as they are found ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(linked: Database) -> Household:
+    """What Ben made himself with his clones, and with what the addon made for him. Not checked at the end."""
+    household = Household(linked)
+    own_way(household)
+    return household
+
+
+def own_way(household: Household) -> None:
+    photos = [household.photo() for _ in range(5)]
+    household.tag_assets(household.upsert_tag(household.family, "sea"), photos[0])
+    household.create_album(household.family, "Beach", assets=photos[:2])
+    (face,) = household.detect_faces(photos[0], [(0, 0, 50, 50)])
+    household.recognize(face, household.create_person(household.family, "Oma"))
+    clones = [household.clone(photo, household.ben) for photo in photos]
+    mine = [household.photo(household.ben, f"/data/upload/ben/{number}.jpg") for number in range(3)]
+    household.create_stack(household.ben, [clones[0], *mine[:2]])
+    household.create_stack(household.ben, [clones[1], mine[2]])
+    household.tag_assets(household.upsert_tag(household.ben, "sea/mine"), mine[0])
+    household.tag_assets(household.upsert_tag(household.ben, "lake"), clones[0])
+    household.create_album(household.ben, "Ours", assets=[clones[0], mine[0]])
+    beach = household.database.value(
+        """select id from album where "ownerId" = %s and "albumName" = 'Beach'""", [household.ben]
+    )
+    household.add_to_album(beach, mine[1])
+
+
+def what_is_bens_own_is_his(household: Household) -> None:
+    database = household.database
+
+    def of_ben(statement: str) -> list[Any]:
+        return [row[0] for row in database.fetch(statement, [household.ben])]
+
+    paths = of_ben('select "originalPath" from asset where "ownerId" = %s order by 1')
+    assert paths == [f"/data/upload/ben/{number}.jpg" for number in range(3)]
+    stacked = database.fetch(
+        """select "originalPath" from asset join stack on stack.id = "stackId" where stack."ownerId" = %s
+             and exists (select from asset one where one.id = "primaryAssetId" and one."stackId" = stack.id)
+           order by 1""",
+        [household.ben],
+    )
+    assert [row.originalPath for row in stacked] == paths[:2]
+    assert database.value('select count(*) from stack where "ownerId" = %s', [household.ben]) == 1
+    assert of_ben('select value from tag where "userId" = %s order by 1') == ["lake", "sea", "sea/mine"]
+    assert database.value('select count(*) from tag where "userId" = %s', [household.anna]) == 0
+    assert of_ben('select "albumName" from album where "ownerId" = %s order by 1') == ["Beach", "Ours"]
+    # Sync brought "Ours" to the family, whose source is in it.
+    assert database.value("select count(*) from album_asset") == 2 + 1 + 1 + 1
+    assert of_ben('select name from person where "ownerId" = %s') == []
+    assert database.value("select to_regnamespace('linked') is null")
+
+
+CHANGES = {
+    "nothing": "select",
+    "columns of tag_asset": 'alter table tag_asset rename "tagsId" to t; alter table tag_asset rename "assetsId" to a',
+    "columns of album_asset": """alter table album_asset rename "assetsId" to a;
+                                 alter table album_asset rename "albumsId" to b;
+                                 create or replace function album_asset_delete_audit() returns trigger
+                                 language plpgsql as 'begin return null; end'""",
+    "suspended": "update linked.installation set suspended_at = now(), suspended_why = 'x'",
+    "a function is gone": "drop function linked.start_writing()",
+    "stack": 'alter table stack rename "primaryAssetId" to first; alter table asset rename "stackId" to s',
+}
+
+
+@pytest.mark.parametrize("change", ["nothing", "columns of tag_asset", "suspended", "a function is gone"])
+def test_what_is_peoples_own_stays_whatever_has_changed(mixed: Household, change: str) -> None:
+    mixed.database.execute(CHANGES[change])
+    inside(mixed.database.url).alembic("downgrade", "base")
+    what_is_bens_own_is_his(mixed)
+
+
+@pytest.mark.parametrize("change", ["columns of album_asset", "stack"])
+def test_renamed_columns_are_found(mixed: Household, change: str) -> None:
+    mixed.database.execute(CHANGES[change])
+    inside(mixed.database.url).alembic("downgrade", "base")
+    assert mixed.owned(mixed.ben) == 3
+    assert mixed.database.value("select count(*) from stack") == 1
+    assert mixed.database.value("select count(*) from album_asset") == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            'alter table tag_asset drop constraint "tag_asset_tagsId_fkey"',
+            'which column of Immich\'s table "tag_asset" refers to "tag"',
+        ),
+        ("drop table tag_asset", 'which column of Immich\'s table "tag_asset"'),
+        ('alter table move_history rename "entityId" to e', "move_history"),
+        (
+            """create function broken() returns trigger language plpgsql as
+               'begin perform no_such_column from asset; return null; end';
+               create trigger theirs after delete on asset execute function broken()""",
+            'column "no_such_column" does not exist (PL/pgSQL function broken()',
+        ),
+    ],
+)
+def test_what_cannot_be_told_or_done_changes_nothing(
+    mixed: Household, pg_dump: Callable[..., str], change: str, said: str
+) -> None:
+    mixed.database.execute(change)
+    before = pg_dump(mixed.database)
+    result = inside(mixed.database.url).alembic("downgrade", "base", check=False)
+    assert result.returncode == 1
+    assert said in result.stderr.replace("public.broken", "broken")
+    assert result.stderr.splitlines()[-1].endswith("Nothing has been changed.")
+    assert "Traceback" not in result.stderr
+    assert pg_dump(mixed.database) == before
+
+
+@pytest.mark.parametrize("release", model.RELEASES)
+def test_on_the_tables_of_every_release(databases: Databases, release: str) -> None:
+    """What is remembered is the same in all of them; the tables are Immich's own."""
+    template = databases.template(f"immich_{release}", lambda connection: create_immich(connection, release))
+    with databases.copy(template) as database:
+        server = Immich(database, release)
+        family, ben = server.create_user("family"), server.create_user("ben")
+        source, clone, own = (
+            server.upload(user, f"/data/{number}.jpg") for number, user in enumerate((family, ben, ben))
+        )
+        for asset in (source, clone, own):
+            server.process(asset)
+        (face,) = server.detect_faces(clone, [(0, 0, 9, 9)])
+        made_person, made_album, made_tag = (
+            server.create_person(ben, "Oma"),
+            server.create_album(ben, "Made", assets=[clone]),
+            server.create_tag(ben, "made"),
+        )
+        server.recognize(face, made_person)
+        server.tag_assets(made_tag, clone)
+        server.create_album(ben, "Mine", assets=[clone, own])
+        server.create_stack(ben, [clone, own])
+        database.execute("create schema linked")
+        database.execute(render.render("state", model.release("v1.138.0")))
+        database.execute("insert into linked.installation values (true, 'v1.138.0', '', '')")
+        database.execute("insert into linked.member values (%s, %s, %s, true)", [source, source, family])
+        database.execute("insert into linked.member values (%s, %s, %s, true)", [clone, source, ben])
+        database.execute("insert into linked.album_pair values (%s, gen_random_uuid(), %s)", [made_album, ben])
+        database.execute("insert into linked.person_pair values (%s, gen_random_uuid(), %s, true)", [made_person, ben])
+        database.execute("insert into linked.made_tag values (%s)", [made_tag])
+        inside(database.url).alembic("downgrade", "base")
+        assert {row.id for row in database.fetch("select id from asset")} == {source, own}
+        assert [row.albumName for row in database.fetch('select "albumName" from album')] == ["Mine"]
+        for table in ("person", "tag", "stack"):
+            assert database.value(f"select count(*) from {table}") == 0
+        assert database.value("select to_regnamespace('linked') is null")

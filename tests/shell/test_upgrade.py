@@ -1,13 +1,15 @@
 """`alembic upgrade` and `alembic downgrade`."""
 
+import re
 import time
 from collections.abc import Callable
 
 import pytest
+from psycopg import sql
 
-from linked_asset import __version__
+from linked_asset import __version__, operations
 from tests.database import Database
-from tests.shell.conftest import Shell, one_line
+from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
 
@@ -70,9 +72,9 @@ def test_what_is_not_as_shipped_is_made_again(shell: ShellFor, family: Database)
     for damage, reason in {
         "update linked.installation set package_version = '0.0.1'": "installed by version 0.0.1",
         "update linked.installation set script_sha256 = ''": "another build of this version",
-        "alter table asset disable trigger linked_asset_update": "trigger linked_asset_update on asset is missing",
+        "alter table asset disable trigger linked_asset_update": "trigger linked_asset_update on asset is disabled",
         "drop trigger linked_asset_update on asset": "trigger linked_asset_update on asset is missing",
-        "drop function linked.covered(uuid[])": "function linked.covered is not as shipped",
+        "drop function linked.covered(uuid[])": "function linked.covered(uuid[]) is missing",
         "update linked.installation set suspended_at = now(), suspended_why = 'no such column'": "no such column",
     }.items():
         family.execute(damage)
@@ -137,15 +139,53 @@ def test_immich_is_busy_for_a_moment(shell: ShellFor, immich: Database) -> None:
     assert process.returncode == 0, talk
 
 
-@pytest.mark.slow
-def test_immich_is_busy_all_the_time(shell: ShellFor, immich: Database, pg_dump: Callable[..., str]) -> None:
+@pytest.mark.parametrize("table", ["asset", "album"])
+def test_immich_is_busy_all_the_time(
+    immich: Database, pg_dump: Callable[..., str], monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """Half a minute in all, here less: then who holds what, and since when."""
+    monkeypatch.setattr(operations, "SECONDS_TO_WAIT", 5)
     before = pg_dump(immich)
     with immich.connect(autocommit=False) as writer:
-        writer.execute("lock table album in row exclusive mode")
-        result = shell(immich.url).alembic("upgrade", "head", check=False)
-        assert result.returncode == 1
-        assert "Immich is busy" in result.stderr.splitlines()[-1]
+        writer.execute("set application_name = 'immich server'")
+        writer.execute(sql.SQL("lock table {} in row exclusive mode").format(sql.Identifier(table)))
+        pid = writer.info.backend_pid
+        begun = time.monotonic()
+        result = inside(immich.url).alembic("upgrade", "head", check=False)
+        assert time.monotonic() - begun < 30
+    assert result.returncode == 1
+    waiting, gave_up = result.stderr.splitlines()[-2:]
+    holder = rf"table {table} is held by process {pid} \(immich server, \w+, idle in transaction\) since 20\d\d-"
+    assert re.search(f"Immich is busy: {holder}.*; waiting", waiting)
+    assert re.search(rf"could not be locked within 5 s \({holder}.*\). Nothing has been changed", gave_up)
     assert pg_dump(immich) == before
+
+
+def test_somebody_holds_rows_all_the_time(
+    family: Database, pg_dump: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locked rows let our locks on tables through."""
+    here = inside(family.url)
+    here.alembic("upgrade", "head")
+    before = pg_dump(family)
+    monkeypatch.setattr(operations, "SECONDS_TO_WAIT", 5)
+    with family.connect(autocommit=False) as writer:
+        writer.execute("select from asset for update")
+        result = here.alembic("downgrade", "base", check=False)
+    assert result.returncode == 1
+    assert "could not be locked within 5 s" in result.stderr.splitlines()[-1]
+    assert pg_dump(family) == before
+
+
+def test_the_script_gives_up_too(
+    shell: ShellFor, immich: Database, psql: Callable[..., str]
+) -> None:
+    script = shell(immich.url).alembic("upgrade", "head", "--sql").stdout
+    with immich.connect(autocommit=False) as writer:
+        writer.execute("lock table asset in row exclusive mode")
+        with pytest.raises(RuntimeError, match="table asset is held by process"):
+            psql(immich, "set linked.patience = 2;\n" + script)
+    assert immich.value("select to_regnamespace('linked') is null")
 
 
 @pytest.mark.parametrize("command", [("upgrade", "head"), ("downgrade", "base")])

@@ -1,0 +1,298 @@
+"""Schema linked is ours as long as anything of ours is in it: damage is seen, and mended or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.database import Database
+from tests.linked.conftest import Household
+from tests.shell.conftest import Shell, inside, one_line, shell_for
+
+ShellFor = Callable[..., Shell]
+
+
+@pytest.fixture
+def shell() -> ShellFor:
+    return inside
+
+
+@pytest.fixture
+def house(linked: Database) -> Household:
+    """Everything that linking leaves behind, in every table."""
+    household = Household(linked)
+    household.share_album(household.linked_album, household.clara, "viewer")
+    photos = [household.photo() for _ in range(3)]
+    for photo, name in zip(photos, ("Oma", "Opa", "Tim"), strict=True):
+        (face,) = household.detect_faces(photo, [(0, 0, 50, 50)], seeds=[name])
+        household.recognize(face, household.create_person(household.family, name))
+    household.create_stack(household.family, photos[:2])
+    household.create_album(household.family, "Beach", assets=photos)
+    household.tag_assets(household.upsert_tag(household.family, "sea"), *photos)
+    household.trash([household.clone(photos[2], household.clara)])
+    return household
+
+
+def clones(database: Database) -> list[object]:
+    return database.fetch("select asset_id, source_id, owner_id from linked.member order by 1")
+
+
+LOST_VERSIONS = (
+    "drop table linked.installation",
+    "delete from linked.installation",
+    "drop table linked.alembic_version",
+    "delete from linked.alembic_version",
+    "alter table linked.alembic_version rename column version_num to x",
+    "alter table linked.installation rename column immich_version to x",
+    "drop table linked.installation; drop table linked.alembic_version",
+)
+
+
+@pytest.mark.parametrize("damage", LOST_VERSIONS)
+def test_what_says_what_is_installed_is_told_from_the_rest(shell: ShellFor, house: Household, damage: str) -> None:
+    database, here = house.database, shell(house.database.url)
+    before = clones(database)
+    database.execute(damage)
+    for arguments in (("status",), ("doctor",), ("reconcile",)):
+        result = here.linked_asset(*arguments, check=False)
+        if "alembic_version" in damage and "installation" not in damage:
+            continue
+        line = one_line(result)
+        assert "linked assets are damaged: " in line
+        assert "alembic upgrade head" in line
+    if "alembic_version" in damage:
+        assert "linked assets are damaged: " in one_line(here.alembic("current", check=False))
+    result = here.alembic("upgrade", "head")
+    assert "cascade" not in result.stderr
+    assert clones(database) == before
+    assert database.value("select version_num from linked.alembic_version") == "v1.138.0"
+    assert "is up to date" in here.alembic("upgrade", "head").stderr
+    house.check()
+
+
+@pytest.mark.parametrize("damage", LOST_VERSIONS)
+def test_it_is_removed_all_the_same(shell: ShellFor, house: Household, damage: str) -> None:
+    house.database.execute(damage)
+    assert "removed" in shell(house.database.url).alembic("downgrade", "base").stderr
+    assert house.owned(house.anna) == house.owned(house.clara) == 0
+    assert house.owned(house.family) == 3
+    assert house.database.value("select to_regnamespace('linked') is null")
+
+
+MENDED = (
+    "drop table linked.face",
+    "drop table linked.stack_pair",
+    "drop table linked.queue",
+    "drop table linked.incident",
+    "drop table linked.quota_credit",
+    "drop table linked.prefix",
+    "drop table linked.participant",
+    "drop table linked.linked_album cascade",
+    "alter table linked.face drop column face_key",
+    "alter table linked.queue drop column thorough",
+    "alter table linked.member rename column can_write to may_write",
+    "alter table linked.member rename column source_id to s",
+    "alter table linked.person_pair rename column made to m",
+    "alter table linked.album_pair rename column album_key to k",
+    "alter table linked.member alter can_write drop not null",
+    "alter table linked.person_pair alter made drop default",
+    "alter table linked.member drop constraint linked_member_source_id_owner_id_key",
+    "alter table linked.member drop constraint linked_member_pkey",
+    "alter table linked.member drop constraint linked_member_source_can_write",
+    "alter table linked.prefix drop constraint linked_prefix_album_id_fkey",
+    "drop index linked.linked_member_owner_id_idx",
+    """drop index linked.linked_prefix_album_id_path_key;
+       create index linked_prefix_album_id_path_key on linked.prefix (path)""",
+    "alter table linked.member add constraint theirs check (owner_id is not null)",
+    "create unique index theirs on linked.member (source_id) where can_write and source_id <> asset_id and false",
+    "alter table linked.member set unlogged",
+)
+
+
+@pytest.mark.parametrize("damage", MENDED)
+def test_mends_what_can_be_told(shell: ShellFor, house: Household, damage: str) -> None:
+    """Rows that are clones stay the same rows."""
+    database, here = house.database, shell(house.database.url)
+    before = clones(database)
+    database.execute(damage)
+    assert here.linked_asset("doctor", check=False).returncode == 1
+    here.alembic("upgrade", "head")
+    assert clones(database) == before
+    assert "is up to date" in here.alembic("upgrade", "head").stderr
+    house.check()
+
+
+BEYOND = (
+    "drop table linked.member",
+    "alter table linked.member drop column source_id cascade",
+    "drop table linked.album_pair",
+    "drop table linked.dismissal",
+    "alter table linked.person_pair drop column made",
+    "alter table linked.album_refusal alter owner_id type text",
+    """alter table linked.member drop constraint linked_member_source_id_owner_id_key;
+       insert into linked.member select gen_random_uuid(), source_id, owner_id, can_write
+       from linked.member where source_id <> asset_id""",
+)
+
+
+@pytest.mark.parametrize("damage", BEYOND)
+def test_what_cannot_be_told_is_refused_in_one_line(
+    shell: ShellFor, house: Household, pg_dump: Callable[..., str], damage: str
+) -> None:
+    database, here = house.database, shell(house.database.url)
+    database.execute(damage)
+    before = pg_dump(database)
+    result = here.alembic("upgrade", "head", check=False)
+    assert result.returncode == 1
+    line = result.stderr.splitlines()[-1]
+    assert "cannot be mended without guessing: " in line
+    assert "Traceback" not in result.stderr
+    for command in ("status", "reconcile"):
+        assert "linked assets are damaged: " in one_line(here.linked_asset(command, check=False))
+    assert pg_dump(database) == before
+
+
+def test_without_knowing_the_clones_nothing_is_removed(
+    shell: ShellFor, house: Household, pg_dump: Callable[..., str]
+) -> None:
+    house.database.execute("drop table linked.member")
+    before = pg_dump(house.database)
+    line = shell(house.database.url).alembic("downgrade", "base", check=False).stderr.splitlines()[-1]
+    assert "linked.member does not tell any more which rows are clones" in line
+    assert pg_dump(house.database) == before
+
+
+TAMPERED = {
+    "drop trigger linked_asset_update on asset": "trigger linked_asset_update on asset is missing",
+    "alter table asset disable trigger linked_asset_update": "trigger linked_asset_update on asset is disabled",
+    "alter table asset enable replica trigger linked_asset_update": "trigger linked_asset_update on asset is disabled",
+    """create or replace trigger linked_asset_line_up before insert on asset
+       for each statement when (false) execute function linked.line_up()""": "linked_asset_line_up on asset is not as",
+    """create or replace trigger linked_asset_line_up before delete on asset
+       for each statement execute function linked.line_up()""": "linked_asset_line_up on asset is not as",
+    """create trigger one_more before insert on asset
+       for each statement execute function linked.line_up()""": "trigger one_more on asset is not ours",
+    "alter function linked.on_asset_update() security invoker": "function linked.on_asset_update() is not as shipped",
+    "alter function linked.on_asset_update() reset search_path": "function linked.on_asset_update() is not as shipped",
+    "alter function linked.covered(uuid[]) volatile": "is not as shipped",
+    "create function linked.covered(text) returns void language sql as ''": "function linked.covered(text) is not ours",
+    "drop function linked.covered(uuid[])": "is missing",
+    "create rule nothing as on insert to linked.queue do instead nothing": "rule nothing on linked.queue is not ours",
+    "create trigger one_more before insert on linked.member for each statement execute function linked.line_up()":
+        "trigger one_more on linked.member is not ours",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tampering", TAMPERED)
+def test_tampering_is_seen_and_undone(shell: ShellFor, house: Household, tampering: str) -> None:
+    here = shell(house.database.url)
+    house.database.execute(tampering)
+    findings = json.loads(here.linked_asset("doctor", "--json", check=False).stdout)
+    assert any(TAMPERED[tampering] in finding["what"] for finding in findings)
+    here.alembic("upgrade", "head")
+    assert here.linked_asset("doctor").stdout == ""
+    assert "is up to date" in here.alembic("upgrade", "head").stderr
+    house.check()
+
+
+def test_somebody_elses_trigger_with_a_name_of_ours_is_not_replaced(
+    shell: ShellFor, immich: Database, pg_dump: Callable[..., str], psql: Callable[..., str]
+) -> None:
+    immich.execute("create function theirs() returns trigger language plpgsql as 'begin return null; end'")
+    immich.execute("create trigger linked_asset_update after update on asset execute function theirs()")
+    before = pg_dump(immich)
+    line = one_line_at_the_end(shell(immich.url), "upgrade", "head")
+    assert "trigger linked_asset_update on asset calls public.theirs" in line or "calls theirs" in line
+    with pytest.raises(RuntimeError, match="has a name of ours"):
+        psql(immich, shell_for(immich.url).alembic("upgrade", "head", "--sql").stdout)
+    assert pg_dump(immich) == before
+
+
+def one_line_at_the_end(shell: Shell, *arguments: str) -> str:
+    """The reason, after what was going to be done."""
+    result = shell.alembic(*arguments, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("view", "name"),
+    [
+        ("create view public.clones as select * from linked.member", "view public.clones"),
+        ("create view linked.clones as select 1", "view linked.clones"),
+        ("create table linked.notes (note text)", "table linked.notes"),
+        ("create materialized view public.clones as select * from linked.member", "materialized view public.clones"),
+        ("create table public.mine (id uuid references linked.member (asset_id))", "table public.mine"),
+    ],
+)
+def test_somebody_elses_objects_are_named_before_they_would_go(
+    shell: ShellFor, house: Household, pg_dump: Callable[..., str], psql: Callable[..., str], view: str, name: str
+) -> None:
+    database, here = house.database, shell(house.database.url)
+    database.execute(view)
+    before = pg_dump(database)
+    assert name.replace("public.", "") in one_line_at_the_end(here, "downgrade", "base").replace("public.", "")
+    with pytest.raises(RuntimeError, match="somebody else's objects"):
+        psql(database, shell_for(database.url).alembic("downgrade", "v1.138.0:base", "--sql").stdout)
+    assert pg_dump(database) == before
+    assert "is not ours" in here.linked_asset("doctor").stdout
+    assert "is up to date" in here.alembic("upgrade", "head").stderr
+
+
+def test_a_stamp_does_not_say_what_is_not_so(shell: ShellFor, house: Household) -> None:
+    here = shell(house.database.url)
+    assert "a stamp only says so" in one_line(here.alembic("stamp", "base", check=False))
+    house.check()
+    assert "removed" in here.alembic("downgrade", "base").stderr
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        "update linked.alembic_version set version_num = 'v9.9.9'",
+        "update linked.installation set immich_version = 'v9.9.9'",
+    ],
+)
+def test_a_revision_of_a_newer_package(shell: ShellFor, linked: Database, newer: str) -> None:
+    linked.execute(newer)
+    here = shell(linked.url)
+    for command in (("upgrade", "head"), ("downgrade", "base")):
+        assert "by a newer version of this package" in one_line(here.alembic(*command, check=False))
+    if "alembic" in newer:
+        assert "by a newer version of this package" in one_line(here.alembic("current", check=False))
+
+
+def test_the_scripts_see_damage_too(house: Household, psql: Callable[..., str]) -> None:
+    here = shell_for(house.database.url)
+    house.database.execute("drop table linked.installation; drop table linked.alembic_version")
+    for script in (("upgrade", "head"), ("downgrade", "v1.138.0:base")):
+        with pytest.raises(RuntimeError, match="linked assets are damaged") as error:
+            psql(house.database, here.alembic(*script, "--sql").stdout)
+        assert "cascade" not in str(error.value)
+
+
+def test_schema_public_is_empty(shell: ShellFor, house: Household) -> None:
+    """Immich's in-app restore was broken off."""
+    house.database.execute("drop schema public cascade; create schema public")
+    assert "removed" in shell(house.database.url).alembic("downgrade", "base").stderr
+    assert house.database.value("select to_regnamespace('linked') is null")
+
+
+def test_deleted_accounts_are_not_remembered(house: Household) -> None:
+    database = house.database
+    assert database.value("select count(*) from linked.dismissal where user_id = %s", [house.clara]) == 1
+    house.hard_delete_user(house.clara)
+    assert database.value("select count(*) from linked.dismissal where user_id = %s", [house.clara]) == 0
+    house.check()
+
+
+def test_deleted_sources_are_not_remembered(house: Household) -> None:
+    photo = house.photo()
+    for user in (house.anna, house.ben):
+        house.set_viewer(user)
+    house.trash([house.clone(photo, user) for user in (house.anna, house.ben, house.clara)])
+    house.delete_asset(photo)
+    assert house.database.value("select count(*) from linked.dismissal where source_id = %s", [photo]) == 0

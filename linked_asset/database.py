@@ -1,9 +1,10 @@
 """Connecting to Immich's database, and errors of PostgreSQL in our words."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -15,12 +16,51 @@ from linked_asset.queries import source
 LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01", "40001"})  # lock timeout, deadlock, serialization failure
 INSUFFICIENT_PRIVILEGE = "42501"
 READ_ONLY = "25006"
+DEBUG = "LINKED_ASSET_DEBUG"
+"""The environment variable that asks for tracebacks."""
+SETTINGS = {
+    "search_path": "pg_catalog, public, vectors, pg_temp",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "row_security": "on",
+    "session_replication_role": "origin",
+}
+"""What our statements need, whatever the role, the database or the server has set."""
+SET = """
+    select set_config(needed.name, wanted, true)
+    from unnest(%(names)s::text[], %(values)s::text[]) as needed (name, wanted)
+    join pg_catalog.pg_settings on lower(pg_settings.name) = needed.name
+    where setting <> wanted
+"""
 SERVER_GAVE_UP = ("08", "53", "57P")  # connection lost, out of resources, shut down
 
 
 def engine_for(url: URL) -> Engine:
-    """One connection at a time; nothing prepared, so that a pooler in between does no harm."""
-    return create_engine(url, poolclass=NullPool, connect_args={"prepare_threshold": None})
+    """One connection at a time. Nothing is prepared, and what we set ends with each transaction, for poolers' sake."""
+    engine = create_engine(
+        url, poolclass=NullPool, isolation_level="READ COMMITTED", connect_args={"prepare_threshold": None}
+    )
+    event.listen(engine, "connect", _stay_connected)
+    event.listen(engine, "begin", _set_what_we_need)
+    return engine
+
+
+def _stay_connected(raw: Any, _: Any) -> None:
+    """What matters between transactions, or before the first statement of one."""
+    raw.execute("set idle_session_timeout = 0; set default_transaction_read_only = off")
+    raw.commit()
+
+
+def _set_what_we_need(connection: Connection) -> None:
+    parameters = {"names": list(SETTINGS), "values": list(SETTINGS.values())}
+    connection.exec_driver_sql(SET, parameters).close()
 
 
 @contextmanager
@@ -28,7 +68,9 @@ def connected(engine: Engine) -> Iterator[Connection]:
     """A connection; what is wrong with it, and what PostgreSQL says within, becomes one clear line."""
     try:
         connection = engine.connect()
-    except OperationalError as error:
+    except DBAPIError as error:
+        if debugging():
+            raise
         _refused(engine.url, error)
     with connection:
         event.listen(connection, "begin", _act_as_owner)
@@ -53,19 +95,25 @@ def message(error: DBAPIError) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
+def debugging() -> bool:
+    return bool(os.environ.get(DEBUG))
+
+
 def explain(connection: Connection, error: DBAPIError) -> NoReturn:
-    """Raises what a user can do something about in our words, anything else (a bug) as it is."""
+    """Raises it in our words; as it is, with its traceback, for those who ask for that."""
     state = sqlstate(error)
+    if debugging():
+        raise error
     if state == INSUFFICIENT_PRIVILEGE:
         raise errors.RightMissing(role=connection.engine.url.username, right=message(error)) from error
     if state == READ_ONLY:
         raise errors.ReadOnly(target=target(connection.engine.url), reason=message(error)) from error
     if state.startswith(SERVER_GAVE_UP) or (isinstance(error, OperationalError) and not state):
         raise errors.DatabaseRefused(reason=message(error)) from error
-    raise error
+    raise errors.UnexpectedError(reason=message(error), sqlstate=state) from error
 
 
-def _refused(url: URL, error: OperationalError) -> NoReturn:
+def _refused(url: URL, error: DBAPIError) -> NoReturn:
     # psycopg has no SQLSTATE for a connection that never was; with several addresses the last line is the best one.
     said = [line.strip() for line in str(error.orig).splitlines() if re.search(r"failed: |FATAL: ", line)]
     reason = re.sub(r"^.*(?:failed|FATAL): +", "", said[-1] if said else message(error))

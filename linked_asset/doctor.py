@@ -44,7 +44,7 @@ def examine(connection: Connection) -> list[Finding]:
         return objects
     found = status(connection)
     fitting = list(_tables(connection, release))
-    findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found)]
+    findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found), *_settings(connection)]
     if not fitting:
         findings += [*_groups(connection, release), *_surroundings(connection)]
     return findings
@@ -97,6 +97,20 @@ def _albums(found: dict[str, Any]) -> Iterator[Finding]:
     for album in found["albums"]:
         for note in album["notes"]:
             yield Finding("albums", ADVICE, f"{album['name']}: {note}", "edit the album's description")
+
+
+SETTINGS = {
+    "default_transaction_isolation": (PROBLEM, "Immich's own statements fail where sync has written a row meanwhile"),
+    "session_replication_role": (PROBLEM, "no trigger runs, and nothing is kept in sync"),
+    "linked.writing": (ADVICE, "it is without effect: the addon sets it within its transactions"),
+}
+
+
+def _settings(connection: Connection) -> Iterator[Finding]:
+    for found in guard.settings(connection):
+        kind, consequence = SETTINGS[found.name]
+        what = f"{found.name} is {found.value} for {found.what}: {consequence}"
+        yield Finding("settings", kind, what, f"run `{found.remedy}`")
 
 
 def _groups(connection: Connection, release: str) -> Iterator[Finding]:

@@ -32,6 +32,11 @@ class LoginRefused(LinkedAssetError):
     """the database does not let us in: {target}: {reason} (set DB_USERNAME and DB_PASSWORD, or DB_URL)."""
 
 
+class UnexpectedError(LinkedAssetError):
+    """the database says: {reason} (SQLSTATE {sqlstate}). This is likely a bug: `linked-asset --debug`, or
+    LINKED_ASSET_DEBUG=1 with alembic, shows where."""
+
+
 class DatabaseRefused(LinkedAssetError):
     """the database gave up: {reason}. Nothing is lost, run the same command again."""
 
@@ -65,6 +70,11 @@ class ForeignSchema(LinkedAssetError):
     """schema "linked" exists already and is not ours (the SQL scripts of immich-linked-assets use the same name).
     Remove it first, by its own means where it made copies (of those scripts immich_delete_linked_asset.sql):
     `{remedy}`. Nothing has been changed."""
+
+
+class OtherIsolation(LinkedAssetError):
+    """{what}: the default isolation is {level}, under which Immich's own statements would fail once the addon is
+    installed: `{remedy}`. Nothing has been changed."""
 
 
 class RightMissing(LinkedAssetError):
@@ -111,6 +121,11 @@ class InstalledByNewer(LinkedAssetError):
 
 class Suspended(LinkedAssetError):
     """sync is suspended, because Immich's tables have changed ({why}): run `alembic upgrade head`."""
+
+
+class SuspendedAgain(LinkedAssetError):
+    """installed, but sync has been suspended again while linking, because Immich's tables have changed ({why}): run the
+    same command again."""
 
 
 class UnknownImmich(LinkedAssetError):

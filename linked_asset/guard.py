@@ -1,8 +1,9 @@
 """What keeps us from changing a database, checked before anything is changed."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from linked_asset import detection, errors, immich, shipped
 from linked_asset.config import target
@@ -36,6 +37,18 @@ def refuse_other_databases(connection: Connection) -> None:
     if detection.is_too_old(connection):
         running = detection.running_version(connection)
         raise errors.ImmichTooOld(oldest=immich.RELEASES[0], running=f" ({running})" if running else "")
+
+
+def refuse_other_isolation(connection: Connection) -> None:
+    """Above read committed, Immich's own statements fail where sync has written a row meanwhile."""
+    for setting in settings(connection):
+        if setting.name == "default_transaction_isolation":
+            raise errors.OtherIsolation(what=setting.what, level=setting.value, remedy=setting.remedy)
+
+
+def settings(connection: Connection) -> Sequence[Row[Any]]:
+    """What is set on the server, for the database or a role, and keeps sync from working."""
+    return connection.execute(query("guard/settings")).all()
 
 
 def refuse_unfit(connection: Connection, release: str, *, grown: bool = False) -> None:

@@ -13,7 +13,7 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from linked_asset import immich
+from linked_asset import detection, immich
 from linked_asset.immich import Column, Policy, Release, Table
 from linked_asset.immich.model import Embedding
 
@@ -139,6 +139,7 @@ def render(name: str, release: Release) -> str:
         .render(
             **context,
             has=release.has,
+            differences=detection.differences_query(release.name),
             columns=template.columns,
             names=template.names,
             assignments=template.assignments,

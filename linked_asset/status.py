@@ -16,6 +16,7 @@ from linked_asset.queries import query
 
 REASONS: Mapping[str, str] = {
     "own_copy": "has the same file already",
+    "own_library": "in a library of their own",
     "source_trashed": "in the trash",
     "source_offline": "offline",
     "source_awaits_deletion": "about to be deleted",
@@ -97,6 +98,11 @@ def _notes(album: Mapping[str, Any], lines: list[str]) -> list[str]:
         f'the line "{line.strip()}" is ignored: a prefix starts with /'
         for line in lines
         if not line.startswith("/") and _LOOKS_LIKE_A_PATH.fullmatch(line.strip())
+    ]
+    notes += [
+        f'the line "{line.strip()}" is ignored: only / alone stands for everything'
+        for line in lines
+        if line.startswith("/") and not line.strip(" \t\r/") and line.rstrip() != "/"
     ]
     if len(album["participants"]) < 2:
         notes.append("shared with nobody")

@@ -76,6 +76,7 @@ def change(connection: Connection) -> None:
         _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
         if _is_installed(connection):
             linking.link_queued(connection)
+            _refuse_suspended(connection, name)
 
 
 def write_script() -> None:
@@ -156,6 +157,7 @@ def _change_once(connection: Connection, name: str, step_function: StepFunction,
         return
     if name == "upgrade":
         guard.refuse_other_databases(connection)
+        guard.refuse_other_isolation(connection)
     steps = list(step_function(heads, context.get_context()))
     plan = _plan(connection, name, current, steps)
     if plan.target and (plan.steps or plan.again):
@@ -238,6 +240,14 @@ def _alone(connection: Connection) -> Iterator[None]:
     finally:
         if not connection.invalidated:
             ask("pg_advisory_unlock")
+
+
+def _refuse_suspended(connection: Connection, name: str) -> None:
+    """Linking may have found out that Immich's tables have changed meanwhile."""
+    with connection.begin():
+        state = shipped.installation(connection)
+    if name == "upgrade" and state and state["suspended_at"]:
+        raise errors.SuspendedAgain(why=state["suspended_why"])
 
 
 def _is_installed(connection: Connection) -> bool:

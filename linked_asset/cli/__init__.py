@@ -1,5 +1,6 @@
 """The command `linked-asset`: one command per file."""
 
+import os
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from linked_asset.cli.reconcile import reconcile
 from linked_asset.cli.sql import sql
 from linked_asset.cli.status import status
 from linked_asset.cli.watch import watch
+from linked_asset.database import DEBUG
 from linked_asset.errors import LinkedAssetError
 from linked_asset.talk import say
 
@@ -28,12 +30,15 @@ class Group(click.Group):
 
 @click.group(cls=Group)
 @click.version_option(__version__, prog_name="linked-asset")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Show the traceback of an error of the database.")
+def main(debug: bool) -> None:
     """Linked assets for Immich: one family account's media, real assets in every linked account.
 
     The database comes from the environment, by Immich's own names: DB_URL, or DB_HOSTNAME, DB_PORT, DB_USERNAME,
     DB_PASSWORD and DB_DATABASE_NAME. Alembic installs and removes: alembic -c "$(linked-asset ini)" upgrade head
     """
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 for command in (doctor, ini, reconcile, sql, status, watch):

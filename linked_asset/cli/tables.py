@@ -116,4 +116,7 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
     if incidents["count"]:
         yield f"{incidents['count']} incidents, to be repaired by linked-asset reconcile; the latest:"
     for incident in incidents["latest"]:
-        yield f"  {incident['happened_at']} {incident['place']}: {incident['message']} ({incident['sqlstate']})"
+        when = incident["last_at"]
+        if incident["times"] > 1:
+            when = f"{incident['times']} times from {incident['happened_at']} to {when}"
+        yield f"  {when} {incident['place']}: {incident['message']} ({incident['sqlstate']})"

@@ -8,22 +8,25 @@ $linked$;
 comment on function linked.is_linked_album(text) is
     'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
 
+-- A line of slashes and blanks is somebody's drawing: only exactly one slash means everything.
 create or replace function linked.prefixes(p_description text) returns setof text
 language sql immutable
 as $linked$
     select distinct rtrim(line, E' \t\r/')
     from regexp_split_to_table(p_description, E'\n') as line
     where line like '/%'
+        and (rtrim(line, E' \t\r/') <> '' or rtrim(line, E' \t\r') = '/')
 $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
--- Returns whether anything changed that membership depends on.
-create or replace function linked.understand(p_albums uuid[]) returns boolean
+-- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
+create or replace function linked.understand(p_albums uuid[]) returns text
 language plpgsql
 as $linked$
 declare
-    v_changes bigint := 0;
+    v_more bigint := 0;
+    v_less bigint := 0;
     v_count bigint;
 begin
     delete from linked.linked_album
@@ -33,7 +36,16 @@ begin
             where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
         );
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_less := v_less + v_count;
+
+    select
+        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
+        count(*) filter (where known.owner_id <> album."ownerId")
+    into v_more, v_count
+    from public.album
+    left join linked.linked_album known on known.album_id = album.id
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
     select id, "ownerId", "albumName", "deletedAt" is null
@@ -43,8 +55,6 @@ begin
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
         is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
-    get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
 
     delete from linked.prefix
     where album_id = any (p_albums)
@@ -53,7 +63,7 @@ begin
             where album.id = prefix.album_id and path = prefix.path
         );
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_less := v_less + v_count;
 
     insert into linked.prefix (album_id, path)
     select linked_album.album_id, path
@@ -63,7 +73,7 @@ begin
     where linked_album.album_id = any (p_albums)
     on conflict do nothing;
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_more := v_more + v_count;
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -72,18 +82,24 @@ begin
             where live.album_id = participant.album_id and live.user_id = participant.user_id
         );
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_less := v_less + v_count;
 
     with joined as (
         insert into linked.participant as known (album_id, user_id, role)
         select live.album_id, live.user_id, live.role
         from linked.album_participants(p_albums) as live
-        on conflict (album_id, user_id) do update set role = excluded.role
-        where known.role <> excluded.role
-        returning known.album_id, known.user_id
+        on conflict (album_id, user_id) do nothing
+        returning known.album_id
     )
-    select count(*) into v_count from joined;
-    return v_changes + v_count > 0;
+    select v_more + count(*) into v_more from joined;
+
+    update linked.participant
+    set role = live.role
+    from linked.album_participants(p_albums) as live
+    where participant.album_id = live.album_id and participant.user_id = live.user_id and participant.role <> live.role;
+    get diagnostics v_count = row_count;
+    v_less := v_less + v_count;
+    return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
 comment on function linked.understand(uuid[]) is
@@ -107,26 +123,20 @@ comment on function linked.album_participants(uuid[]) is 'The owner of each of t
 create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
 language sql stable
 as $linked$
-    with asset_of_album as (
-        select asset.id, asset."livePhotoVideoId"
+    select array(
+        select asset.id
         from linked.linked_album
         join linked.prefix on prefix.album_id = linked_album.album_id
         join public.asset on asset."ownerId" = linked_album.owner_id
         where linked_album.album_id = any (p_albums)
             and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
         union
-        select asset.id, asset."livePhotoVideoId"
+        select {{ album_asset.assetId }}
         from public.album_asset
-        join public.asset on asset.id = album_asset.{{ album_asset.assetId }}
-        where album_asset.{{ album_asset.albumId }} = any (p_albums)
-    )
-    select array(
-        select id from asset_of_album
-        union
-        select "livePhotoVideoId" from asset_of_album where "livePhotoVideoId" is not null
+        where {{ album_asset.albumId }} = any (p_albums)
     )
 $linked$;
-comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover.';
+comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
 create or replace function linked.refresh_albums(p_albums uuid[]) returns void
 language plpgsql
@@ -135,14 +145,17 @@ declare
     v_before uuid[];
     v_users uuid[];
     v_sources uuid[];
+    v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    if not linked.understand(p_albums) then
+    v_change := linked.understand(p_albums);
+    if v_change is null then
         return;
     end if;
     v_sources := linked.assets_of_albums(array(
         select album_id from linked.linked_album where album_id = any (p_albums)
     ));
+    perform linked.plan_for(cardinality(v_sources));
     -- Shared anew: what the viewer had hidden comes back.
     v_users := array(
         select distinct user_id from linked.participant
@@ -150,12 +163,16 @@ begin
     );
     delete from linked.dismissal
     where user_id = any (v_users) and source_id = any (v_sources);
-    perform linked.refresh_membership(array(
-        select id from unnest(v_sources) as id
-        union
-        select source_id from linked.member where owner_id = any (v_before)
-    ));
-    perform linked.tidy_up();
+    if v_change = 'more' then
+        perform linked.extend_membership(p_albums, v_sources);
+    else
+        perform linked.refresh_membership(array(
+            select id from unnest(v_sources) as id
+            union
+            select source_id from linked.member where owner_id = any (v_before)
+        ));
+        perform linked.tidy_up();
+    end if;
 end
 $linked$;
 comment on function linked.refresh_albums(uuid[]) is
@@ -185,7 +202,7 @@ comment on function linked.tidy_up() is
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.
-create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns void
+create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns uuid[]
 language plpgsql
 as $linked$
 declare
@@ -199,7 +216,7 @@ begin
         where not starts_with(moved.old_path, v_old_root || '/')
             or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
     ) then
-        return;
+        return null;
     end if;
     with moved as (
         update public.album
@@ -218,10 +235,11 @@ begin
     )
     select array_agg(id) into v_albums from moved;
     perform linked.understand(v_albums);
+    return v_albums;
 end
 $linked$;
 comment on function linked.follow_media_folder(text[], text[]) is
-    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another.';
+    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another. Returns these albums.';
 
 create or replace function linked.common_end(p_one text, p_other text) returns text
 language sql immutable

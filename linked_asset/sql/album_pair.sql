@@ -12,7 +12,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = 'on'
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text
         or current_setting('linked.untouched', true) = new.{{ holder }}::text
     then
         return new;

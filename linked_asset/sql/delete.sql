@@ -79,11 +79,12 @@ comment on function linked.forget_members(uuid[]) is
 
 -- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
 -- them in their owners' accounts goes when nothing is left in it; of accounts that take part no more also what had been
--- emptied before.
+-- emptied before. Of live photos the video goes with the last still.
 create or replace function linked.unlink(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
 declare
+    v_clones uuid[];
     v_owners uuid[];
     v_checksums bytea[];
     v_sources uuid[];
@@ -94,26 +95,27 @@ begin
     if coalesce(cardinality(p_clones), 0) = 0 then
         return;
     end if;
+    v_clones := p_clones || linked.video_clones(p_clones);
     select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
     into v_owners, v_checksums, v_sources
     from linked.member join public.asset on asset.id = member.asset_id
-    where member.asset_id = any (p_clones);
+    where member.asset_id = any (v_clones);
     v_albums := array(
         select distinct album_pair.album_id
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset.{{ album_asset.albumId }}
-        where album_asset.{{ album_asset.assetId }} = any (p_clones) and album_pair.album_id <> album_pair.album_key
+        where album_asset.{{ album_asset.assetId }} = any (v_clones) and album_pair.album_id <> album_pair.album_key
     );
     v_persons := array(
         select distinct asset_face."personId"
         from public.asset_face
-        where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
+        where asset_face."assetId" = any (v_clones) or asset_face."assetId" = any (v_sources)
     );
     v_tags := array(
-        select distinct {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (p_clones)
+        select distinct {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (v_clones)
     );
-    perform linked.delete_assets(p_clones);
-    perform linked.forget_members(p_clones);
+    perform linked.delete_assets(v_clones);
+    perform linked.forget_members(v_clones);
     perform linked.forget_persons(v_persons);
     perform linked.note_unused_tags(v_tags);
     perform linked.delete_albums(array(
@@ -154,32 +156,23 @@ end
 $linked$;
 comment on function linked.delete_groups(uuid[]) is 'Deletes all that is left of groups of which a member was deleted for good.';
 
--- A viewer's trash and delete hide the clone from the viewer alone; its video part goes with a still.
+-- A viewer's trash and delete hide the clone from the viewer alone.
 create or replace function linked.dismiss(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
-declare
-    v_clones uuid[];
 begin
     if coalesce(cardinality(p_clones), 0) = 0 then
         return;
     end if;
-    v_clones := array(
-        select member.asset_id from linked.member where member.asset_id = any (p_clones)
-        union
-        select video.asset_id
-        from public.asset still
-        join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
-        where still.id = any (p_clones)
-    );
     insert into linked.dismissal (source_id, user_id)
-    select source_id, owner_id from linked.member where asset_id = any (v_clones)
+    select source_id, owner_id from linked.member where asset_id = any (p_clones)
     on conflict do nothing;
     -- Others may have deleted it for good already, and Immich's job for this clone be on its way.
     perform linked.credit_quota(array(
-        select id from public.asset where id = any (v_clones) and status = 'deleted'
+        select id from public.asset
+        where id in (select unnest(p_clones || linked.video_clones(p_clones))) and status = 'deleted'
     ));
-    perform linked.unlink(v_clones);
+    perform linked.unlink(p_clones);
 end
 $linked$;
 comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';

@@ -19,12 +19,14 @@ $linked$;
 comment on function linked.line_up() is
     'Lines writers up by an advisory lock before they lock rows, so that no two statements can deadlock over the members of a group.';
 
+-- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
+-- role or a database, it marks nothing. Asking assigns no id.
 create or replace function linked.is_off() returns boolean
 language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    return coalesce(current_setting('linked.writing', true), '') = 'on'
+    return coalesce(current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text, false)
         or not exists (select from linked.installation where suspended_at is null);
 end
 $linked$;
@@ -36,7 +38,7 @@ language plpgsql
 as $linked$
 begin
     perform pg_advisory_xact_lock(1818848875, 0);
-    perform set_config('linked.writing', 'on', true);
+    perform set_config('linked.writing', pg_current_xact_id()::text, true);
 end
 $linked$;
 comment on function linked.start_writing() is
@@ -46,7 +48,7 @@ create or replace function linked.stop_writing() returns void
 language plpgsql
 as $linked$
 begin
-    perform set_config('linked.writing', 'off', true);
+    perform set_config('linked.writing', '', true);
     perform set_config('plan_cache_mode', 'auto', true);
 end
 $linked$;
@@ -66,20 +68,63 @@ $linked$;
 comment on function linked.plan_for(bigint) is
     'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
--- Class 42 means that Immich's tables are not the ones that the functions were rendered for (Immich was upgraded): then
--- nothing of ours can work, and sync stays suspended until `alembic upgrade head`.
+-- How much of p_budget a statement may still use: well below a timeout that the role or the database has set, so that
+-- what is too much for one statement is queued instead of cancelled.
+create or replace function linked.time_left(p_budget interval) returns interval
+language sql volatile
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+    select least(
+        p_budget,
+        nullif(current_setting('statement_timeout'), '0')::interval * 0.4 - (clock_timestamp() - statement_timestamp())
+    )
+$linked$;
+comment on function linked.time_left(interval) is
+    'What is left of a budget of time, or of four tenths of statement_timeout where that is less. Below zero: nothing.';
+
+create or replace function linked.differences() returns setof text
+language sql stable
+set search_path = pg_catalog, public, vectors, pg_temp
+set quote_all_identifiers = off
+as $linked$
+    select line from (
+{{ differences | indent(8, first=True) }}
+    ) as difference
+$linked$;
+comment on function linked.differences() is
+    'How Immich''s tables differ from those that the functions were rendered for. Empty when they fit.';
+
+-- One standing fault fails in statement after statement: it is one incident, counted. A row that another transaction
+-- holds is not waited for; the same fault then has two.
 create or replace function linked.record_incident(p_place text, p_sqlstate text, p_message text, p_context text)
 returns void
 language plpgsql
 as $linked$
+declare
+    v_differences text;
 begin
-    insert into linked.incident (place, sqlstate, message, context)
-    values (p_place, p_sqlstate, p_message, p_context);
+    update linked.incident
+    set times = times + 1, last_at = clock_timestamp(), context = p_context
+    where id = (
+        select id from linked.incident
+        where resolved_at is null and place = p_place and sqlstate = p_sqlstate and message = p_message
+        order by id
+        limit 1
+        for update skip locked
+    );
+    if not found then
+        insert into linked.incident (place, sqlstate, message, context)
+        values (p_place, p_sqlstate, p_message, p_context);
+    end if;
     perform pg_notify('linked', 'incident');
-    if p_sqlstate like '42%' then
-        update linked.installation
-        set suspended_at = clock_timestamp(), suspended_why = p_message
-        where suspended_at is null;
+    -- These errors come up when Immich was upgraded under us, and as well in a trigger of somebody else's.
+    if p_sqlstate like '42%' or p_sqlstate = '23502' then
+        v_differences := array_to_string(array(select linked.differences()), '; ');
+        if v_differences <> '' then
+            update linked.installation
+            set suspended_at = clock_timestamp(), suspended_why = v_differences
+            where suspended_at is null;
+        end if;
     end if;
 exception when others then
     raise log 'linked assets: % (%) in %; the incident could not be recorded: %', p_message, p_sqlstate, p_place, sqlerrm;

@@ -40,3 +40,22 @@ as $linked$
 $linked$;
 comment on function linked.follow_live_photos(uuid[]) is
     'Brings the pairing of still and video on a clone to its source.';
+
+create or replace function linked.video_clones(p_stills uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select video.asset_id
+        from public.asset still
+        join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
+        where still.id = any (p_stills)
+        except
+        select other."livePhotoVideoId"
+        from public.asset still
+        join public.asset other on other."livePhotoVideoId" = still."livePhotoVideoId"
+        where still.id = any (p_stills)
+            and not exists (select from unnest(p_stills) as id where id = other.id)
+    )
+$linked$;
+comment on function linked.video_clones(uuid[]) is
+    'The clones of video parts that belong to these clones of stills and to no other.';

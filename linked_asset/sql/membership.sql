@@ -1,82 +1,189 @@
 -- Refresh membership: which assets are linked for whom, and making it so.
 
 -- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
--- locked folder. A clone is never covered. The video part of a live photo is covered with its still.
+-- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
+-- own file lies.
 create or replace function linked.covered(p_assets uuid[])
-returns table (source_id uuid, album_id uuid, linkable boolean)
+returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
 language sql stable
 as $linked$
-    with asked (source_id, through_id) as (
-        select id, id from unnest(p_assets) as id
-        union all
-        select still."livePhotoVideoId", still.id
-        from public.asset still
-        where still."livePhotoVideoId" = any (p_assets)
-    ), candidate as (
-        select asked.source_id, through.id, through."ownerId" as owner_id, through."originalPath" as path,
-            through."deletedAt" is null and not through."isOffline" and through.status = 'active'
-            and source."deletedAt" is null and not source."isOffline" and source.status = 'active' as linkable
-        from asked
-        join public.asset source on source.id = asked.source_id
-        join public.asset through on through.id = asked.through_id and through."ownerId" = source."ownerId"
-        where source.visibility <> 'locked' and through.visibility <> 'locked'
+    with candidate as (
+        select source.id as source_id, coalesce(still.id, source.id) as through_id,
+            source."ownerId" as owner_id, source."originalPath" as path,
+            coalesce(still."originalPath", source."originalPath") as through_path,
+            source."deletedAt" is null and not source."isOffline" and source.status = 'active'
+            and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
+                as linkable
+        from public.asset source
+        left join public.asset still
+            on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
+        where source.id = any (p_assets)
+            and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
             and not exists (
                 select from linked.member
-                where member.asset_id in (source.id, through.id) and member.asset_id <> member.source_id
+                where member.asset_id = source.id and member.asset_id <> member.source_id
+            )
+            and not exists (
+                select from linked.member
+                where member.asset_id = still.id and member.asset_id <> member.source_id
             )
     ), hit as (
-        select candidate.source_id, linked_album.album_id, candidate.linkable
+        select candidate.*, linked_album.album_id
         from candidate
         join linked.linked_album on linked_album.owner_id = candidate.owner_id
         join linked.prefix on prefix.album_id = linked_album.album_id
-        where prefix.path = '' or starts_with(candidate.path, prefix.path || '/')
+        where prefix.path = '' or starts_with(candidate.through_path, prefix.path || '/')
         union all
-        select candidate.source_id, participant.album_id, candidate.linkable
+        select candidate.*, participant.album_id
         from candidate
-        join public.album_asset on album_asset.{{ album_asset.assetId }} = candidate.id
+        join public.album_asset on album_asset.{{ album_asset.assetId }} = candidate.through_id
         join linked.participant
             on participant.album_id = album_asset.{{ album_asset.albumId }} and participant.user_id = candidate.owner_id
     )
-    select hit.source_id, hit.album_id, bool_or(hit.linkable)
+    select distinct hit.source_id, hit.through_id, hit.album_id, hit.owner_id, hit.path, hit.linkable
     from hit
-    group by hit.source_id, hit.album_id
 $linked$;
 comment on function linked.covered(uuid[]) is
-    'Which of these assets are sources, by which linked albums, and whether new clones may be made (not in the trash, not offline).';
+    'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
 
+-- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
+-- was left out, dismissed or not linked for any cause.
 create or replace function linked.wanted(p_assets uuid[])
 returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
 language sql stable
 as $linked$
-    select covered.source_id, participant.user_id,
-        bool_or(participant.role <> 'viewer'),
-        bool_or(covered.linkable and linked_album.is_live and account."deletedAt" is null)
+    with taker as materialized (
+        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
+            linked_album.is_live and account."deletedAt" is null as linkable,
+            exists (
+                select from public.asset own
+                where own."ownerId" = participant.user_id and own."libraryId" is not null
+            ) as has_library
+        from linked.participant
+        join linked.linked_album on linked_album.album_id = participant.album_id
+        join public."user" account on account.id = participant.user_id
+    )
+    select covered.source_id, taker.user_id,
+        bool_or(taker.can_write),
+        bool_or(covered.linkable and taker.linkable)
     from linked.covered(p_assets) as covered
-    join public.asset source on source.id = covered.source_id
-    join linked.linked_album on linked_album.album_id = covered.album_id
-    join linked.participant on participant.album_id = covered.album_id
-    join public."user" account on account.id = participant.user_id
-    where participant.user_id <> source."ownerId"
-        and not exists (
+    join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id
+    where not exists (
             select from linked.dismissal
-            where dismissal.source_id = covered.source_id and dismissal.user_id = participant.user_id
+            where dismissal.source_id = covered.source_id and dismissal.user_id = taker.user_id
         )
         and not exists (
             select from linked.replacement
-            where replacement.source_id = covered.source_id and replacement.user_id = participant.user_id
+            where replacement.source_id = covered.source_id and replacement.user_id = taker.user_id
                 and begun_at > clock_timestamp() - interval '1 minute'
         )
-    group by covered.source_id, participant.user_id
+        and not (
+            taker.has_library
+            and exists (
+                select from public.asset own
+                where own."originalPath" = covered.path and own."ownerId" = taker.user_id
+                    and own."libraryId" is not null
+            )
+        )
+        and (
+            covered.through_id = covered.source_id
+            or exists (
+                select from linked.member still
+                where still.source_id = covered.through_id and still.owner_id = taker.user_id
+            )
+        )
+    group by covered.source_id, taker.user_id
 $linked$;
 comment on function linked.wanted(uuid[]) is
     'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
 
--- Unlinking is done at once, all of it. Linking of many assets is queued and worked off in slices.
+-- Videos after their stills: they go where these are by then. Unlinking is done at once, all of it.
 create or replace function linked.refresh_membership(p_assets uuid[], p_all_at_once boolean default false) returns void
 language plpgsql
 as $linked$
 declare
-    v_scope uuid[];
+    v_parts uuid[];
+    v_queued boolean;
+begin
+    if coalesce(cardinality(p_assets), 0) = 0 then
+        return;
+    end if;
+    perform linked.plan_for(cardinality(p_assets));
+    v_parts := array(
+        select video.id
+        from public.asset still
+        join public.asset video on video.id = still."livePhotoVideoId" and video."ownerId" = still."ownerId"
+        where still.id = any (p_assets)
+        union
+        select video.id
+        from public.asset video
+        join public.asset still on still."livePhotoVideoId" = video.id and still."ownerId" = video."ownerId"
+        where video.id = any (p_assets)
+    );
+    v_queued := linked.refresh_clones(
+        array(select id from unnest(p_assets) as id where id is not null except select unnest(v_parts)), p_all_at_once
+    );
+    if cardinality(v_parts) > 0 then
+        v_queued := linked.refresh_clones(v_parts, p_all_at_once) or v_queued;
+    end if;
+    if v_queued then
+        perform linked.begin_linking();
+    end if;
+end
+$linked$;
+comment on function linked.refresh_membership(uuid[], boolean) is
+    'Compares the clones that these assets and their video parts should have with those that exist: creates what is missing, deletes what is too much.';
+
+create or replace function linked.begin_linking() returns void
+language plpgsql
+as $linked$
+begin
+    perform pg_notify('linked', 'queue');
+    perform linked.work_queue(interval '2 seconds', 200);
+end
+$linked$;
+comment on function linked.begin_linking() is 'Links of what was just queued as much as one statement may take time for.';
+
+-- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Roles that have
+-- become stronger count at once.
+create or replace function linked.extend_membership(p_albums uuid[], p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_missing uuid[];
+begin
+    perform linked.plan_for(cardinality(p_sources));
+    perform linked.refresh_membership(array(
+        select distinct member.source_id
+        from linked.participant
+        join linked.member on member.owner_id = participant.user_id and not member.can_write
+        where participant.album_id = any (p_albums) and participant.role <> 'viewer'
+            and member.source_id in (select unnest(p_sources))
+    ));
+    v_missing := array(
+        select distinct id
+        from unnest(p_sources) as id
+        cross join (select distinct user_id from linked.participant where album_id = any (p_albums)) as taker
+        where not exists (
+            select from linked.member where member.source_id = id and member.owner_id = taker.user_id
+        )
+    );
+    if cardinality(v_missing) <= 500 then
+        perform linked.refresh_membership(v_missing);
+    else
+        insert into linked.queue (source_id) select unnest(v_missing) on conflict do nothing;
+        perform linked.begin_linking();
+    end if;
+end
+$linked$;
+comment on function linked.extend_membership(uuid[], uuid[]) is
+    'Links what these albums cover for those who have come to take part in them, where nobody loses anything.';
+
+-- Linking of many assets is queued, to be worked off in slices. Returns whether it was.
+create or replace function linked.refresh_clones(p_sources uuid[], p_all_at_once boolean) returns boolean
+language plpgsql
+as $linked$
+declare
     v_sources uuid[];
     v_users uuid[];
     v_can_write boolean[];
@@ -84,24 +191,16 @@ declare
     v_editors uuid[];
     v_viewers uuid[];
 begin
-    if coalesce(cardinality(p_assets), 0) = 0 then
-        return;
-    end if;
-    v_scope := array(
-        select id from unnest(p_assets) as id where id is not null
-        union
-        select "livePhotoVideoId" from public.asset where id = any (p_assets) and "livePhotoVideoId" is not null
-    );
     select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
     into v_sources, v_users, v_can_write, v_linkable
-    from linked.wanted(v_scope);
+    from linked.wanted(p_sources);
 
     perform linked.unlink(array(
         select member.asset_id
         from linked.member
         left join unnest(v_sources, v_users) as wanted (source_id, user_id)
             on wanted.source_id = member.source_id and wanted.user_id = member.owner_id
-        where member.source_id = any (v_scope) and member.asset_id <> member.source_id
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id
             and wanted.source_id is null
     ));
 
@@ -131,21 +230,22 @@ begin
             where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
         );
     if v_sources is null then
-        return;
+        return false;
     end if;
-    if p_all_at_once or cardinality(v_sources) <= 500 then
+    if p_all_at_once
+        or cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'))
+    then
         perform linked.link(v_sources, v_users, v_can_write);
-    else
-        insert into linked.queue (source_id)
-        select distinct source_id from unnest(v_sources) as source_id
-        on conflict do nothing;
-        perform pg_notify('linked', 'queue');
-        perform linked.work_queue(interval '2 seconds', 200);
+        return false;
     end if;
+    insert into linked.queue (source_id)
+    select distinct source_id from unnest(v_sources) as source_id
+    on conflict do nothing;
+    return true;
 end
 $linked$;
-comment on function linked.refresh_membership(uuid[], boolean) is
-    'Compares the clones that these assets should have with those that exist: creates what is missing, deletes what is too much.';
+comment on function linked.refresh_clones(uuid[], boolean) is
+    'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
@@ -288,6 +388,17 @@ $linked$;
 comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
     'Links sources that were left out because an account had their content, after a row of it is gone.';
 
+create or replace function linked.sources_on(p_owners uuid[], p_paths text[]) returns setof uuid
+language sql stable
+as $linked$
+    select source.id
+    from unnest(p_owners, p_paths) as own (owner_id, path)
+    join public.asset source on source."originalPath" = own.path and source."ownerId" <> own.owner_id
+    where own.owner_id in (select user_id from linked.participant)
+$linked$;
+comment on function linked.sources_on(uuid[], text[]) is
+    'What others have on the files of participants'' own libraries: whether these need clones depends on that.';
+
 -- Linking makes tables of a few rows large within seconds, long before autovacuum looks at them, and plans for few rows read
 -- every row of many.
 create or replace function linked.keep_statistics() returns void
@@ -308,13 +419,18 @@ create or replace function linked.work_queue(p_budget interval, p_slice integer)
 language plpgsql
 as $linked$
 declare
-    v_until timestamptz := clock_timestamp() + p_budget;
+    v_left interval := linked.time_left(p_budget);
+    v_until timestamptz := clock_timestamp() + v_left;
+    v_users bigint := (select max(users) from (select count(*) as users from linked.participant group by album_id) as n);
     v_sources integer := greatest(
-        1, p_slice / greatest(1, (select max(users) from (select count(*) as users from linked.participant group by album_id) as n))
+        1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
     v_slice uuid[];
     v_thorough uuid[];
 begin
+    if v_left < interval '0' then
+        return;
+    end if;
     loop
         with slice as (
             delete from linked.queue
@@ -335,7 +451,7 @@ begin
 end
 $linked$;
 comment on function linked.work_queue(interval, integer) is
-    'Works off queued linking, about p_slice clones at a time, until p_budget is used up or nothing is left.';
+    'Works off queued linking, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
 -- One source that cannot be linked does not keep the others from it.
 create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void

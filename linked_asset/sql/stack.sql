@@ -249,7 +249,7 @@ as $linked$
 declare
     v_stack uuid;
 begin
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
     end if;
     begin

@@ -210,7 +210,13 @@ create table if not exists linked.incident (
     message text not null,
     context text not null,
     resolved_at timestamptz,
+    last_at timestamptz not null default clock_timestamp(),
+    times bigint not null default 1,
     constraint linked_incident_pkey primary key (id)
 );
+alter table linked.incident
+add column if not exists last_at timestamptz not null default clock_timestamp(),
+add column if not exists times bigint not null default 1;
+create index if not exists linked_incident_open_idx on linked.incident (place, sqlstate) where resolved_at is null;
 comment on table linked.incident is
-    'Where the addon could not do its part of a statement of Immich''s. The statement went through; `linked-asset reconcile` repairs, and notes when.';
+    'Where the addon could not do its part of statements of Immich''s, how often, first (happened_at) and last. The statements went through; `linked-asset reconcile` repairs, and notes when.';

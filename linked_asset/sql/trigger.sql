@@ -15,7 +15,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -120,7 +120,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         perform linked.refresh_membership(array(
             select id from fresh
             union
-            select "livePhotoVideoId" from fresh where "livePhotoVideoId" is not null
+            select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+            from fresh
+            where "libraryId" is not null
         ));
 {% endcall %}
 
@@ -132,6 +134,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             v_moved uuid[];
             v_unlocked uuid[];
             v_scope uuid[];
+            v_albums uuid[];
             v_old_paths text[];
             v_new_paths text[];
         begin
@@ -246,7 +249,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                     )
                     and (select count(*) from fresh) = (select count(*) from public.asset)
                 then
-                    perform linked.follow_media_folder(v_old_paths, v_new_paths);
+                    v_albums := linked.follow_media_folder(v_old_paths, v_new_paths);
                 end if;
             end if;
 
@@ -259,11 +262,26 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 v_scope := array(
                     select unnest(v_changed)
                     union
-                    select "livePhotoVideoId" from fresh where id = any (v_changed)
-                    union
-                    select "livePhotoVideoId" from stale where id = any (v_changed)
-                    union
                     select source_id from linked.member where asset_id = any (v_changed)
+                    union
+                    select "livePhotoVideoId" from stale where id = any (v_changed) and "livePhotoVideoId" is not null
+                    union
+                    -- A prefix may have moved to where others lie already.
+                    select unnest(linked.assets_of_albums(v_albums))
+                    union
+                    -- A still that has left its group leaves its video behind.
+                    select video.source_id
+                    from stale join linked.member video on video.asset_id = stale."livePhotoVideoId"
+                    where stale.id = any (v_changed)
+                        and not exists (select from linked.member where member.asset_id = stale.id)
+                    union
+                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                    from (
+                        select id, "ownerId", "originalPath", "libraryId" from fresh
+                        union
+                        select id, "ownerId", "originalPath", "libraryId" from stale
+                    ) as known
+                    where id = any (v_changed) and "libraryId" is not null
                 );
                 perform linked.refresh_membership(v_scope);
                 perform linked.pair_live_photos(v_scope);
@@ -320,6 +338,17 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             from stale;
             perform linked.fill_gaps(v_owners, v_checksums, v_ids);
             delete from linked.dismissal using stale where dismissal.source_id = stale.id;
+            perform linked.refresh_membership(array(
+                select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                from stale
+                where "libraryId" is not null
+                union
+                -- A viewer's still went, and nothing else of its group: its video goes too.
+                select video.source_id
+                from stale
+                join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                join public.asset still on still."livePhotoVideoId" = video.source_id
+            ));
         end;
 {% endcall %}
 
@@ -620,15 +649,14 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("user", "update", "Links what an account missed while it awaited deletion, and keeps clones out of quotas.") %}
 
-        perform linked.refresh_membership(linked.assets_of_albums(array(
-            select album_id
-            from linked.participant
-            where user_id in (
-                select id from stale where "deletedAt" is not null
-                intersect
-                select id from fresh where "deletedAt" is null
-            )
-        )));
+        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+        from linked.participant
+        where user_id in (
+            select id from stale where "deletedAt" is not null
+            intersect
+            select id from fresh where "deletedAt" is null
+        )
+        having count(*) > 0;
         -- Only a recount mentions the column that it sums up.
         perform linked.settle_quota(
             array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0

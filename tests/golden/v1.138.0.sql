@@ -210,10 +210,16 @@ create table if not exists linked.incident (
     message text not null,
     context text not null,
     resolved_at timestamptz,
+    last_at timestamptz not null default clock_timestamp(),
+    times bigint not null default 1,
     constraint linked_incident_pkey primary key (id)
 );
+alter table linked.incident
+add column if not exists last_at timestamptz not null default clock_timestamp(),
+add column if not exists times bigint not null default 1;
+create index if not exists linked_incident_open_idx on linked.incident (place, sqlstate) where resolved_at is null;
 comment on table linked.incident is
-    'Where the addon could not do its part of a statement of Immich''s. The statement went through; `linked-asset reconcile` repairs, and notes when.';
+    'Where the addon could not do its part of statements of Immich''s, how often, first (happened_at) and last. The statements went through; `linked-asset reconcile` repairs, and notes when.';
 
 -- Never break Immich: who may write, in which order, and what happens when our part fails.
 
@@ -236,12 +242,14 @@ $linked$;
 comment on function linked.line_up() is
     'Lines writers up by an advisory lock before they lock rows, so that no two statements can deadlock over the members of a group.';
 
+-- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
+-- role or a database, it marks nothing. Asking assigns no id.
 create or replace function linked.is_off() returns boolean
 language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    return coalesce(current_setting('linked.writing', true), '') = 'on'
+    return coalesce(current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text, false)
         or not exists (select from linked.installation where suspended_at is null);
 end
 $linked$;
@@ -253,7 +261,7 @@ language plpgsql
 as $linked$
 begin
     perform pg_advisory_xact_lock(1818848875, 0);
-    perform set_config('linked.writing', 'on', true);
+    perform set_config('linked.writing', pg_current_xact_id()::text, true);
 end
 $linked$;
 comment on function linked.start_writing() is
@@ -263,7 +271,7 @@ create or replace function linked.stop_writing() returns void
 language plpgsql
 as $linked$
 begin
-    perform set_config('linked.writing', 'off', true);
+    perform set_config('linked.writing', '', true);
     perform set_config('plan_cache_mode', 'auto', true);
 end
 $linked$;
@@ -283,20 +291,197 @@ $linked$;
 comment on function linked.plan_for(bigint) is
     'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
--- Class 42 means that Immich's tables are not the ones that the functions were rendered for (Immich was upgraded): then
--- nothing of ours can work, and sync stays suspended until `alembic upgrade head`.
+-- How much of p_budget a statement may still use: well below a timeout that the role or the database has set, so that
+-- what is too much for one statement is queued instead of cancelled.
+create or replace function linked.time_left(p_budget interval) returns interval
+language sql volatile
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+    select least(
+        p_budget,
+        nullif(current_setting('statement_timeout'), '0')::interval * 0.4 - (clock_timestamp() - statement_timestamp())
+    )
+$linked$;
+comment on function linked.time_left(interval) is
+    'What is left of a budget of time, or of four tenths of statement_timeout where that is less. Below zero: nothing.';
+
+create or replace function linked.differences() returns setof text
+language sql stable
+set search_path = pg_catalog, public, vectors, pg_temp
+set quote_all_identifiers = off
+as $linked$
+    select line from (
+        with expected_table as (
+            select e.key as table_name, e.value as shape, c.oid as relation
+            from jsonb_each('{
+        "asset": {"columns": {"id": ["uuid", false], "deviceAssetId": ["character varying", false], "ownerId": ["uuid", false], "deviceId": ["character varying", false], "type": ["character varying", false], "originalPath": ["character varying", false], "fileCreatedAt": ["timestamp with time zone", false], "fileModifiedAt": ["timestamp with time zone", false], "isFavorite": ["boolean", false], "duration": ["character varying", true], "encodedVideoPath": ["character varying", true], "checksum": ["bytea", false], "livePhotoVideoId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "createdAt": ["timestamp with time zone", false], "originalFileName": ["character varying", false], "sidecarPath": ["character varying", true], "thumbhash": ["bytea", true], "isOffline": ["boolean", false], "libraryId": ["uuid", true], "isExternal": ["boolean", false], "deletedAt": ["timestamp with time zone", true], "localDateTime": ["timestamp with time zone", false], "stackId": ["uuid", true], "duplicateId": ["uuid", true], "status": ["assets_status_enum", false], "updateId": ["uuid", false], "visibility": ["asset_visibility_enum", false]}, "keys": [[["id"], false], [["ownerId", "checksum"], true], [["ownerId", "libraryId", "checksum"], true]], "inserted": true, "copied": true},
+        "asset_exif": {"columns": {"assetId": ["uuid", false], "make": ["character varying", true], "model": ["character varying", true], "exifImageWidth": ["integer", true], "exifImageHeight": ["integer", true], "fileSizeInByte": ["bigint", true], "orientation": ["character varying", true], "dateTimeOriginal": ["timestamp with time zone", true], "modifyDate": ["timestamp with time zone", true], "lensModel": ["character varying", true], "fNumber": ["double precision", true], "focalLength": ["double precision", true], "iso": ["integer", true], "latitude": ["double precision", true], "longitude": ["double precision", true], "city": ["character varying", true], "state": ["character varying", true], "country": ["character varying", true], "description": ["text", false], "fps": ["double precision", true], "exposureTime": ["character varying", true], "livePhotoCID": ["character varying", true], "timeZone": ["character varying", true], "projectionType": ["character varying", true], "profileDescription": ["character varying", true], "colorspace": ["character varying", true], "bitsPerSample": ["integer", true], "autoStackId": ["character varying", true], "rating": ["integer", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
+        "asset_file": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "type": ["character varying", false], "path": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": true},
+        "asset_job_status": {"columns": {"assetId": ["uuid", false], "facesRecognizedAt": ["timestamp with time zone", true], "metadataExtractedAt": ["timestamp with time zone", true], "duplicatesDetectedAt": ["timestamp with time zone", true], "previewAt": ["timestamp with time zone", true], "thumbnailAt": ["timestamp with time zone", true]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
+        "smart_search": {"columns": {"assetId": ["uuid", false], "embedding": [null, false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
+        "asset_face": {"columns": {"assetId": ["uuid", false], "personId": ["uuid", true], "imageWidth": ["integer", false], "imageHeight": ["integer", false], "boundingBoxX1": ["integer", false], "boundingBoxY1": ["integer", false], "boundingBoxX2": ["integer", false], "boundingBoxY2": ["integer", false], "id": ["uuid", false], "sourceType": ["sourcetype", false], "deletedAt": ["timestamp with time zone", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": true},
+        "face_search": {"columns": {"faceId": ["uuid", false], "embedding": [null, false]}, "keys": [[["faceId"], false]], "inserted": true, "copied": true},
+        "person": {"columns": {"id": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "ownerId": ["uuid", false], "name": ["character varying", false], "thumbnailPath": ["character varying", false], "isHidden": ["boolean", false], "birthDate": ["date", true], "faceAssetId": ["uuid", true], "isFavorite": ["boolean", false], "color": ["character varying", true], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "tag": {"columns": {"id": ["uuid", false], "userId": ["uuid", false], "value": ["character varying", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "color": ["character varying", true], "parentId": ["uuid", true], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["userId", "value"], false]], "inserted": true, "copied": false},
+        "tag_asset": {"columns": {"assetsId": ["uuid", false], "tagsId": ["uuid", false]}, "keys": [[["assetsId", "tagsId"], false]], "inserted": true, "copied": false},
+        "tag_closure": {"columns": {"id_ancestor": ["uuid", false], "id_descendant": ["uuid", false]}, "keys": [[["id_ancestor", "id_descendant"], false]], "inserted": true, "copied": false},
+        "stack": {"columns": {"id": ["uuid", false], "primaryAssetId": ["uuid", false], "ownerId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["primaryAssetId"], false]], "inserted": true, "copied": false},
+        "album": {"columns": {"id": ["uuid", false], "ownerId": ["uuid", false], "albumName": ["character varying", false], "createdAt": ["timestamp with time zone", false], "albumThumbnailAssetId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "description": ["text", false], "deletedAt": ["timestamp with time zone", true], "isActivityEnabled": ["boolean", false], "order": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "album_user": {"columns": {"albumsId": ["uuid", false], "usersId": ["uuid", false], "role": ["character varying", false], "updateId": ["uuid", false], "updatedAt": ["timestamp with time zone", false], "createId": ["uuid", false], "createdAt": ["timestamp with time zone", false]}, "keys": [[["albumsId", "usersId"], false]], "inserted": true, "copied": false},
+        "album_asset": {"columns": {"albumsId": ["uuid", false], "assetsId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["albumsId", "assetsId"], false]], "inserted": true, "copied": false},
+        "user": {"columns": {"id": ["uuid", false], "deletedAt": ["timestamp with time zone", true], "quotaUsageInBytes": ["bigint", false]}, "keys": [[["id"], false]], "inserted": false, "copied": false},
+        "memory_asset": {"columns": {"memoriesId": ["uuid", false], "assetsId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["memoriesId", "assetsId"], false]], "inserted": true, "copied": false},
+        "move_history": {"columns": {"id": ["uuid", false], "entityId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": false, "copied": false},
+        "system_metadata": {"columns": {"key": ["character varying", false], "value": ["jsonb", false]}, "keys": [[["key"], false]], "inserted": true, "copied": false},
+        "asset_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "asset_face_audit": {"columns": {"id": ["uuid", false], "assetFaceId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "person_audit": {"columns": {"id": ["uuid", false], "personId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "stack_audit": {"columns": {"id": ["uuid", false], "stackId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "album_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "album_user_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "album_asset_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
+        "memory_asset_audit": {"columns": {"id": ["uuid", false], "memoryId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false}
+        }'::jsonb) as e
+            left join pg_catalog.pg_class as c
+                on c.relname = e.key
+                and c.relnamespace = (select n.oid from pg_catalog.pg_namespace as n where n.nspname = 'public')
+                and c.relkind in ('r', 'p')
+        ),
+        expected_column as (
+            select t.table_name, t.relation, e.key as column_name, e.value ->> 0 as type_name, (e.value ->> 1)::boolean as nullable
+            from expected_table as t
+            cross join lateral jsonb_each(t.shape -> 'columns') as e
+            where t.relation is not null
+        ),
+        live_column as (
+            select
+                t.table_name,
+                (t.shape ->> 'inserted')::boolean as inserted,
+                (t.shape ->> 'copied')::boolean as copied,
+                a.attname::text as column_name,
+                case when y.typtype = 'e' then y.typname::text else pg_catalog.format_type(a.atttypid, null) end as type_name,
+                not a.attnotnull as nullable,
+                not (a.atthasdef or a.attidentity <> '' or a.attgenerated <> '') as without_default
+            from expected_table as t
+            join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+            join pg_catalog.pg_type as y on y.oid = a.atttypid
+        ),
+        expected_key as (
+            select
+                t.table_name,
+                t.relation,
+                (select array_agg(k.name order by k.name collate "C") from jsonb_array_elements_text(e.value -> 0) as k (name)) as columns,
+                (e.value ->> 1)::boolean as partial
+            from expected_table as t
+            cross join lateral jsonb_array_elements(t.shape -> 'keys') as e
+            where t.relation is not null
+        ),
+        live_key as (
+            select
+                t.table_name,
+                array_agg(a.attname::text order by a.attname::text collate "C") as columns,
+                i.indpred is not null as partial
+            from expected_table as t
+            join pg_catalog.pg_index as i on i.indrelid = t.relation and i.indisunique and i.indisvalid and i.indexprs is null
+            join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any (i.indkey[0 : i.indnkeyatts - 1])
+            group by t.table_name, i.indexrelid, i.indpred is not null
+        ),
+        difference as (
+            select 'missing_table' as kind, table_name, null as column_name, null::text as wanted, null::text as live
+            from expected_table
+            where relation is null
+            union all
+            select 'missing_column', table_name, column_name, type_name, null
+            from expected_column
+            where (table_name, column_name) not in (select l.table_name, l.column_name from live_column as l)
+            union all
+            select 'other_type', table_name, column_name, w.type_name, l.type_name
+            from expected_column as w
+            join live_column as l using (table_name, column_name)
+            where w.type_name <> l.type_name
+            union all
+            select
+                'other_nullability',
+                table_name,
+                column_name,
+                case when w.nullable then 'null allowed' else 'not null' end,
+                case when l.nullable then 'null allowed' else 'not null' end
+            from expected_column as w
+            join live_column as l using (table_name, column_name)
+            where w.nullable <> l.nullable
+            union all
+            select 'required_column', table_name, column_name, null, type_name
+            from live_column
+            where
+                inserted
+                and not nullable
+                and without_default
+                and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
+            union all
+            select 'unknown_column', table_name, column_name, null, type_name
+            from live_column
+            where
+                copied
+                and (nullable or not without_default)
+                and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
+            union all
+            select 'missing_key', table_name, null, array_to_string(columns, ', ') || case when partial then ' (partial)' else '' end, null
+            from expected_key
+            where (table_name, columns, partial) not in (select l.table_name, l.columns, l.partial from live_key as l)
+        )
+        select
+            kind,
+            table_name,
+            column_name,
+            wanted,
+            live,
+            case kind
+                when 'missing_table' then format('table %s is missing', table_name)
+                when 'missing_column' then format('%s.%s is missing', table_name, column_name)
+                when 'other_type' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
+                when 'other_nullability' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
+                when 'required_column' then format('%s.%s (%s, not null, no default) is unknown', table_name, column_name, live)
+                when 'unknown_column' then format('%s.%s (%s) is unknown and would not be kept in sync', table_name, column_name, live)
+                when 'missing_key' then format('%s has no unique key on %s', table_name, wanted)
+            end as line
+        from difference
+        order by table_name, kind, column_name, wanted
+    ) as difference
+$linked$;
+comment on function linked.differences() is
+    'How Immich''s tables differ from those that the functions were rendered for. Empty when they fit.';
+
+-- One standing fault fails in statement after statement: it is one incident, counted. A row that another transaction
+-- holds is not waited for; the same fault then has two.
 create or replace function linked.record_incident(p_place text, p_sqlstate text, p_message text, p_context text)
 returns void
 language plpgsql
 as $linked$
+declare
+    v_differences text;
 begin
-    insert into linked.incident (place, sqlstate, message, context)
-    values (p_place, p_sqlstate, p_message, p_context);
+    update linked.incident
+    set times = times + 1, last_at = clock_timestamp(), context = p_context
+    where id = (
+        select id from linked.incident
+        where resolved_at is null and place = p_place and sqlstate = p_sqlstate and message = p_message
+        order by id
+        limit 1
+        for update skip locked
+    );
+    if not found then
+        insert into linked.incident (place, sqlstate, message, context)
+        values (p_place, p_sqlstate, p_message, p_context);
+    end if;
     perform pg_notify('linked', 'incident');
-    if p_sqlstate like '42%' then
-        update linked.installation
-        set suspended_at = clock_timestamp(), suspended_why = p_message
-        where suspended_at is null;
+    -- These errors come up when Immich was upgraded under us, and as well in a trigger of somebody else's.
+    if p_sqlstate like '42%' or p_sqlstate = '23502' then
+        v_differences := array_to_string(array(select linked.differences()), '; ');
+        if v_differences <> '' then
+            update linked.installation
+            set suspended_at = clock_timestamp(), suspended_why = v_differences
+            where suspended_at is null;
+        end if;
     end if;
 exception when others then
     raise log 'linked assets: % (%) in %; the incident could not be recorded: %', p_message, p_sqlstate, p_place, sqlerrm;
@@ -386,11 +571,12 @@ comment on function linked.forget_members(uuid[]) is
 
 -- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
 -- them in their owners' accounts goes when nothing is left in it; of accounts that take part no more also what had been
--- emptied before.
+-- emptied before. Of live photos the video goes with the last still.
 create or replace function linked.unlink(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
 declare
+    v_clones uuid[];
     v_owners uuid[];
     v_checksums bytea[];
     v_sources uuid[];
@@ -401,26 +587,27 @@ begin
     if coalesce(cardinality(p_clones), 0) = 0 then
         return;
     end if;
+    v_clones := p_clones || linked.video_clones(p_clones);
     select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
     into v_owners, v_checksums, v_sources
     from linked.member join public.asset on asset.id = member.asset_id
-    where member.asset_id = any (p_clones);
+    where member.asset_id = any (v_clones);
     v_albums := array(
         select distinct album_pair.album_id
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset."albumsId"
-        where album_asset."assetsId" = any (p_clones) and album_pair.album_id <> album_pair.album_key
+        where album_asset."assetsId" = any (v_clones) and album_pair.album_id <> album_pair.album_key
     );
     v_persons := array(
         select distinct asset_face."personId"
         from public.asset_face
-        where asset_face."assetId" = any (p_clones) or asset_face."assetId" = any (v_sources)
+        where asset_face."assetId" = any (v_clones) or asset_face."assetId" = any (v_sources)
     );
     v_tags := array(
-        select distinct "tagsId" from public.tag_asset where "assetsId" = any (p_clones)
+        select distinct "tagsId" from public.tag_asset where "assetsId" = any (v_clones)
     );
-    perform linked.delete_assets(p_clones);
-    perform linked.forget_members(p_clones);
+    perform linked.delete_assets(v_clones);
+    perform linked.forget_members(v_clones);
     perform linked.forget_persons(v_persons);
     perform linked.note_unused_tags(v_tags);
     perform linked.delete_albums(array(
@@ -461,32 +648,23 @@ end
 $linked$;
 comment on function linked.delete_groups(uuid[]) is 'Deletes all that is left of groups of which a member was deleted for good.';
 
--- A viewer's trash and delete hide the clone from the viewer alone; its video part goes with a still.
+-- A viewer's trash and delete hide the clone from the viewer alone.
 create or replace function linked.dismiss(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
-declare
-    v_clones uuid[];
 begin
     if coalesce(cardinality(p_clones), 0) = 0 then
         return;
     end if;
-    v_clones := array(
-        select member.asset_id from linked.member where member.asset_id = any (p_clones)
-        union
-        select video.asset_id
-        from public.asset still
-        join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
-        where still.id = any (p_clones)
-    );
     insert into linked.dismissal (source_id, user_id)
-    select source_id, owner_id from linked.member where asset_id = any (v_clones)
+    select source_id, owner_id from linked.member where asset_id = any (p_clones)
     on conflict do nothing;
     -- Others may have deleted it for good already, and Immich's job for this clone be on its way.
     perform linked.credit_quota(array(
-        select id from public.asset where id = any (v_clones) and status = 'deleted'
+        select id from public.asset
+        where id in (select unnest(p_clones || linked.video_clones(p_clones))) and status = 'deleted'
     ));
-    perform linked.unlink(v_clones);
+    perform linked.unlink(p_clones);
 end
 $linked$;
 comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';
@@ -1877,6 +2055,25 @@ $linked$;
 comment on function linked.follow_live_photos(uuid[]) is
     'Brings the pairing of still and video on a clone to its source.';
 
+create or replace function linked.video_clones(p_stills uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select video.asset_id
+        from public.asset still
+        join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
+        where still.id = any (p_stills)
+        except
+        select other."livePhotoVideoId"
+        from public.asset still
+        join public.asset other on other."livePhotoVideoId" = still."livePhotoVideoId"
+        where still.id = any (p_stills)
+            and not exists (select from unnest(p_stills) as id where id = other.id)
+    )
+$linked$;
+comment on function linked.video_clones(uuid[]) is
+    'The clones of video parts that belong to these clones of stills and to no other.';
+
 -- Stacks: the linked part of a stack exists in each account, when it has two or more.
 
 -- Invariant: of two stacks with the same key, each holds the members of its own account.
@@ -2128,7 +2325,7 @@ as $linked$
 declare
     v_stack uuid;
 begin
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
     end if;
     begin
@@ -2592,7 +2789,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = 'on'
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text
         or current_setting('linked.untouched', true) = new."albumsId"::text
     then
         return new;
@@ -2625,7 +2822,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = 'on'
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text
         or current_setting('linked.untouched', true) = new."tagsId"::text
     then
         return new;
@@ -3089,82 +3286,189 @@ comment on function linked.spread_albums(uuid[], uuid[]) is
 -- Refresh membership: which assets are linked for whom, and making it so.
 
 -- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
--- locked folder. A clone is never covered. The video part of a live photo is covered with its still.
+-- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
+-- own file lies.
 create or replace function linked.covered(p_assets uuid[])
-returns table (source_id uuid, album_id uuid, linkable boolean)
+returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
 language sql stable
 as $linked$
-    with asked (source_id, through_id) as (
-        select id, id from unnest(p_assets) as id
-        union all
-        select still."livePhotoVideoId", still.id
-        from public.asset still
-        where still."livePhotoVideoId" = any (p_assets)
-    ), candidate as (
-        select asked.source_id, through.id, through."ownerId" as owner_id, through."originalPath" as path,
-            through."deletedAt" is null and not through."isOffline" and through.status = 'active'
-            and source."deletedAt" is null and not source."isOffline" and source.status = 'active' as linkable
-        from asked
-        join public.asset source on source.id = asked.source_id
-        join public.asset through on through.id = asked.through_id and through."ownerId" = source."ownerId"
-        where source.visibility <> 'locked' and through.visibility <> 'locked'
+    with candidate as (
+        select source.id as source_id, coalesce(still.id, source.id) as through_id,
+            source."ownerId" as owner_id, source."originalPath" as path,
+            coalesce(still."originalPath", source."originalPath") as through_path,
+            source."deletedAt" is null and not source."isOffline" and source.status = 'active'
+            and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
+                as linkable
+        from public.asset source
+        left join public.asset still
+            on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
+        where source.id = any (p_assets)
+            and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
             and not exists (
                 select from linked.member
-                where member.asset_id in (source.id, through.id) and member.asset_id <> member.source_id
+                where member.asset_id = source.id and member.asset_id <> member.source_id
+            )
+            and not exists (
+                select from linked.member
+                where member.asset_id = still.id and member.asset_id <> member.source_id
             )
     ), hit as (
-        select candidate.source_id, linked_album.album_id, candidate.linkable
+        select candidate.*, linked_album.album_id
         from candidate
         join linked.linked_album on linked_album.owner_id = candidate.owner_id
         join linked.prefix on prefix.album_id = linked_album.album_id
-        where prefix.path = '' or starts_with(candidate.path, prefix.path || '/')
+        where prefix.path = '' or starts_with(candidate.through_path, prefix.path || '/')
         union all
-        select candidate.source_id, participant.album_id, candidate.linkable
+        select candidate.*, participant.album_id
         from candidate
-        join public.album_asset on album_asset."assetsId" = candidate.id
+        join public.album_asset on album_asset."assetsId" = candidate.through_id
         join linked.participant
             on participant.album_id = album_asset."albumsId" and participant.user_id = candidate.owner_id
     )
-    select hit.source_id, hit.album_id, bool_or(hit.linkable)
+    select distinct hit.source_id, hit.through_id, hit.album_id, hit.owner_id, hit.path, hit.linkable
     from hit
-    group by hit.source_id, hit.album_id
 $linked$;
 comment on function linked.covered(uuid[]) is
-    'Which of these assets are sources, by which linked albums, and whether new clones may be made (not in the trash, not offline).';
+    'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
 
+-- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
+-- was left out, dismissed or not linked for any cause.
 create or replace function linked.wanted(p_assets uuid[])
 returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
 language sql stable
 as $linked$
-    select covered.source_id, participant.user_id,
-        bool_or(participant.role <> 'viewer'),
-        bool_or(covered.linkable and linked_album.is_live and account."deletedAt" is null)
+    with taker as materialized (
+        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
+            linked_album.is_live and account."deletedAt" is null as linkable,
+            exists (
+                select from public.asset own
+                where own."ownerId" = participant.user_id and own."libraryId" is not null
+            ) as has_library
+        from linked.participant
+        join linked.linked_album on linked_album.album_id = participant.album_id
+        join public."user" account on account.id = participant.user_id
+    )
+    select covered.source_id, taker.user_id,
+        bool_or(taker.can_write),
+        bool_or(covered.linkable and taker.linkable)
     from linked.covered(p_assets) as covered
-    join public.asset source on source.id = covered.source_id
-    join linked.linked_album on linked_album.album_id = covered.album_id
-    join linked.participant on participant.album_id = covered.album_id
-    join public."user" account on account.id = participant.user_id
-    where participant.user_id <> source."ownerId"
-        and not exists (
+    join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id
+    where not exists (
             select from linked.dismissal
-            where dismissal.source_id = covered.source_id and dismissal.user_id = participant.user_id
+            where dismissal.source_id = covered.source_id and dismissal.user_id = taker.user_id
         )
         and not exists (
             select from linked.replacement
-            where replacement.source_id = covered.source_id and replacement.user_id = participant.user_id
+            where replacement.source_id = covered.source_id and replacement.user_id = taker.user_id
                 and begun_at > clock_timestamp() - interval '1 minute'
         )
-    group by covered.source_id, participant.user_id
+        and not (
+            taker.has_library
+            and exists (
+                select from public.asset own
+                where own."originalPath" = covered.path and own."ownerId" = taker.user_id
+                    and own."libraryId" is not null
+            )
+        )
+        and (
+            covered.through_id = covered.source_id
+            or exists (
+                select from linked.member still
+                where still.source_id = covered.through_id and still.owner_id = taker.user_id
+            )
+        )
+    group by covered.source_id, taker.user_id
 $linked$;
 comment on function linked.wanted(uuid[]) is
     'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
 
--- Unlinking is done at once, all of it. Linking of many assets is queued and worked off in slices.
+-- Videos after their stills: they go where these are by then. Unlinking is done at once, all of it.
 create or replace function linked.refresh_membership(p_assets uuid[], p_all_at_once boolean default false) returns void
 language plpgsql
 as $linked$
 declare
-    v_scope uuid[];
+    v_parts uuid[];
+    v_queued boolean;
+begin
+    if coalesce(cardinality(p_assets), 0) = 0 then
+        return;
+    end if;
+    perform linked.plan_for(cardinality(p_assets));
+    v_parts := array(
+        select video.id
+        from public.asset still
+        join public.asset video on video.id = still."livePhotoVideoId" and video."ownerId" = still."ownerId"
+        where still.id = any (p_assets)
+        union
+        select video.id
+        from public.asset video
+        join public.asset still on still."livePhotoVideoId" = video.id and still."ownerId" = video."ownerId"
+        where video.id = any (p_assets)
+    );
+    v_queued := linked.refresh_clones(
+        array(select id from unnest(p_assets) as id where id is not null except select unnest(v_parts)), p_all_at_once
+    );
+    if cardinality(v_parts) > 0 then
+        v_queued := linked.refresh_clones(v_parts, p_all_at_once) or v_queued;
+    end if;
+    if v_queued then
+        perform linked.begin_linking();
+    end if;
+end
+$linked$;
+comment on function linked.refresh_membership(uuid[], boolean) is
+    'Compares the clones that these assets and their video parts should have with those that exist: creates what is missing, deletes what is too much.';
+
+create or replace function linked.begin_linking() returns void
+language plpgsql
+as $linked$
+begin
+    perform pg_notify('linked', 'queue');
+    perform linked.work_queue(interval '2 seconds', 200);
+end
+$linked$;
+comment on function linked.begin_linking() is 'Links of what was just queued as much as one statement may take time for.';
+
+-- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Roles that have
+-- become stronger count at once.
+create or replace function linked.extend_membership(p_albums uuid[], p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_missing uuid[];
+begin
+    perform linked.plan_for(cardinality(p_sources));
+    perform linked.refresh_membership(array(
+        select distinct member.source_id
+        from linked.participant
+        join linked.member on member.owner_id = participant.user_id and not member.can_write
+        where participant.album_id = any (p_albums) and participant.role <> 'viewer'
+            and member.source_id in (select unnest(p_sources))
+    ));
+    v_missing := array(
+        select distinct id
+        from unnest(p_sources) as id
+        cross join (select distinct user_id from linked.participant where album_id = any (p_albums)) as taker
+        where not exists (
+            select from linked.member where member.source_id = id and member.owner_id = taker.user_id
+        )
+    );
+    if cardinality(v_missing) <= 500 then
+        perform linked.refresh_membership(v_missing);
+    else
+        insert into linked.queue (source_id) select unnest(v_missing) on conflict do nothing;
+        perform linked.begin_linking();
+    end if;
+end
+$linked$;
+comment on function linked.extend_membership(uuid[], uuid[]) is
+    'Links what these albums cover for those who have come to take part in them, where nobody loses anything.';
+
+-- Linking of many assets is queued, to be worked off in slices. Returns whether it was.
+create or replace function linked.refresh_clones(p_sources uuid[], p_all_at_once boolean) returns boolean
+language plpgsql
+as $linked$
+declare
     v_sources uuid[];
     v_users uuid[];
     v_can_write boolean[];
@@ -3172,24 +3476,16 @@ declare
     v_editors uuid[];
     v_viewers uuid[];
 begin
-    if coalesce(cardinality(p_assets), 0) = 0 then
-        return;
-    end if;
-    v_scope := array(
-        select id from unnest(p_assets) as id where id is not null
-        union
-        select "livePhotoVideoId" from public.asset where id = any (p_assets) and "livePhotoVideoId" is not null
-    );
     select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
     into v_sources, v_users, v_can_write, v_linkable
-    from linked.wanted(v_scope);
+    from linked.wanted(p_sources);
 
     perform linked.unlink(array(
         select member.asset_id
         from linked.member
         left join unnest(v_sources, v_users) as wanted (source_id, user_id)
             on wanted.source_id = member.source_id and wanted.user_id = member.owner_id
-        where member.source_id = any (v_scope) and member.asset_id <> member.source_id
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id
             and wanted.source_id is null
     ));
 
@@ -3217,21 +3513,22 @@ begin
             where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
         );
     if v_sources is null then
-        return;
+        return false;
     end if;
-    if p_all_at_once or cardinality(v_sources) <= 500 then
+    if p_all_at_once
+        or cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'))
+    then
         perform linked.link(v_sources, v_users, v_can_write);
-    else
-        insert into linked.queue (source_id)
-        select distinct source_id from unnest(v_sources) as source_id
-        on conflict do nothing;
-        perform pg_notify('linked', 'queue');
-        perform linked.work_queue(interval '2 seconds', 200);
+        return false;
     end if;
+    insert into linked.queue (source_id)
+    select distinct source_id from unnest(v_sources) as source_id
+    on conflict do nothing;
+    return true;
 end
 $linked$;
-comment on function linked.refresh_membership(uuid[], boolean) is
-    'Compares the clones that these assets should have with those that exist: creates what is missing, deletes what is too much.';
+comment on function linked.refresh_clones(uuid[], boolean) is
+    'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
@@ -3369,6 +3666,17 @@ $linked$;
 comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
     'Links sources that were left out because an account had their content, after a row of it is gone.';
 
+create or replace function linked.sources_on(p_owners uuid[], p_paths text[]) returns setof uuid
+language sql stable
+as $linked$
+    select source.id
+    from unnest(p_owners, p_paths) as own (owner_id, path)
+    join public.asset source on source."originalPath" = own.path and source."ownerId" <> own.owner_id
+    where own.owner_id in (select user_id from linked.participant)
+$linked$;
+comment on function linked.sources_on(uuid[], text[]) is
+    'What others have on the files of participants'' own libraries: whether these need clones depends on that.';
+
 -- Linking makes tables of a few rows large within seconds, long before autovacuum looks at them, and plans for few rows read
 -- every row of many.
 create or replace function linked.keep_statistics() returns void
@@ -3389,13 +3697,18 @@ create or replace function linked.work_queue(p_budget interval, p_slice integer)
 language plpgsql
 as $linked$
 declare
-    v_until timestamptz := clock_timestamp() + p_budget;
+    v_left interval := linked.time_left(p_budget);
+    v_until timestamptz := clock_timestamp() + v_left;
+    v_users bigint := (select max(users) from (select count(*) as users from linked.participant group by album_id) as n);
     v_sources integer := greatest(
-        1, p_slice / greatest(1, (select max(users) from (select count(*) as users from linked.participant group by album_id) as n))
+        1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
     v_slice uuid[];
     v_thorough uuid[];
 begin
+    if v_left < interval '0' then
+        return;
+    end if;
     loop
         with slice as (
             delete from linked.queue
@@ -3416,7 +3729,7 @@ begin
 end
 $linked$;
 comment on function linked.work_queue(interval, integer) is
-    'Works off queued linking, about p_slice clones at a time, until p_budget is used up or nothing is left.';
+    'Works off queued linking, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
 -- One source that cannot be linked does not keep the others from it.
 create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
@@ -3599,22 +3912,25 @@ $linked$;
 comment on function linked.is_linked_album(text) is
     'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
 
+-- A line of slashes and blanks is somebody's drawing: only exactly one slash means everything.
 create or replace function linked.prefixes(p_description text) returns setof text
 language sql immutable
 as $linked$
     select distinct rtrim(line, E' \t\r/')
     from regexp_split_to_table(p_description, E'\n') as line
     where line like '/%'
+        and (rtrim(line, E' \t\r/') <> '' or rtrim(line, E' \t\r') = '/')
 $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
--- Returns whether anything changed that membership depends on.
-create or replace function linked.understand(p_albums uuid[]) returns boolean
+-- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
+create or replace function linked.understand(p_albums uuid[]) returns text
 language plpgsql
 as $linked$
 declare
-    v_changes bigint := 0;
+    v_more bigint := 0;
+    v_less bigint := 0;
     v_count bigint;
 begin
     delete from linked.linked_album
@@ -3624,7 +3940,16 @@ begin
             where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
         );
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_less := v_less + v_count;
+
+    select
+        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
+        count(*) filter (where known.owner_id <> album."ownerId")
+    into v_more, v_count
+    from public.album
+    left join linked.linked_album known on known.album_id = album.id
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
     select id, "ownerId", "albumName", "deletedAt" is null
@@ -3634,8 +3959,6 @@ begin
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
         is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
-    get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
 
     delete from linked.prefix
     where album_id = any (p_albums)
@@ -3644,7 +3967,7 @@ begin
             where album.id = prefix.album_id and path = prefix.path
         );
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_less := v_less + v_count;
 
     insert into linked.prefix (album_id, path)
     select linked_album.album_id, path
@@ -3654,7 +3977,7 @@ begin
     where linked_album.album_id = any (p_albums)
     on conflict do nothing;
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_more := v_more + v_count;
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -3663,18 +3986,24 @@ begin
             where live.album_id = participant.album_id and live.user_id = participant.user_id
         );
     get diagnostics v_count = row_count;
-    v_changes := v_changes + v_count;
+    v_less := v_less + v_count;
 
     with joined as (
         insert into linked.participant as known (album_id, user_id, role)
         select live.album_id, live.user_id, live.role
         from linked.album_participants(p_albums) as live
-        on conflict (album_id, user_id) do update set role = excluded.role
-        where known.role <> excluded.role
-        returning known.album_id, known.user_id
+        on conflict (album_id, user_id) do nothing
+        returning known.album_id
     )
-    select count(*) into v_count from joined;
-    return v_changes + v_count > 0;
+    select v_more + count(*) into v_more from joined;
+
+    update linked.participant
+    set role = live.role
+    from linked.album_participants(p_albums) as live
+    where participant.album_id = live.album_id and participant.user_id = live.user_id and participant.role <> live.role;
+    get diagnostics v_count = row_count;
+    v_less := v_less + v_count;
+    return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
 comment on function linked.understand(uuid[]) is
@@ -3698,26 +4027,20 @@ comment on function linked.album_participants(uuid[]) is 'The owner of each of t
 create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
 language sql stable
 as $linked$
-    with asset_of_album as (
-        select asset.id, asset."livePhotoVideoId"
+    select array(
+        select asset.id
         from linked.linked_album
         join linked.prefix on prefix.album_id = linked_album.album_id
         join public.asset on asset."ownerId" = linked_album.owner_id
         where linked_album.album_id = any (p_albums)
             and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
         union
-        select asset.id, asset."livePhotoVideoId"
+        select "assetsId"
         from public.album_asset
-        join public.asset on asset.id = album_asset."assetsId"
-        where album_asset."albumsId" = any (p_albums)
-    )
-    select array(
-        select id from asset_of_album
-        union
-        select "livePhotoVideoId" from asset_of_album where "livePhotoVideoId" is not null
+        where "albumsId" = any (p_albums)
     )
 $linked$;
-comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover.';
+comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
 create or replace function linked.refresh_albums(p_albums uuid[]) returns void
 language plpgsql
@@ -3726,14 +4049,17 @@ declare
     v_before uuid[];
     v_users uuid[];
     v_sources uuid[];
+    v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    if not linked.understand(p_albums) then
+    v_change := linked.understand(p_albums);
+    if v_change is null then
         return;
     end if;
     v_sources := linked.assets_of_albums(array(
         select album_id from linked.linked_album where album_id = any (p_albums)
     ));
+    perform linked.plan_for(cardinality(v_sources));
     -- Shared anew: what the viewer had hidden comes back.
     v_users := array(
         select distinct user_id from linked.participant
@@ -3741,12 +4067,16 @@ begin
     );
     delete from linked.dismissal
     where user_id = any (v_users) and source_id = any (v_sources);
-    perform linked.refresh_membership(array(
-        select id from unnest(v_sources) as id
-        union
-        select source_id from linked.member where owner_id = any (v_before)
-    ));
-    perform linked.tidy_up();
+    if v_change = 'more' then
+        perform linked.extend_membership(p_albums, v_sources);
+    else
+        perform linked.refresh_membership(array(
+            select id from unnest(v_sources) as id
+            union
+            select source_id from linked.member where owner_id = any (v_before)
+        ));
+        perform linked.tidy_up();
+    end if;
 end
 $linked$;
 comment on function linked.refresh_albums(uuid[]) is
@@ -3776,7 +4106,7 @@ comment on function linked.tidy_up() is
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.
-create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns void
+create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns uuid[]
 language plpgsql
 as $linked$
 declare
@@ -3790,7 +4120,7 @@ begin
         where not starts_with(moved.old_path, v_old_root || '/')
             or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
     ) then
-        return;
+        return null;
     end if;
     with moved as (
         update public.album
@@ -3809,10 +4139,11 @@ begin
     )
     select array_agg(id) into v_albums from moved;
     perform linked.understand(v_albums);
+    return v_albums;
 end
 $linked$;
 comment on function linked.follow_media_folder(text[], text[]) is
-    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another.';
+    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another. Returns these albums.';
 
 create or replace function linked.common_end(p_one text, p_other text) returns text
 language sql immutable
@@ -4423,7 +4754,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -4438,7 +4769,9 @@ begin
         perform linked.refresh_membership(array(
             select id from fresh
             union
-            select "livePhotoVideoId" from fresh where "livePhotoVideoId" is not null
+            select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+            from fresh
+            where "libraryId" is not null
         ));
 
         if exists (select from linked.queue) then
@@ -4494,7 +4827,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -4511,6 +4844,7 @@ begin
             v_moved uuid[];
             v_unlocked uuid[];
             v_scope uuid[];
+            v_albums uuid[];
             v_old_paths text[];
             v_new_paths text[];
         begin
@@ -4623,7 +4957,7 @@ begin
                     )
                     and (select count(*) from fresh) = (select count(*) from public.asset)
                 then
-                    perform linked.follow_media_folder(v_old_paths, v_new_paths);
+                    v_albums := linked.follow_media_folder(v_old_paths, v_new_paths);
                 end if;
             end if;
 
@@ -4635,11 +4969,26 @@ begin
                 v_scope := array(
                     select unnest(v_changed)
                     union
-                    select "livePhotoVideoId" from fresh where id = any (v_changed)
-                    union
-                    select "livePhotoVideoId" from stale where id = any (v_changed)
-                    union
                     select source_id from linked.member where asset_id = any (v_changed)
+                    union
+                    select "livePhotoVideoId" from stale where id = any (v_changed) and "livePhotoVideoId" is not null
+                    union
+                    -- A prefix may have moved to where others lie already.
+                    select unnest(linked.assets_of_albums(v_albums))
+                    union
+                    -- A still that has left its group leaves its video behind.
+                    select video.source_id
+                    from stale join linked.member video on video.asset_id = stale."livePhotoVideoId"
+                    where stale.id = any (v_changed)
+                        and not exists (select from linked.member where member.asset_id = stale.id)
+                    union
+                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                    from (
+                        select id, "ownerId", "originalPath", "libraryId" from fresh
+                        union
+                        select id, "ownerId", "originalPath", "libraryId" from stale
+                    ) as known
+                    where id = any (v_changed) and "libraryId" is not null
                 );
                 perform linked.refresh_membership(v_scope);
                 perform linked.pair_live_photos(v_scope);
@@ -4702,7 +5051,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -4757,6 +5106,17 @@ begin
             from stale;
             perform linked.fill_gaps(v_owners, v_checksums, v_ids);
             delete from linked.dismissal using stale where dismissal.source_id = stale.id;
+            perform linked.refresh_membership(array(
+                select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                from stale
+                where "libraryId" is not null
+                union
+                -- A viewer's still went, and nothing else of its group: its video goes too.
+                select video.source_id
+                from stale
+                join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                join public.asset still on still."livePhotoVideoId" = video.source_id
+            ));
         end;
 
         if exists (select from linked.queue) then
@@ -4812,7 +5172,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -4882,7 +5242,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -4952,7 +5312,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5041,7 +5401,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5132,7 +5492,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5221,7 +5581,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5291,7 +5651,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5361,7 +5721,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5431,7 +5791,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5502,7 +5862,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5578,7 +5938,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5737,7 +6097,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5814,7 +6174,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5887,7 +6247,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -5961,7 +6321,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6027,7 +6387,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6120,7 +6480,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6189,7 +6549,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6263,7 +6623,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6332,7 +6692,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6409,7 +6769,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6483,7 +6843,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6557,7 +6917,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6568,15 +6928,14 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_membership(linked.assets_of_albums(array(
-            select album_id
-            from linked.participant
-            where user_id in (
-                select id from stale where "deletedAt" is not null
-                intersect
-                select id from fresh where "deletedAt" is null
-            )
-        )));
+        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+        from linked.participant
+        where user_id in (
+            select id from stale where "deletedAt" is not null
+            intersect
+            select id from fresh where "deletedAt" is null
+        )
+        having count(*) > 0;
         -- Only a recount mentions the column that it sums up.
         perform linked.settle_quota(
             array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
@@ -6646,7 +7005,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6715,7 +7074,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6788,7 +7147,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6867,7 +7226,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -6934,7 +7293,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -7005,7 +7364,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -7075,7 +7434,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -7143,7 +7502,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -7211,7 +7570,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -7278,7 +7637,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin
@@ -7358,7 +7717,7 @@ declare
     v_context text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = 'on' then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return null;
     end if;
     begin

@@ -76,8 +76,19 @@ class Entitlement:
     writers: frozenset[tuple[UUID, UUID]]
 
 
-def prefixes(description: str) -> set[str]:
-    return {line.rstrip(" \t\r/") for line in description.split("\n") if line.startswith("/")}
+def covers(line: str, path: str) -> bool:
+    """Whether a line of a description covers a path: folder by folder, as SPEC section 2 puts it."""
+    blanks = (" ", "\t", "\r")
+    if not line.startswith("/"):
+        return False
+    while line.endswith(blanks):
+        line = line[:-1]
+    if line == "/":
+        return True
+    while line.endswith((*blanks, "/")):
+        line = line[:-1]
+    folders, parts = line.split("/"), path.split("/")
+    return line != "" and len(parts) > len(folders) and parts[: len(folders)] == folders
 
 
 def entitlement(snapshot: Snapshot) -> Entitlement:
@@ -85,11 +96,58 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
     users = {row["id"]: row for row in snapshot["user"]}
     clones = {row["asset_id"] for row in snapshot["linked.member"] if row["asset_id"] != row["source_id"]}
     own = {key: asset for key, asset in assets.items() if key not in clones and asset["visibility"] != "locked"}
-    album_user = snapshot.release.table("album_user")
-    album_asset = snapshot.release.table("album_asset")
+    in_a_library = {(row["ownerId"], row["originalPath"]) for row in assets.values() if row["libraryId"] is not None}
+    dismissed = {(row["source_id"], row["user_id"]) for row in snapshot["linked.dismissal"]}
+    existing = {(row["source_id"], row["owner_id"]) for row in snapshot["linked.member"]}
+    stills: dict[UUID, list[UUID]] = defaultdict(list)
+    """Of each video part, also those in a locked folder."""
+    for key, asset in assets.items():
+        video = asset["livePhotoVideoId"]
+        if key not in clones and video in assets and assets[video]["ownerId"] == asset["ownerId"]:
+            stills[video].append(key)
     allowed: set[tuple[UUID, UUID]] = set()
     required: set[tuple[UUID, UUID]] = set()
     writers: set[tuple[UUID, UUID]] = set()
+
+    def entitle(source: UUID, through: UUID, roles: dict[UUID, str], live: bool) -> None:
+        active = all(
+            own[key]["deletedAt"] is None and not own[key]["isOffline"] and own[key]["status"] == "active"
+            for key in (source, through)
+        )
+        for user, role in roles.items():
+            pair = (source, user)
+            if (
+                user == own[source]["ownerId"]
+                or pair in dismissed
+                or (user, own[source]["originalPath"]) in in_a_library
+            ):
+                continue
+            if through != source and (through, user) not in existing:
+                continue
+            allowed.add(pair)
+            if role != "viewer":
+                writers.add(pair)
+            if active and live and users[user]["deletedAt"] is None:
+                required.add(pair)
+
+    for album, roles, content in _linked_albums(snapshot):
+        lines = album["description"].split("\n")
+        for source in own:
+            for through in stills.get(source, [source]):
+                if through not in own:
+                    continue
+                asset = own[through]
+                picked = through in content and asset["ownerId"] in roles
+                under = any(covers(line, asset["originalPath"]) for line in lines)
+                if picked or (under and asset["ownerId"] == album["ownerId"]):
+                    entitle(source, through, roles, album["deletedAt"] is None)
+    return Entitlement(frozenset(allowed), frozenset(required), frozenset(writers))
+
+
+def _linked_albums(snapshot: Snapshot) -> Iterator[tuple[Row, dict[UUID, str], set[UUID]]]:
+    """Each linked album with its participants' roles and what is in it."""
+    album_user = snapshot.release.table("album_user")
+    album_asset = snapshot.release.table("album_asset")
     for album in snapshot["album"]:
         if not album["albumName"].strip(" \t\r\n").lower().startswith("linked album"):
             continue
@@ -102,40 +160,7 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
             for row in snapshot["album_asset"]
             if row[album_asset.column("albumId").name] == album["id"]
         }
-        lines = prefixes(album["description"])
-        covered = {
-            key
-            for key, asset in own.items()
-            if (key in content and asset["ownerId"] in roles)
-            or (
-                asset["ownerId"] == album["ownerId"]
-                and any(line == "" or asset["originalPath"].startswith(line + "/") for line in lines)
-            )
-        }
-        active = {
-            key
-            for key in covered
-            if own[key]["deletedAt"] is None and not own[key]["isOffline"] and own[key]["status"] == "active"
-        }
-        for still in list(covered):
-            video = own[still]["livePhotoVideoId"]
-            if video in own and own[video]["ownerId"] == own[still]["ownerId"]:
-                covered.add(video)
-                row = own[video]
-                if still in active and row["deletedAt"] is None and not row["isOffline"] and row["status"] == "active":
-                    active.add(video)
-        for source in covered:
-            for user, role in roles.items():
-                if user == own[source]["ownerId"]:
-                    continue
-                pair = (source, user)
-                allowed.add(pair)
-                if role != "viewer":
-                    writers.add(pair)
-                if source in active and album["deletedAt"] is None and users[user]["deletedAt"] is None:
-                    required.add(pair)
-    dismissed = {(row["source_id"], row["user_id"]) for row in snapshot["linked.dismissal"]}
-    return Entitlement(frozenset(allowed - dismissed), frozenset(required - dismissed), frozenset(writers))
+        yield album, roles, content
 
 
 def violations(connection: psycopg.Connection[Any], release: str = "v1.138.0") -> list[str]:

@@ -150,11 +150,12 @@ def test_taken_apart_for_all(household: Household, still: UUID, motion: UUID, pa
     household.unlink_live_photo(still if who == "family" else household.clone(still, household.ben))
     assert household.asset(still).livePhotoVideoId is None
     assert [video for video, _ in pairing(household, still, motion)] == [None, None]
-    assert household.asset(motion).visibility == "timeline" or who == "ben"
-    if path == OUTSIDE:
-        assert household.find_clone(motion, household.anna) is None
-    else:
-        assert household.asset(household.clone(motion, household.anna)).visibility == "timeline"
+    assert household.asset(motion).visibility == "timeline"
+    for user in (household.anna, household.ben):
+        if path == OUTSIDE:
+            assert household.find_clone(motion, user) is None
+        else:
+            assert household.asset(household.clone(motion, user)).visibility == "timeline"
 
 
 def test_viewer_cannot_take_it_apart(household: Household, still: UUID, motion: UUID) -> None:
@@ -169,11 +170,7 @@ def test_deleted_for_good_as_a_whole(household: Household, still: UUID, who: str
     mine = still if who == "family" else household.clone(still, household.anna)
     household.force_delete([mine])
     household.run_deletions()
-    left = {user: household.owned(user) for user in (household.anna, household.ben)}
-    assert set(left.values()) <= {0, 1}
-    videos = household.database.fetch("select id, \"originalPath\" from asset where type = 'VIDEO'")
-    assert household.database.value("select count(*) from asset where type = 'IMAGE'") == 0
-    assert videos == []
+    assert [household.owned(user) for user in (household.family, household.anna, household.ben)] == [0, 0, 0]
 
 
 def test_trashed_still_leaves_its_video_where_it_is(household: Household, still: UUID, motion: UUID) -> None:
@@ -229,3 +226,160 @@ def test_live_photos_of_a_library(household: Household) -> None:
     still, motion = household.import_library(household.family, library, ["/mnt/scans/1.heic", "/mnt/scans/1.mov"])
     household.pair_live_photo(still, motion)
     assert_paired(household, still, motion)
+
+
+# --- the video is where its still is ----------------------------------------------------------------
+
+
+def members_of(household: Household, source: UUID) -> set[UUID]:
+    """Who has a clone of it."""
+    rows = household.database.fetch(
+        "select owner_id from linked.member where source_id = %s and asset_id <> source_id", [source]
+    )
+    return {row.owner_id for row in rows}
+
+
+@pytest.fixture(params=["one editor", "three", "viewers"])
+def linked_users(request: pytest.FixtureRequest, household: Household) -> set[UUID]:
+    users = {household.anna, household.ben}
+    if request.param == "one editor":
+        household.unshare_album(household.linked_album, household.ben)
+        users = {household.anna}
+    elif request.param == "three":
+        household.share_album(household.linked_album, household.clara)
+        users |= {household.clara}
+    else:
+        for user in users:
+            household.set_viewer(user)
+    return users
+
+
+@pytest.mark.parametrize("how", ["locked", "moved out"])
+def test_video_is_withdrawn_with_its_still(
+    household: Household, linked_users: set[UUID], still: UUID, motion: UUID, how: str
+) -> None:
+    assert members_of(household, still) == members_of(household, motion) == linked_users
+    if how == "locked":
+        household.lock(still)
+    else:
+        household.move_file(still, "/private/1.heic")
+    assert members_of(household, still) == members_of(household, motion) == set()
+    # Whatever is written to the video alone later.
+    household.upsert_exif(motion, description="still private")
+    household.update_asset(motion, duration="0:00:01.000000")
+    household.share_album(household.create_album(household.family, "Linked album 2", MEDIA), household.clara)
+    assert members_of(household, motion) == set()
+    if how == "locked":
+        household.unlock(still)
+    else:
+        household.move_file(still, f"{MEDIA}/1.heic")
+    assert members_of(household, still) == members_of(household, motion) == linked_users | {household.clara}
+
+
+@pytest.mark.parametrize("state", ["locked", "trashed", "offline"])
+def test_video_of_a_still_that_is_not_linked(
+    household: Household, linked_users: set[UUID], path: str, state: str
+) -> None:
+    household.update_album(household.linked_album, description="")
+    motion = household.photo(household.family, path, type="VIDEO")
+    still = household.photo(household.family, f"{MEDIA}/1.heic", live_photo_video_id=motion)
+    acts = {
+        "locked": (lambda: household.lock(still), lambda: household.unlock(still)),
+        "trashed": (lambda: household.trash([still]), lambda: household.restore([still])),
+        "offline": (lambda: household.files_vanished([still]), lambda: household.files_returned([still])),
+    }
+    act, undo = acts[state]
+    act()
+    household.update_album(household.linked_album, description=MEDIA)
+    assert members_of(household, still) == members_of(household, motion) == set()
+    undo()
+    assert members_of(household, still) == members_of(household, motion) == linked_users
+
+
+@pytest.mark.parametrize("video_first", [True, False])
+def test_video_of_a_still_that_an_account_has_already(
+    household: Household, linked_users: set[UUID], path: str, video_first: bool
+) -> None:
+    own = household.photo(household.anna, "/data/upload/anna/1.heic", checksum=b"still")
+    if video_first:
+        motion = household.photo(household.family, path, type="VIDEO")
+        still = household.photo(household.family, f"{MEDIA}/1.heic", checksum=b"still", live_photo_video_id=motion)
+    else:
+        still = household.photo(household.family, f"{MEDIA}/1.heic", checksum=b"still")
+        motion = household.photo(household.family, path, type="VIDEO")
+        household.pair_live_photo(still, motion)
+    others = linked_users - {household.anna}
+    assert members_of(household, still) == members_of(household, motion) == others
+    household.force_delete([own])
+    household.run_deletions()
+    assert members_of(household, still) == members_of(household, motion) == linked_users
+
+
+def test_dismissed_by_a_viewer_as_a_whole(household: Household, still: UUID, motion: UUID) -> None:
+    household.set_viewer(household.anna)
+    household.trash([household.clone(still, household.anna)])
+    assert members_of(household, still) == members_of(household, motion) == {household.ben}
+    household.generate_thumbnails(motion)
+    household.update_asset(motion, duration="0:00:01.000000")
+    assert members_of(household, motion) == {household.ben}
+    household.unshare_album(household.linked_album, household.anna)
+    household.share_album(household.linked_album, household.anna)
+    assert members_of(household, still) == members_of(household, motion) == {household.anna, household.ben}
+
+
+def test_deleted_for_good_by_a_viewer_as_a_whole(household: Household, still: UUID, motion: UUID) -> None:
+    household.set_viewer(household.anna)
+    household.delete("asset", id=household.clone(still, household.anna))
+    assert members_of(household, still) == members_of(household, motion) == {household.ben}
+
+
+def test_still_unlinked_from_a_video_under_the_prefix(household: Household) -> None:
+    """From then on the video is a picture of its own."""
+    motion = household.photo(household.family, f"{MEDIA}/1.mov", type="VIDEO")
+    still = household.photo(household.family, f"{MEDIA}/1.heic", live_photo_video_id=motion)
+    household.lock(still)
+    household.update_asset(still, livePhotoVideoId=None)
+    household.update_asset(motion, visibility="timeline")
+    assert members_of(household, still) == set()
+    assert members_of(household, motion) == {household.anna, household.ben}
+
+
+def test_contributed_live_photo_is_locked(household: Household, path: str) -> None:
+    """Of another participant, whose paths no prefix covers."""
+    motion = household.photo(household.anna, path, type="VIDEO")
+    still = household.photo(household.anna, "/data/upload/anna/1.heic", live_photo_video_id=motion)
+    household.add_to_album(household.linked_album, still)
+    assert members_of(household, still) == members_of(household, motion) == {household.family, household.ben}
+    household.lock(still)
+    assert members_of(household, still) == members_of(household, motion) == set()
+
+
+def test_video_of_two_stills_stays_with_the_last(household: Household, path: str) -> None:
+    motion = household.photo(household.family, path, type="VIDEO")
+    one, other = (household.photo(household.family, f"{MEDIA}/{n}.heic", live_photo_video_id=motion) for n in (1, 2))
+    household.lock(one)
+    assert members_of(household, motion) == {household.anna, household.ben}
+    household.set_viewer(household.anna)
+    household.trash([household.clone(other, household.anna)])
+    assert members_of(household, motion) == {household.ben}
+    household.lock(other)
+    assert members_of(household, motion) == set()
+
+
+def test_many_live_photos_at_once(household: Household) -> None:
+    """More than are linked within a statement; the videos lie apart, and are put in the queue apart."""
+    library = household.create_library(household.family, "/mnt/scans")
+    count = 300
+    videos = household.import_library(household.family, library, [f"/mnt/videos/{n}.mov" for n in range(count)])
+    stills = household.import_library(household.family, library, [f"/mnt/scans/{n}.heic" for n in range(count)])
+    household.database.execute(
+        'update asset set "livePhotoVideoId" = video.id from asset video where asset.id = any(%s) '
+        "and video.\"originalPath\" = replace(replace(asset.\"originalPath\", 'scans', 'videos'), 'heic', 'mov')",
+        [stills],
+    )
+    household.update_assets(videos, visibility="hidden")
+    household.update_album(household.linked_album, description="/mnt/scans\n/mnt/videos")
+    household.database.value("select linked.work_off(interval '1 minute')")
+    assert household.owned(household.anna) == household.owned(household.ben) == 2 * count
+    household.lock(*stills)
+    assert household.owned(household.anna) == household.owned(household.ben) == 0

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.linked.conftest import MEDIA, Household
+from tests.linked.invariants import covers
 
 FOREVER = "".join(random.Random(4).choices(string.ascii_letters + string.digits, k=10_000))
 LOCKED_OR_GONE = {
@@ -31,65 +32,85 @@ def is_linked(household: Household, source: UUID, user: UUID | None = None) -> b
 # --- prefixes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("description", "path"),
-    [
-        ("/a/b", "/a/b/c.jpg"),
-        ("/a/b", "/a/b/c/d/e.jpg"),
-        ("/a/b/", "/a/b/c.jpg"),
-        ("/a/b///", "/a/b/c.jpg"),
-        ("/a/b \t", "/a/b/c.jpg"),
-        ("/a/b/ ", "/a/b/c.jpg"),
-        ("/a/b\r\n/x\r", "/a/b/c.jpg"),
-        ("/x\r\n/a/b\r", "/a/b/c.jpg"),
-        ("/", "/anywhere/at/all.jpg"),
-        ("/ ", "/anywhere/at/all.jpg"),
-        ("Our pictures\n\n/a/b\nand more", "/a/b/c.jpg"),
-        ("/a/%/b", "/a/%/b/c.jpg"),
-        ("/a_b", "/a_b/c.jpg"),
-        ("/a\\b", "/a\\b/c.jpg"),
-        ("/a\\", "/a\\/c.jpg"),
-        ("/summer at the sea/day 1", "/summer at the sea/day 1/c.jpg"),
-        ("/Grüße/日本/🏖", "/Grüße/日本/🏖/c.jpg"),
-        ("/a/(b)[c]*?.+^$", "/a/(b)[c]*?.+^$/c.jpg"),
-        ('/it\'s "quoted"', '/it\'s "quoted"/c.jpg'),
-        ("\n".join(f"/line/{n}" for n in range(100)), "/line/99/c.jpg"),
-        (f"/{FOREVER}\n/a/b", "/a/b/c.jpg"),
-        ("/a/b\n/a/b\n/a/b/", "/a/b/c.jpg"),
-        ("/a\n/a/b", "/a/b/c.jpg"),
-    ],
-)
+COVERED = [
+    ("/a/b", "/a/b/c.jpg"),
+    ("/a/b", "/a/b/c/d/e.jpg"),
+    ("/a/b/", "/a/b/c.jpg"),
+    ("/a/b///", "/a/b/c.jpg"),
+    ("/a/b \t", "/a/b/c.jpg"),
+    ("/a/b/ ", "/a/b/c.jpg"),
+    ("/a/b\r\n/x\r", "/a/b/c.jpg"),
+    ("/x\r\n/a/b\r", "/a/b/c.jpg"),
+    ("/", "/anywhere/at/all.jpg"),
+    ("/ ", "/anywhere/at/all.jpg"),
+    ("Our pictures\n\n/a/b\nand more", "/a/b/c.jpg"),
+    ("/a/%/b", "/a/%/b/c.jpg"),
+    ("/a_b", "/a_b/c.jpg"),
+    ("/a\\b", "/a\\b/c.jpg"),
+    ("/a\\", "/a\\/c.jpg"),
+    ("/summer at the sea/day 1", "/summer at the sea/day 1/c.jpg"),
+    ("/Grüße/日本/🏖", "/Grüße/日本/🏖/c.jpg"),
+    ("/a/(b)[c]*?.+^$", "/a/(b)[c]*?.+^$/c.jpg"),
+    ('/it\'s "quoted"', '/it\'s "quoted"/c.jpg'),
+    ("\n".join(f"/line/{n}" for n in range(100)), "/line/99/c.jpg"),
+    (f"/{FOREVER}\n/a/b", "/a/b/c.jpg"),
+    ("/a/b\n/a/b\n/a/b/", "/a/b/c.jpg"),
+    ("/a\n/a/b", "/a/b/c.jpg"),
+]
+NOT_COVERED = [
+    ("/a/b", "/a/bc.jpg"),
+    ("/a/b", "/a/bc/d.jpg"),
+    ("/a/b", "/a/b"),
+    ("/a/b", "/x/a/b/c.jpg"),
+    ("/a/b", "/A/b/c.jpg"),
+    ("/a/b", "a/b/c.jpg"),
+    ("/a/%", "/a/x/c.jpg"),
+    ("/a_b", "/axb/c.jpg"),
+    ("/a/.", "/a/x/c.jpg"),
+    ("/a\\b", "/ab/c.jpg"),
+    ("/a/*", "/a/x/c.jpg"),
+    ("a/b", "/a/b/c.jpg"),
+    (" /a/b", "/a/b/c.jpg"),
+    ("./a/b\n../a", "/a/b/c.jpg"),
+    ("see /a/b", "/a/b/c.jpg"),
+    ("", "/a/b/c.jpg"),
+    ("/grüße", "/gruße/c.jpg"),
+    ("/a/b/c.jpg", "/a/b/c.jpg"),
+    ("//", "/a/b/c.jpg"),
+    ("/////", "/a/b/c.jpg"),
+    ("/ / /", "/a/b/c.jpg"),
+    ("/ /\t/ \r", "/a/b/c.jpg"),
+    ("// \r\n/ /", "/a/b/c.jpg"),
+    ("//a/b", "/a/b/c.jpg"),
+    ("/./", "/a/b/c.jpg"),
+]
+
+
+@pytest.mark.parametrize(("description", "path"), COVERED)
 def test_prefix_covers_what_lies_under_it(household: Household, description: str, path: str) -> None:
     describe(household, description)
     assert is_linked(household, household.upload(household.family, path))
 
 
-@pytest.mark.parametrize(
-    ("description", "path"),
-    [
-        ("/a/b", "/a/bc.jpg"),
-        ("/a/b", "/a/bc/d.jpg"),
-        ("/a/b", "/a/b"),
-        ("/a/b", "/x/a/b/c.jpg"),
-        ("/a/b", "/A/b/c.jpg"),
-        ("/a/b", "a/b/c.jpg"),
-        ("/a/%", "/a/x/c.jpg"),
-        ("/a_b", "/axb/c.jpg"),
-        ("/a/.", "/a/x/c.jpg"),
-        ("/a\\b", "/ab/c.jpg"),
-        ("/a/*", "/a/x/c.jpg"),
-        ("a/b", "/a/b/c.jpg"),
-        (" /a/b", "/a/b/c.jpg"),
-        ("./a/b\n../a", "/a/b/c.jpg"),
-        ("see /a/b", "/a/b/c.jpg"),
-        ("", "/a/b/c.jpg"),
-        ("/grüße", "/gruße/c.jpg"),
-        ("/a/b/c.jpg", "/a/b/c.jpg"),
-    ],
-)
+@pytest.mark.parametrize(("description", "path"), NOT_COVERED)
 def test_prefix_covers_nothing_else(household: Household, description: str, path: str) -> None:
     describe(household, description)
     assert not is_linked(household, household.upload(household.family, path))
+
+
+def test_the_invariants_read_lines_as_the_contract_says() -> None:
+    """What is always true is told without the product's own words, and would not tell much if it were wrong."""
+    for description, path in COVERED:
+        assert any(covers(line, path) for line in description.split("\n")), description
+    for description, path in NOT_COVERED:
+        assert not any(covers(line, path) for line in description.split("\n")), description
+
+
+def test_a_line_drawn_below_a_prefix_widens_nothing(household: Household) -> None:
+    photo, other = household.photo(), household.photo(household.family, "/private/1.jpg")
+    describe(household, f"Ours\n{MEDIA}\n/////////\r\nmore")
+    assert is_linked(household, photo)
+    assert not is_linked(household, other)
 
 
 def test_what_is_there_already_is_linked_by_a_new_prefix(household: Household) -> None:
@@ -355,6 +376,15 @@ def test_media_folder_moved_to_odd_places(household: Household, old: str, new: s
     assert household.asset(clone).originalPath == household.asset(photo).originalPath
 
 
+def test_media_folder_moved_to_where_others_lie_already(household: Household) -> None:
+    there = household.photo(household.family, "/srv/immich/library/family/there.jpg")
+    photo = household.photo()
+    assert not is_linked(household, there)
+    household.migrate_file_paths("/data", "/srv/immich")
+    assert is_linked(household, photo)
+    assert is_linked(household, there)
+
+
 # --- several linked albums ------------------------------------------------------------------------
 
 
@@ -376,6 +406,20 @@ def test_clone_stays_until_the_last_linked_album_is_gone(household: Household, s
     assert household.owned(household.anna) == 0
     household.unshare_album(second_album, household.ben)
     assert household.owned(household.ben) == 0
+
+
+def test_a_second_album_gives_a_viewer_the_stronger_role(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = household.photo()
+    clone = household.clone(photo, household.anna)
+    second = household.create_album(household.family, "linked album 2", MEDIA)
+    household.share_album(second, household.anna)
+    assert household.clone(photo, household.anna) == clone
+    household.update_exif(clone, description="by an editor")
+    assert household.exif(photo).description == "by an editor"
+    household.unshare_album(second, household.anna)
+    household.update_exif(clone, description="by a viewer")
+    assert household.exif(clone).description == "by an editor"
 
 
 def test_contribution_reaches_the_participants_of_its_own_albums(household: Household, second_album: UUID) -> None:
@@ -503,6 +547,78 @@ def test_upload_is_possible_again_after_unlinking(household: Household) -> None:
     assert household.owned(household.anna) == 1
 
 
+# --- a library of one's own on the same files -----------------------------------------------------
+
+SCANS = ["/mnt/scans/1.jpg", "/mnt/scans/2.jpg"]
+
+
+@pytest.fixture
+def scans(household: Household) -> list[UUID]:
+    """The family's external library, linked."""
+    describe(household, f"{MEDIA}\n/mnt/scans")
+    return household.import_library(household.family, household.create_library(household.family, "/mnt/scans"), SCANS)
+
+
+def own_library(household: Household, user: UUID, *paths: str) -> list[UUID]:
+    return household.import_library(user, household.create_library(user, "/mnt/scans"), paths)
+
+
+def shown_to(household: Household, user: UUID) -> list[str]:
+    rows = household.database.fetch(
+        'select "originalPath" as path from asset where "ownerId" = %s order by 1, id', [user]
+    )
+    return [row.path for row in rows]
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+def test_who_has_the_file_in_a_library_gets_no_clone(household: Household, role: str) -> None:
+    household.set_role(household.linked_album, household.anna, role)
+    own_library(household, household.anna, SCANS[0])
+    describe(household, "/mnt/scans")
+    household.import_library(household.family, household.create_library(household.family, "/mnt/scans"), SCANS)
+    assert shown_to(household, household.anna) == shown_to(household, household.ben) == SCANS
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+def test_clones_go_when_the_library_comes_and_come_when_it_goes(
+    household: Household, scans: list[UUID], role: str
+) -> None:
+    household.set_role(household.linked_album, household.anna, role)
+    household.share_album(household.linked_album, household.clara)
+    (own,) = own_library(household, household.anna, SCANS[0])
+    for user in (household.anna, household.ben, household.clara):
+        assert shown_to(household, user) == SCANS
+    assert household.find_clone(scans[0], household.anna) is None
+    household.trash([own])
+    assert household.find_clone(scans[0], household.anna) is None
+    household.delete_asset(own)
+    assert shown_to(household, household.anna) == SCANS
+    assert is_linked(household, scans[0])
+
+
+def test_own_file_of_a_library_moves(household: Household, scans: list[UUID]) -> None:
+    (own,) = own_library(household, household.anna, "/mnt/elsewhere/1.jpg")
+    household.update_asset(own, originalPath=SCANS[1])
+    assert [is_linked(household, scan) for scan in scans] == [True, False]
+    household.update_asset(own, originalPath="/mnt/elsewhere/1.jpg")
+    assert [is_linked(household, scan) for scan in scans] == [True, True]
+
+
+def test_library_of_somebody_who_is_not_linked_matters_later(household: Household, scans: list[UUID]) -> None:
+    own_library(household, household.clara, SCANS[0])
+    household.share_album(household.linked_album, household.clara)
+    assert shown_to(household, household.clara) == SCANS
+    assert not is_linked(household, scans[0], household.clara)
+
+
+def test_deleted_library_makes_room_for_clones(household: Household, scans: list[UUID]) -> None:
+    own_library(household, household.anna, *SCANS)
+    library = household.database.value('select id from library where "ownerId" = %s', [household.anna])
+    household.delete("library", id=library)
+    assert shown_to(household, household.anna) == SCANS
+    assert all(is_linked(household, scan) for scan in scans)
+
+
 # --- hard-deleted accounts ------------------------------------------------------------------------
 
 
@@ -545,6 +661,31 @@ def many(household: Household) -> list[UUID]:
 
 def queued(household: Household) -> int:
     return household.database.value("select count(*) from linked.queue")  # type: ignore[no-any-return]
+
+
+def test_a_statement_is_done_well_before_its_timeout(household: Household, many: list[UUID]) -> None:
+    database = household.database
+    describe(household, "none\n" + "/mnt/elsewhere")
+    with database.transaction():
+        database.execute("set local statement_timeout = '2s'")
+        describe(household, "/mnt/scans")
+    assert 0 < household.owned(household.anna) < len(many)
+    assert queued(household)
+    with database.transaction():
+        database.execute("set local statement_timeout = '2s'")
+        household.update_exif(many[0], rating=1)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "left"), [("0", "2 seconds"), ("1min", "2 seconds"), ("1s", "0.4 seconds"), ("1500ms", "0.6 seconds")]
+)
+def test_time_that_is_left_for_linking(household: Household, timeout: str, left: str) -> None:
+    with household.database.transaction():
+        household.database.execute("select set_config('statement_timeout', %s, true)", [timeout])
+        assert household.database.value(
+            "select linked.time_left('2 seconds') between %(left)s::interval * 0.9 and %(left)s::interval",
+            {"left": left},
+        )
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@
 select
     count(*) over () as total,
     i.happened_at,
+    i.last_at,
+    i.times,
     i.place,
     i.sqlstate,
     i.message
 from linked.incident as i
 where i.resolved_at is null
-order by i.id desc
+order by i.last_at desc, i.id desc
 limit 10

@@ -2,6 +2,8 @@
 with covered as materialized (
     select c.source_id, c.album_id
     from linked.covered(linked.assets_of_albums(array(select album_id from linked.linked_album))) as c
+    -- The video part of a live photo is where its still is, or left out with it.
+    where c.through_id = c.source_id
 ),
 due as (
     select c.source_id, p.user_id, bool_or(a.is_live) as is_live
@@ -22,6 +24,7 @@ select
         when not d.is_live then 'album_awaits_deletion'
         when u."deletedAt" is not null then 'user_awaits_deletion'
         when e.own_copy then 'own_copy'
+        when e.own_library then 'own_library'
         when e.queued then 'queued'
         else 'missing'
     end as reason,
@@ -33,7 +36,11 @@ cross join lateral (
     select
         exists (select from linked.dismissal as x where x.source_id = d.source_id and x.user_id = d.user_id) as dismissed,
         exists (select from linked.queue as q where q.source_id = d.source_id) as queued,
-        exists (select from public.asset as o where o."ownerId" = d.user_id and o.checksum = s.checksum and o."libraryId" is null) as own_copy
+        exists (select from public.asset as o where o."ownerId" = d.user_id and o.checksum = s.checksum and o."libraryId" is null) as own_copy,
+        exists (
+            select from public.asset as o
+            where o."originalPath" = s."originalPath" and o."ownerId" = d.user_id and o."libraryId" is not null
+        ) as own_library
 ) as e
 group by 1, 2
 order by 1, 2

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import scaling
+from benchmarks import reconcile, scaling
 from benchmarks.places import CHECKOUT, bare_and_linked
 from benchmarks.statements import ASSETS, statements, unlink
 from linked_asset import __version__
@@ -43,6 +43,7 @@ def show(results: dict[str, Any]) -> None:
         f"Unlinking: {gone['clones']:,} clones in {gone['seconds']} s in one statement "
         f"(a delete of as many assets without the addon: {gone['delete_without']} s)."
     )
+    reconcile.show(console, results["reconcile"])
 
 
 def run() -> dict[str, Any]:
@@ -61,6 +62,7 @@ def run() -> dict[str, Any]:
                 "unlinking": unlink(bare, linked),
                 "incidents": linked.value("select count(*) from linked.incident"),
             }  # fmt: skip
+        found["reconcile"] = reconcile.measure(databases)
         found["scaling"] = list(scaling.scaling(databases, scaling.STATEMENTS))
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, errors, guard, immich, operations, render, shipped
+from linked_asset import detection, errors, guard, immich, operations, shipped
 from linked_asset.config import target
 from linked_asset.queries import query, run_script
 from linked_asset.status import status
@@ -45,8 +45,10 @@ def examine(connection: Connection) -> list[Finding]:
     found = status(connection)
     fitting = list(_tables(connection, release))
     findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found), *_settings(connection)]
+    if not fitting and not objects:
+        findings += [*_groups(connection), *_forgotten(connection)]
     if not fitting:
-        findings += [*_groups(connection, release), *_surroundings(connection)]
+        findings += _surroundings(connection)
     return findings
 
 
@@ -113,14 +115,25 @@ def _settings(connection: Connection) -> Iterator[Finding]:
         yield Finding("settings", kind, what, f"run `{found.remedy}`")
 
 
-def _groups(connection: Connection, release: str) -> Iterator[Finding]:
-    statement = render.render("doctor/disagreement", immich.release(release))
-    for table, members in connection.execute(text(statement)):
+def _groups(connection: Connection) -> Iterator[Finding]:
+    connection.execute(text("set local jit = off"))
+    for kind, members in connection.execute(query("doctor/disagreement")):
         yield Finding(
             "groups",
             PROBLEM,
-            f"{members} members disagree with their source on {table}",
+            f"{members} members disagree with their group on {kind}",
             "run `linked-asset reconcile`",
+        )
+
+
+def _forgotten(connection: Connection) -> Iterator[Finding]:
+    count = connection.execute(query("doctor/forgotten")).scalar_one()
+    if count:
+        yield Finding(
+            "forgotten clones",
+            PROBLEM,
+            f"{count} assets look like clones that are not remembered; deleted in Immich, they take the file along",
+            "`select linked.clones_unknown()` has their ids; delete in psql those that you know to be clones",
         )
 
 

@@ -119,6 +119,10 @@ class InstalledByNewer(LinkedAssetError):
     upgrade the package. Nothing has been changed."""
 
 
+class InstalledByOlder(LinkedAssetError):
+    """the addon was installed by another build (version {version}) of this package: run `alembic upgrade head`."""
+
+
 class Suspended(LinkedAssetError):
     """sync is suspended, because Immich's tables have changed ({why}): run `alembic upgrade head`."""
 

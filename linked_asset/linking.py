@@ -1,4 +1,4 @@
-"""Linking what is queued, in slices that hold up nobody."""
+"""Linking and repairing what is queued, in slices that hold up nobody."""
 
 import random
 import time
@@ -13,6 +13,7 @@ from linked_asset.database import LOCK_NOT_AVAILABLE, message, sqlstate
 from linked_asset.talk import progress, say
 
 SLICE = "200 milliseconds"
+LOCK_TIMEOUT = "3s"
 TRIES = 5
 SLICES_WITHOUT_PROGRESS = 100
 
@@ -35,7 +36,7 @@ def patiently(work: Callable[[], T], tries: int = TRIES) -> T:
 
 def link_queued(connection: Connection) -> int:
     """Works off the queue, and says how many media that were. Killed at any point, the next call goes on."""
-    total = queued(connection)
+    total = patiently(lambda: _slice(connection, work=False))
     if not total:
         patiently(lambda: _slice(connection))  # settles groups whose jobs have overlapped
         return 0
@@ -52,12 +53,11 @@ def link_queued(connection: Connection) -> int:
     return total
 
 
-def queued(connection: Connection) -> int:
+def _slice(connection: Connection, *, work: bool = True) -> int:
+    """How many media are queued (after some work). None once another command has removed the addon."""
     with connection.begin():
-        return int(connection.execute(text("select count(*) from linked.queue")).scalar_one())
-
-
-def _slice(connection: Connection) -> int:
-    with connection.begin():
-        connection.execute(text("set local lock_timeout = '3s'"))
-        return int(connection.execute(text(f"select linked.work_off('{SLICE}')")).scalar_one())
+        connection.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
+        if connection.execute(text("select to_regclass('linked.queue') is null")).scalar_one():
+            return 0
+        count = f"linked.work_off('{SLICE}')" if work else "count(*) from linked.queue"
+        return int(connection.execute(text(f"select {count}")).scalar_one())

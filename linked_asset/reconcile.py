@@ -1,12 +1,12 @@
 """Finds what members disagree on, and repairs it, in small transactions.
 
-One code path does both: a slice is repaired, PostgreSQL's own counters tell how many rows that changed, and a dry run
-rolls it back. Repairing touches only rows that differ, so where all is well nothing is counted.
+Many groups are compared at once, which locks nothing; the few that differ are repaired, by the function that works off
+the queue (`linked.mend`), and compared once more: what differs still is not repaired, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,22 +16,25 @@ from sqlalchemy import Connection, text
 
 from linked_asset import errors, shipped
 from linked_asset.config import target
-from linked_asset.linking import patiently
+from linked_asset.linking import LOCK_TIMEOUT, link_queued, patiently
 from linked_asset.queries import query
 
-SLICE = 25
-"""Sources in one transaction: with a handful of linked users about 100 ms."""
+COMPARED = 4000
+"""Sources compared at once."""
+COMPARED_UNDER_LOCK = 1000
+"""The same where a dry run has to undo something first, and writers of Immich's wait meanwhile."""
+REPAIRED = 50
+"""Sources repaired in one transaction: with a handful of linked users some hundred milliseconds."""
 
-STATE = "select linked.repair_state()"
-GROUPS = "select linked.repair(:sources)"
+CATCH_UP = text("select kind, changes from linked.catch_up()")
 
 Changes = dict[str, int]
-"""Rows inserted, updated and deleted, by `schema.table`."""
+"""How many members (or, of what all groups share, rows) were not as they should be, by kind."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What had to be changed in the group of one source, or in what all groups share (no source)."""
+    """What was wrong in the group of one source, or in what all groups share (no source)."""
 
     source_id: UUID | None
     file_name: str | None
@@ -42,14 +45,31 @@ class Difference:
         return sum(self.changes.values())
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A group that differs still."""
+
+    source_id: UUID
+    file_name: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file_name or self.source_id} ({self.source_id}) could not be repaired: {self.reason}"
+
+
 @dataclass
 class Report:
     differences: list[Difference] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     sources: int = 0
+
+    @property
+    def rows(self) -> int:
+        return sum(difference.rows for difference in self.differences)
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "differences": sum(difference.rows for difference in self.differences),
+            "differences": self.rows,
             "sources": self.sources,
             "groups": [
                 {
@@ -59,6 +79,10 @@ class Report:
                 }
                 for difference in self.differences
             ],
+            "failures": [
+                {"source": str(failure.source_id), "file_name": failure.file_name, "reason": failure.reason}
+                for failure in self.failures
+            ],
         }
 
 
@@ -66,100 +90,115 @@ def reconcile(connection: Connection, *, dry_run: bool, progress: Callable[[str,
     """Goes through all groups, and through all that should be groups."""
     _refuse_unless_at_work(connection)
     report = Report()
-    shared = patiently(lambda: _changes(connection, dry_run, STATE))
+    incidents = open_incidents(connection)
+    shared = patiently(lambda: _catch_up(connection, dry_run))
     if shared:
         report.differences.append(Difference(None, None, shared))
     # What a dry run has undone is needed again by what follows.
-    before = STATE if shared and dry_run else None
-    sources = _sources(connection)
+    caught_up = dry_run and bool(shared)
+    if not dry_run:
+        link_queued(connection)
+    sources = _sources(connection, caught_up)
     report.sources = len(sources)
     advance = progress("reconciling", len(sources)) if progress else lambda _: None
-    for done, part in _slices(sources):
-        report.differences += _repair(connection, part, dry_run, before)
+    done = 0
+    for part in _slices(sources, COMPARED_UNDER_LOCK if caught_up else COMPARED):
+        found = patiently(lambda: _compare(connection, part, caught_up))  # noqa: B023
+        if dry_run:
+            report.differences += found
+        else:
+            for few in _slices(sorted({one.source_id for one in found if one.source_id}), REPAIRED):
+                _note(report, patiently(lambda: _mend(connection, few)))  # noqa: B023
+                advance(min(done + len(few), len(sources)))
+        done += len(part)
         advance(done)
     if not dry_run:
-        with connection.begin():
-            connection.execute(text("update linked.incident set resolved_at = now() where resolved_at is null"))
+        _resolve(connection, incidents)
     return report
+
+
+def open_incidents(connection: Connection) -> frozenset[tuple[int, str]]:
+    """The incidents that nobody has repaired, each with what changes when it happens once more."""
+    with connection.begin():
+        found = connection.execute(text("select id, xmin::text from linked.incident where resolved_at is null"))
+        return frozenset((int(row[0]), str(row[1])) for row in found)
 
 
 def _refuse_unless_at_work(connection: Connection) -> None:
     with connection.begin():
         state = shipped.installation(connection)
+        is_older = connection.execute(text("select to_regprocedure('linked.mend_alone(uuid[])') is null")).scalar_one()
     if state is None:
         raise errors.NotInstalled(target=target(connection.engine.url))
+    if is_older:
+        raise errors.InstalledByOlder(version=state["package_version"])
     if state["suspended_at"]:
         raise errors.Suspended(why=state["suspended_why"])
     with connection.begin():
         shipped.refuse_to_work(connection)
 
 
-def _sources(connection: Connection) -> list[UUID]:
-    with connection.begin():
+def _catch_up(connection: Connection, dry_run: bool) -> Changes:
+    with _transaction(connection, undo=dry_run):
+        return {str(row.kind): int(row.changes) for row in connection.execute(CATCH_UP)}
+
+
+def _sources(connection: Connection, caught_up: bool) -> list[UUID]:
+    with _transaction(connection, undo=caught_up):
+        if caught_up:
+            connection.execute(CATCH_UP)
         return list(connection.execute(query("reconcile/sources")).scalars())
 
 
-def _slices(sources: Sequence[UUID]) -> Iterator[tuple[int, Sequence[UUID]]]:
-    for start in range(0, len(sources), SLICE):
-        part = sources[start : start + SLICE]
-        yield start + len(part), part
+def _slices(sources: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    for start in range(0, len(sources), size):
+        yield sources[start : start + size]
 
 
-def _repair(connection: Connection, sources: Sequence[UUID], dry_run: bool, before: str | None) -> list[Difference]:
-    """Repairs a slice. Only where something differs it is done source by source, to be able to tell which."""
-    if not patiently(lambda: _changes(connection, True, GROUPS, {"sources": list(sources)}, before)):
-        return []
-    return patiently(lambda: _one_by_one(connection, sources, dry_run, before))
+def _compare(connection: Connection, sources: Sequence[UUID], caught_up: bool) -> list[Difference]:
+    with _transaction(connection, undo=caught_up):
+        if caught_up:
+            connection.execute(CATCH_UP)
+        connection.execute(text("set local jit = off"))
+        found: dict[UUID, Difference] = {}
+        for row in connection.execute(query("reconcile/disagreements"), {"sources": list(sources)}):
+            difference = found.setdefault(row.source_id, Difference(row.source_id, row.file_name, {}))
+            difference.changes[row.kind] = row.members
+        return list(found.values())
 
 
-def _one_by_one(connection: Connection, sources: Sequence[UUID], dry_run: bool, before: str | None) -> list[Difference]:
-    found = []
-    with _transaction(connection, undo=dry_run):
-        if before:
-            connection.execute(text(before))
-        seen = _counters(connection)
-        for source in sources:
-            connection.execute(text(GROUPS), {"sources": [source]})
-            now = _counters(connection)
-            if now != seen:
-                found.append(Difference(source, _file_name(connection, source), _growth(seen, now)))
-            seen = now
-    return found
+def _mend(connection: Connection, sources: Sequence[UUID]) -> list[Mapping[str, Any]]:
+    with _transaction(connection):
+        return [dict(row) for row in connection.execute(query("reconcile/mend"), {"sources": list(sources)}).mappings()]
 
 
-def _changes(
-    connection: Connection,
-    undo: bool,
-    statement: str,
-    parameters: dict[str, Any] | None = None,
-    prelude: str | None = None,
-) -> Changes:
-    """The rows that a statement changes, in a transaction of its own; what the prelude changes does not count."""
-    with _transaction(connection, undo):
-        if prelude:
-            connection.execute(text(prelude))
-        before = _counters(connection)
-        connection.execute(text(statement), parameters or {})
-        return _growth(before, _counters(connection))
+def _note(report: Report, rows: Sequence[Mapping[str, Any]]) -> None:
+    repaired: dict[UUID, Difference] = {}
+    failed: dict[UUID, Failure] = {}
+    left: dict[UUID, list[str]] = {}
+    for row in rows:
+        source, name = row["source_id"], row["file_name"]
+        if row["repaired"]:
+            repaired.setdefault(source, Difference(source, name, {})).changes[row["kind"]] = row["repaired"]
+        if row["unrepaired"]:
+            left.setdefault(source, []).append(row["kind"])
+        if row["failure"] or row["unrepaired"]:
+            reason = row["failure"] or f"{', '.join(left[source])} still differ"
+            failed[source] = Failure(source, name, reason)
+    report.differences += repaired.values()
+    report.failures += failed.values()
+
+
+def _resolve(connection: Connection, incidents: frozenset[tuple[int, str]]) -> None:
+    with _transaction(connection):
+        parameters = {"ids": [id_ for id_, _ in incidents], "versions": [version for _, version in incidents]}
+        connection.execute(query("reconcile/resolve"), parameters)
 
 
 @contextmanager
-def _transaction(connection: Connection, undo: bool) -> Iterator[None]:
+def _transaction(connection: Connection, undo: bool = False) -> Iterator[None]:
     with connection.begin() as transaction:
-        connection.execute(text("set local lock_timeout = '3s'"))
+        connection.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
         yield
         if undo:
             transaction.rollback()
-
-
-def _growth(before: Changes, after: Changes) -> Changes:
-    return {table: rows - before.get(table, 0) for table, rows in after.items() if rows > before.get(table, 0)}
-
-
-def _counters(connection: Connection) -> Changes:
-    return {str(name): int(rows) for name, rows in connection.execute(query("reconcile/counters"))}
-
-
-def _file_name(connection: Connection, source: UUID) -> str | None:
-    statement = text('select "originalFileName" from public.asset where id = :id')
-    return connection.execute(statement, {"id": source}).scalar()

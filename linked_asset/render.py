@@ -93,16 +93,18 @@ class Template:
     def differ(self, table: str, which: str, one: str, other: str, without: Iterable[str] = ()) -> str:
         """A condition that is true when one of the columns differs.
 
-        Embeddings are compared as text: their operators live in whatever schema the vector extension was put into.
+        Embeddings are compared byte by byte: their operators live in whatever schema the vector extension was put into.
         """
 
-        def values(alias: str) -> str:
-            return ", ".join(
-                f"{alias}.{quoted(column.name)}" + ("::text" if isinstance(column.type, Embedding) else "")
-                for column in self.columns(table, which, without)
-            )
+        def row(columns: list[Column], alias: str) -> str:
+            return f"row({', '.join(f'{alias}.{quoted(column.name)}' for column in columns)})"
 
-        return f"({values(one)}) is distinct from ({values(other)})"
+        columns = self.columns(table, which, without)
+        embeddings = [column for column in columns if isinstance(column.type, Embedding)]
+        others = [column for column in columns if column not in embeddings]
+        conditions = [f"{row(others, one)} is distinct from {row(others, other)}"] if others else []
+        conditions += [f"{row(embeddings, one)}::record *<> {row(embeddings, other)}::record"] if embeddings else []
+        return f"({' or '.join(conditions)})"
 
     def births(self, table: str) -> list[tuple[str, str]]:
         """Name and value of the personal columns that a new clone gets from the addon, over `s`, its source."""

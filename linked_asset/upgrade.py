@@ -72,7 +72,7 @@ def change(connection: Connection) -> None:
     """`upgrade`, `downgrade` and `stamp`: all or nothing. Then what exists is linked, in small transactions."""
     name, step_function = command(), _step_function()
     tell = cache(say)  # once, however often it is tried
-    with _alone(connection), _telling_who_is_waited_for(connection):
+    with _telling_who_is_waited_for(connection):
         _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
         if _is_installed(connection):
             linking.link_queued(connection)
@@ -146,6 +146,7 @@ def _telling_who_is_waited_for(connection: Connection) -> Iterator[None]:
 
 
 def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> None:
+    _wait_for_others(connection)
     guard.refuse_foreign_schema(connection)
     configure(connection=connection)
     if shipped.is_there(connection):
@@ -222,24 +223,13 @@ def _say_what_is_taken_over(connection: Connection) -> None:
         say('there is no linked album yet: an album whose name starts with "linked album" becomes one')
 
 
-@contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """One upgrade or downgrade at a time. The lock goes with the connection, however this process ends."""
-
-    def ask(function: str) -> bool:
-        with connection.begin():
-            return bool(connection.execute(text(f"select {function}(:class, :key)"), UPGRADE_LOCK).scalar())
-
+def _wait_for_others(connection: Connection) -> None:
+    """One change at a time. The lock is the transaction's: behind a pooler a session's would outlive this process."""
     give_up = time.monotonic() + SECONDS_TO_WAIT_FOR_ANOTHER
-    while not ask("pg_try_advisory_lock"):
+    while not connection.execute(text("select pg_try_advisory_xact_lock(:class, :key)"), UPGRADE_LOCK).scalar():
         if time.monotonic() > give_up:
             raise errors.AnotherUpgrade()
         time.sleep(0.2)
-    try:
-        yield
-    finally:
-        if not connection.invalidated:
-            ask("pg_advisory_unlock")
 
 
 def _refuse_suspended(connection: Connection, name: str) -> None:

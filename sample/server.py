@@ -54,6 +54,11 @@ class Server:
     def socket_url(self) -> str:
         return f"postgresql://postgres@/postgres?host={self.directory}&port={self.port}"
 
+    def restart(self) -> None:
+        """Ends all sessions, at the same port."""
+        log = f"--log={self.directory / 'data' / 'log'}"
+        _Runner(self.bin, self.directory)("pg_ctl", "restart", "--wait", "--mode=fast", log)
+
 
 class ServerError(RuntimeError):
     """A server program failed; the message is what it said."""

@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -24,8 +25,11 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
         report = go_through(connection, dry_run=dry_run, progress=progress)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
-        return
-    if report.differences:
+    elif report.differences:
         show_differences(report.differences)
     verb = "would be repaired" if dry_run else "repaired"
-    talk.say(f"{report.sources} media looked at, {report.as_json()['differences']} differences {verb}")
+    talk.say(f"{report.sources} media looked at, {report.rows} differences {verb}")
+    for failure in report.failures:
+        talk.say(str(failure))
+    if report.failures:
+        sys.exit(1)

@@ -34,8 +34,8 @@ def show_differences(differences: Sequence[Difference]) -> None:
     _show(
         [
             {
-                "Source": [difference.file_name or str(difference.source_id or "")],
-                "Rows changed": [f"{count} of {name}" for name, count in difference.changes.items()],
+                "Source": [difference.file_name or str(difference.source_id or "all groups")],
+                "What differed": [f"{kind}: {count}" for kind, count in difference.changes.items()],
             }
             for difference in differences
         ]

@@ -166,6 +166,7 @@ begin
     if v_change = 'more' then
         perform linked.extend_membership(p_albums, v_sources);
     else
+        perform linked.drop_needless_queue();
         perform linked.refresh_membership(array(
             select id from unnest(v_sources) as id
             union

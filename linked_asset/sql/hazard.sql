@@ -100,8 +100,8 @@ $linked$;
 comment on function linked.disarm_copies(uuid[]) is
     'Points uploads that claim the file of somebody else''s asset to a path that does not exist, before Immich deletes it.';
 
--- The same for what happened while sync was off: the clone still counts as one, and the copy lies in the trash as it was written.
-create or replace function linked.disarm_kept_copies() returns void
+-- The same for what happened while sync was off: the clone still counts as one, and the copy is as it was written.
+create or replace function linked.disarm_kept_copies() returns bigint
 language plpgsql
 as $linked$
 declare
@@ -111,16 +111,19 @@ declare
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine."originalPath" = source."originalPath" and mine."ownerId" <> source."ownerId"
         where member.asset_id = member.source_id
-            and mine."libraryId" is null and not mine."isExternal" and mine."deletedAt" is not null
+            and mine."libraryId" is null and not mine."isExternal"
             and not exists (select from linked.member clone where clone.asset_id = mine.id)
     );
 begin
-    perform linked.disarm_copies(v_copies);
-    perform linked.drop_copies(v_copies);
+    if cardinality(v_copies) > 0 then
+        perform linked.disarm_copies(v_copies);
+        perform linked.drop_copies(v_copies);
+    end if;
+    return cardinality(v_copies);
 end
 $linked$;
 comment on function linked.disarm_kept_copies() is
-    'Deletes what Immich put into the trash as the old file of a clone that was replaced while sync was off.';
+    'Disarms what Immich kept of the old file of a clone that was replaced while sync was off, and deletes it from the trash. Returns how many.';
 
 create or replace function linked.release_replaced(p_sources uuid[]) returns void
 language plpgsql

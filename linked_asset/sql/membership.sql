@@ -415,7 +415,9 @@ $linked$;
 comment on function linked.keep_statistics() is
     'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
 
-create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
+-- What only has to be linked comes first. Of groups that may have missed changes most have not: many are compared at once,
+-- and a few repaired.
+create or replace function linked.work_slices(p_budget interval, p_slice integer) returns void
 language plpgsql
 as $linked$
 declare
@@ -426,68 +428,84 @@ declare
         1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
     v_slice uuid[];
-    v_thorough uuid[];
+    v_differ uuid[];
 begin
     if v_left < interval '0' then
         return;
     end if;
+    perform linked.plan_for(10 * v_sources);
     loop
         with slice as (
             delete from linked.queue
-            where source_id in (select source_id from linked.queue order by queued_at limit v_sources)
-            returning source_id, thorough
+            where source_id in (
+                select source_id from linked.queue where not thorough order by queued_at limit v_sources
+            )
+            returning source_id
         )
-        select
-            array_agg(source_id) filter (where not thorough),
-            array_agg(source_id) filter (where thorough)
-        into v_slice, v_thorough
-        from slice;
-        exit when v_slice is null and v_thorough is null;
-        perform linked.refresh_queued(v_slice, false);
-        perform linked.refresh_queued(v_thorough, true);
+        select array_agg(source_id) into v_slice from slice;
+        if v_slice is not null then
+            perform linked.attempt(v_slice, false);
+        else
+            v_slice := array(select source_id from linked.queue order by queued_at limit 10 * v_sources);
+            exit when cardinality(v_slice) = 0;
+            v_differ := array(
+                select found.source_id
+                from linked.disagreements(v_slice) as found
+                group by found.source_id
+                order by found.source_id = any (v_slice) desc
+            );
+            delete from linked.queue
+            where source_id in (select unnest(v_slice) except select unnest(v_differ));
+            if cardinality(v_differ) > 0 then
+                perform linked.mend(v_differ[:v_sources]);
+            end if;
+        end if;
         perform linked.keep_statistics();
         exit when clock_timestamp() >= v_until;
     end loop;
 end
 $linked$;
-comment on function linked.work_queue(interval, integer) is
-    'Works off queued linking, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
+comment on function linked.work_slices(interval, integer) is
+    'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
--- One source that cannot be linked does not keep the others from it.
-create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
+-- A statement of Immich's does not wait for what somebody else holds only because something is queued.
+create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
+language plpgsql
+set lock_timeout = '100ms'
+as $linked$
+begin
+    perform linked.work_slices(p_budget, p_slice);
+exception when lock_not_available or deadlock_detected or serialization_failure then
+    null;
+end
+$linked$;
+comment on function linked.work_queue(interval, integer) is
+    'Works off some of what is queued within a statement of Immich''s. What is held by others stays queued.';
+
+-- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
+create or replace function linked.drop_needless_queue() returns void
 language plpgsql
 as $linked$
 declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_source uuid;
+    v_queued uuid[] := array(select source_id from linked.queue where not thorough);
 begin
-    if p_thorough then
-        perform linked.repair_groups(p_sources);
-    else
-        perform linked.refresh_membership(p_sources, p_all_at_once => true);
-    end if;
-exception
--- Somebody holds a lock for a while: all stay queued, and it is not waited for once more for each.
-when lock_not_available or deadlock_detected or serialization_failure then
-    raise;
-when others then
-    get stacked diagnostics
-        v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-    if cardinality(p_sources) = 1 then
-        perform linked.record_incident(
-            'linking of ' || p_sources[1]::text, v_sqlstate, v_message, v_context
+    delete from linked.queue
+    where not thorough
+        and source_id in (
+            select unnest(v_queued)
+            except
+            select wanted.source_id
+            from linked.wanted(v_queued) as wanted
+            where wanted.linkable
+                and not exists (
+                    select from linked.member
+                    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+                )
         );
-    else
-        foreach v_source in array p_sources loop
-            perform linked.refresh_queued(array[v_source], p_thorough);
-        end loop;
-    end if;
 end
 $linked$;
-comment on function linked.refresh_queued(uuid[], boolean) is
-    'Refreshes the membership of queued sources; where one fails, the others alone, and an incident for that one.';
+comment on function linked.drop_needless_queue() is
+    'Takes from the queue what no linked album wants any more.';
 
 create or replace function linked.work_off(p_budget interval) returns bigint
 language plpgsql
@@ -495,7 +513,8 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.work_queue(p_budget, 100);
+    perform set_config('jit', 'off', true);
+    perform linked.work_slices(p_budget, 100);
     perform linked.settle();
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
@@ -504,29 +523,9 @@ $linked$;
 comment on function linked.work_off(interval) is
     'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
 
--- A member that Immich deleted for good while nobody watched took the group's files along: the others must go too. (A row that
--- is gone without Immich's audit row was never deleted: another backup has been restored.)
-create or replace function linked.finish_deletions() returns void
-language plpgsql
-as $linked$
-begin
-    perform linked.delete_groups(array(
-        select distinct member.source_id
-        from linked.member
-        join public.asset_audit on asset_audit."assetId" = member.asset_id
-        join public."user" account on account.id = member.owner_id
-        where member.can_write
-            and not exists (select from public.asset where asset.id = member.asset_id)
-    ));
-end
-$linked$;
-comment on function linked.finish_deletions() is
-    'Deletes what is left of groups of which Immich deleted a member for good while sync was suspended.';
-
--- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, rows go
--- while sync is suspended, and what is remembered can be lost while the clones are still there. A source that is gone takes its
--- clones along; a clone that is gone, or that nobody remembers, is made anew. (Immich itself never writes external assets
--- without a library.)
+-- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, and rows go
+-- while sync is suspended. A source that is gone takes its clones along; a clone that is gone is made anew. Faces of members
+-- that are gone are not forgotten here: that they are gone tells that somebody removed them.
 create or replace function linked.forget_the_gone() returns void
 language plpgsql
 as $linked$
@@ -556,15 +555,7 @@ begin
         select asset_id from linked.member
         where not exists (select from public.asset where asset.id = member.asset_id)
     ));
-    perform linked.delete_assets(array(
-        select id from public.asset
-        where "isExternal" and "libraryId" is null
-{% if "deviceId" in asset %}
-            and "deviceId" = 'linked'
-{% endif %}
-            and not exists (select from linked.member where member.asset_id = asset.id)
-    ));
-    delete from linked.face where not exists (select from public.asset_face where asset_face.id = face.face_id);
+    delete from linked.face where not exists (select from linked.member where member.asset_id = face.asset_id);
     delete from linked.unsettled where not exists (select from public.asset where asset.id = unsettled.source_id);
     perform linked.note_unused_tags(array(select tag_id from linked.made_tag));
 end
@@ -572,22 +563,127 @@ $linked$;
 comment on function linked.forget_the_gone() is
     'Makes what is remembered fit the rows that exist, after a restore or after sync was suspended.';
 
-create or replace function linked.take_stock() returns void
+-- A clone can be remembered no more: schema `linked` was lost, or a backup was restored beside it. Nothing is known for a
+-- clone by its looks alone. But where an account is to have a clone of a source, and has an external asset without a library
+-- (Immich itself never writes such) on that file, with that content, the asset takes the clone's place: a second could not be made.
+create or replace function linked.adopt() returns bigint
 language plpgsql
 as $linked$
+declare
+    v_clones uuid[] := array(select linked.clones_unknown());
+    v_sources uuid[];
+    v_count bigint;
 begin
-    perform linked.understand(array(
+    if cardinality(v_clones) = 0 then
+        return 0;
+    end if;
+    select array_agg(mine.id), array_agg(source.id) into v_clones, v_sources
+    from public.asset mine
+    join public.asset source
+        on source."originalPath" = mine."originalPath" and source.checksum = mine.checksum
+        and source."ownerId" <> mine."ownerId"
+    where mine.id = any (v_clones) and not (source."isExternal" and source."libraryId" is null);
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select mine.id, covered.source_id, mine."ownerId", bool_or(participant.role <> 'viewer')
+    from unnest(v_clones, v_sources) as pair (clone_id, source_id)
+    join public.asset mine on mine.id = pair.clone_id
+    join linked.covered(v_sources) as covered on covered.source_id = pair.source_id
+    join linked.participant on participant.album_id = covered.album_id and participant.user_id = mine."ownerId"
+    group by mine.id, covered.source_id
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select source.id, source.id, source."ownerId", true
+    from public.asset source
+    where source.id in (select source_id from linked.member where asset_id = any (v_clones))
+    on conflict do nothing;
+    return v_count;
+end
+$linked$;
+comment on function linked.adopt() is
+    'Takes assets that stand where clones of sources are to be for these clones. Returns how many.';
+
+create or replace function linked.clones_unknown() returns setof uuid
+language sql stable
+as $linked$
+    select mine.id
+    from public.asset mine
+    where mine."isExternal" and mine."libraryId" is null
+{% if "deviceId" in asset %}
+        and mine."deviceId" = 'linked'
+{% endif %}
+        and not exists (select from linked.member where member.asset_id = mine.id)
+        and exists (
+            select from public.asset theirs
+            where theirs."originalPath" = mine."originalPath" and theirs."ownerId" <> mine."ownerId"
+        )
+$linked$;
+comment on function linked.clones_unknown() is
+    'Assets that look like clones, on a file of somebody else''s asset, and that nobody remembers.';
+
+-- What a viewer deleted for good is hidden from the viewer. That any other clone was deleted tells nothing certain of its
+-- source (and of its file): it is made anew. A row that is gone without Immich's audit row was never deleted: another backup
+-- has been restored.
+create or replace function linked.follow_deletions() returns bigint
+language plpgsql
+as $linked$
+declare
+    v_albums uuid[] := array(
+        select album_pair.album_id
+        from linked.album_pair
+        where not exists (select from public.album where album.id = album_pair.album_id)
+            and exists (select from public.album_audit where album_audit."albumId" = album_pair.album_id)
+    );
+    v_count bigint;
+begin
+    insert into linked.dismissal (source_id, user_id)
+    select distinct member.source_id, member.owner_id
+    from linked.member
+    join public.asset_audit on asset_audit."assetId" = member.asset_id
+    where not member.can_write
+        and not exists (select from public.asset where asset.id = member.asset_id)
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    perform linked.follow_deleted_albums(v_albums);
+    return v_count + cardinality(v_albums);
+end
+$linked$;
+comment on function linked.follow_deletions() is
+    'Does what was to be done when viewers deleted clones, and accounts albums, unseen. Returns how many they were.';
+
+create or replace function linked.remembered() returns bigint
+language sql stable
+as $linked$
+    select (select count(*) from linked.member) + (select count(*) from linked.face)
+        + (select count(*) from linked.person_pair) + (select count(*) from linked.album_pair)
+        + (select count(*) from linked.stack_pair) + (select count(*) from linked.made_tag)
+$linked$;
+comment on function linked.remembered() is 'How many rows the addon remembers something of.';
+
+create or replace function linked.review() returns table (kind text, changes bigint)
+language plpgsql
+as $linked$
+declare
+    v_remembered bigint;
+begin
+    return query
+    select 'linked album', (linked.understand(array(
         select id from public.album
         union
         select album_id from linked.linked_album
-    ));
-    perform linked.finish_deletions();
-    perform linked.disarm_kept_copies();
+    )) is not null)::integer::bigint;
+    return query select 'deletion', linked.follow_deletions();
+    v_remembered := linked.remembered();
     perform linked.forget_the_gone();
+    return query select 'row that is gone', v_remembered - linked.remembered();
+    return query select 'forgotten clone', linked.adopt();
+    return query select 'replaced file', linked.disarm_kept_copies();
+    return query select 'album', linked.equalize_albums();
+    return query select 'person', linked.equalize_persons();
 end
 $linked$;
-comment on function linked.take_stock() is
-    'Makes what is remembered fit what Immich has, after whatever happened unseen.';
+comment on function linked.review() is
+    'Makes what is remembered, and what all groups share, fit what Immich has, after whatever happened unseen. Returns what did not.';
 
 create or replace function linked.enqueue_all() returns bigint
 language plpgsql
@@ -595,7 +691,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.take_stock();
+    perform linked.review();
     insert into linked.queue (source_id, thorough)
     select id, bool_or(thorough)
     from (
@@ -612,15 +708,29 @@ $linked$;
 comment on function linked.enqueue_all() is
     'Queues everything that the linked albums cover, and every group that exists for repair. Returns how many are queued.';
 
--- For psql: a procedure may commit between slices.
+-- For psql: a procedure may commit between slices. It waits for locks as long as the Python commands do, holding none meanwhile.
 create or replace procedure linked.drain()
 language plpgsql
 as $linked$
+declare
+    v_left bigint;
+    v_tries integer := 0;
 begin
-    perform linked.enqueue_all();
-    commit;
-    while linked.work_off(interval '200 milliseconds') > 0 loop
+    loop
+        begin
+            perform set_config('lock_timeout', '3s', true);
+            v_left := case when v_left is null then linked.enqueue_all() else linked.work_off(interval '200 milliseconds') end;
+            v_tries := 0;
+        exception when lock_not_available or deadlock_detected or serialization_failure then
+            v_tries := v_tries + 1;
+            if v_tries = 5 then
+                raise exception 'Immich is busy: what is to be linked could not be locked in % tries (%)', v_tries, sqlerrm
+                using errcode = 'lock_not_available', hint = 'Call it again later: it goes on from there.';
+            end if;
+        end;
         commit;
+        exit when v_left = 0;
+        perform pg_sleep(case when v_tries > 0 then 0.25 * 2 ^ v_tries else 0 end);
     end loop;
 end
 $linked$;

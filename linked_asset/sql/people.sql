@@ -461,6 +461,7 @@ begin
             or (person."birthDate" is null and known.birth_date is not null)
             or (person.color is null and known.color is not null)
         );
+    perform linked.note_details(v_persons);
 end
 $linked$;
 comment on function linked.fill_blanks(uuid[]) is
@@ -480,6 +481,7 @@ begin
     set person_key = v_key
     where person_key = (select person_key from linked.person_pair where person_id = p_other);
     perform linked.fill_blanks(array[p_one]);
+    perform linked.note_details(array[p_one]);
 end
 $linked$;
 comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
@@ -616,6 +618,7 @@ begin
     join public.person target on target.id = p_new
     where person.id = made_pair.person_id and person.id = any (v_told) and target.name not in ('', person.name);
     perform linked.fill_blanks(array[p_new]);
+    perform linked.note_details(array[p_new]);
 end
 $linked$;
 comment on function linked.follow_merge(uuid, uuid) is

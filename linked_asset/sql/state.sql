@@ -137,11 +137,13 @@ create table if not exists linked.person_pair (
     person_key uuid not null,
     owner_id uuid not null,
     made boolean not null default false,
+    details jsonb,
     constraint linked_person_pair_pkey primary key (person_id),
     constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
 );
+alter table linked.person_pair add column if not exists details jsonb;
 comment on table linked.person_pair is
-    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person.';
+    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person. Details: what sync has last seen of it.';
 
 create table if not exists linked.dismissal (
     source_id uuid not null,

@@ -766,6 +766,11 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             join linked.person_pair on person_pair.person_id = changed.id
         ));
 {% endfor %}
+        perform linked.note_details(array(
+            select changed.id
+            from {{ changed(names("person", "shared")) }}
+            join linked.person_pair on person_pair.person_id = changed.id
+        ));
 {% endcall %}
 
 {% call on("person", "delete", "Unpairs deleted persons.") %}

@@ -137,11 +137,13 @@ create table if not exists linked.person_pair (
     person_key uuid not null,
     owner_id uuid not null,
     made boolean not null default false,
+    details jsonb,
     constraint linked_person_pair_pkey primary key (person_id),
     constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
 );
+alter table linked.person_pair add column if not exists details jsonb;
 comment on table linked.person_pair is
-    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person.';
+    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person. Details: what sync has last seen of it.';
 
 create table if not exists linked.dismissal (
     source_id uuid not null,
@@ -742,7 +744,7 @@ begin
         on video.source_id = member.source_id and video.what = 'video' and video.marked_at is not null
     where mine.id = pair.to_id
         and (
-            (mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from (theirs."type", theirs."originalPath", theirs."fileCreatedAt", theirs."fileModifiedAt", theirs."duration", theirs."checksum", theirs."originalFileName", theirs."isOffline", theirs."deletedAt", theirs."localDateTime", theirs."status")
+            (row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from row(theirs."type", theirs."originalPath", theirs."fileCreatedAt", theirs."fileModifiedAt", theirs."duration", theirs."checksum", theirs."originalFileName", theirs."isOffline", theirs."deletedAt", theirs."localDateTime", theirs."status"))
             or mine."visibility" is distinct from case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
             or mine."thumbhash" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end
             or mine."encodedVideoPath" is distinct from case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end
@@ -832,7 +834,7 @@ begin
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
     where mine."assetId" is null
-        or (mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from (theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")
+        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"))
     on conflict ("assetId") do update
     set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating";
 end
@@ -858,7 +860,7 @@ begin
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type"
     where mine."assetId" is null
-        or (mine."path") is distinct from (theirs."path")
+        or (row(mine."path") is distinct from row(theirs."path"))
     on conflict ("assetId", "type") do update
     set "path" = excluded."path";
 end
@@ -876,7 +878,7 @@ begin
     left join public.smart_search mine
         on mine."assetId" = pair.to_id
     where mine."assetId" is null
-        or (mine."embedding"::text) is distinct from (theirs."embedding"::text)
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
     on conflict ("assetId") do update
     set "embedding" = excluded."embedding";
 end
@@ -894,7 +896,7 @@ begin
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
     where mine."assetId" is null
-        or (mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from (theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")
+        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
 end
@@ -1095,7 +1097,7 @@ begin
     join public.asset_face theirs on theirs.id = their_face.face_id
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     where mine.id = my_face.face_id
-        and (mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from (theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt");
+        and (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"));
     perform linked.copy_faces(p_from, p_to);
 end
 $linked$;
@@ -1160,7 +1162,7 @@ begin
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
     where mine."faceId" is null
-        or (mine."embedding"::text) is distinct from (theirs."embedding"::text)
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
     on conflict ("faceId") do update
     set "embedding" = excluded."embedding";
 end
@@ -1687,6 +1689,7 @@ begin
             or (person."birthDate" is null and known.birth_date is not null)
             or (person.color is null and known.color is not null)
         );
+    perform linked.note_details(v_persons);
 end
 $linked$;
 comment on function linked.fill_blanks(uuid[]) is
@@ -1706,6 +1709,7 @@ begin
     set person_key = v_key
     where person_key = (select person_key from linked.person_pair where person_id = p_other);
     perform linked.fill_blanks(array[p_one]);
+    perform linked.note_details(array[p_one]);
 end
 $linked$;
 comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
@@ -1874,6 +1878,7 @@ begin
     join public.person target on target.id = p_new
     where person.id = made_pair.person_id and person.id = any (v_told) and target.name not in ('', person.name);
     perform linked.fill_blanks(array[p_new]);
+    perform linked.note_details(array[p_new]);
 end
 $linked$;
 comment on function linked.follow_merge(uuid, uuid) is
@@ -3693,7 +3698,9 @@ $linked$;
 comment on function linked.keep_statistics() is
     'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
 
-create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
+-- What only has to be linked comes first. Of groups that may have missed changes most have not: many are compared at once,
+-- and a few repaired.
+create or replace function linked.work_slices(p_budget interval, p_slice integer) returns void
 language plpgsql
 as $linked$
 declare
@@ -3704,68 +3711,84 @@ declare
         1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
     v_slice uuid[];
-    v_thorough uuid[];
+    v_differ uuid[];
 begin
     if v_left < interval '0' then
         return;
     end if;
+    perform linked.plan_for(10 * v_sources);
     loop
         with slice as (
             delete from linked.queue
-            where source_id in (select source_id from linked.queue order by queued_at limit v_sources)
-            returning source_id, thorough
+            where source_id in (
+                select source_id from linked.queue where not thorough order by queued_at limit v_sources
+            )
+            returning source_id
         )
-        select
-            array_agg(source_id) filter (where not thorough),
-            array_agg(source_id) filter (where thorough)
-        into v_slice, v_thorough
-        from slice;
-        exit when v_slice is null and v_thorough is null;
-        perform linked.refresh_queued(v_slice, false);
-        perform linked.refresh_queued(v_thorough, true);
+        select array_agg(source_id) into v_slice from slice;
+        if v_slice is not null then
+            perform linked.attempt(v_slice, false);
+        else
+            v_slice := array(select source_id from linked.queue order by queued_at limit 10 * v_sources);
+            exit when cardinality(v_slice) = 0;
+            v_differ := array(
+                select found.source_id
+                from linked.disagreements(v_slice) as found
+                group by found.source_id
+                order by found.source_id = any (v_slice) desc
+            );
+            delete from linked.queue
+            where source_id in (select unnest(v_slice) except select unnest(v_differ));
+            if cardinality(v_differ) > 0 then
+                perform linked.mend(v_differ[:v_sources]);
+            end if;
+        end if;
         perform linked.keep_statistics();
         exit when clock_timestamp() >= v_until;
     end loop;
 end
 $linked$;
-comment on function linked.work_queue(interval, integer) is
-    'Works off queued linking, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
+comment on function linked.work_slices(interval, integer) is
+    'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
--- One source that cannot be linked does not keep the others from it.
-create or replace function linked.refresh_queued(p_sources uuid[], p_thorough boolean) returns void
+-- A statement of Immich's does not wait for what somebody else holds only because something is queued.
+create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
+language plpgsql
+set lock_timeout = '100ms'
+as $linked$
+begin
+    perform linked.work_slices(p_budget, p_slice);
+exception when lock_not_available or deadlock_detected or serialization_failure then
+    null;
+end
+$linked$;
+comment on function linked.work_queue(interval, integer) is
+    'Works off some of what is queued within a statement of Immich''s. What is held by others stays queued.';
+
+-- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
+create or replace function linked.drop_needless_queue() returns void
 language plpgsql
 as $linked$
 declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_source uuid;
+    v_queued uuid[] := array(select source_id from linked.queue where not thorough);
 begin
-    if p_thorough then
-        perform linked.repair_groups(p_sources);
-    else
-        perform linked.refresh_membership(p_sources, p_all_at_once => true);
-    end if;
-exception
--- Somebody holds a lock for a while: all stay queued, and it is not waited for once more for each.
-when lock_not_available or deadlock_detected or serialization_failure then
-    raise;
-when others then
-    get stacked diagnostics
-        v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-    if cardinality(p_sources) = 1 then
-        perform linked.record_incident(
-            'linking of ' || p_sources[1]::text, v_sqlstate, v_message, v_context
+    delete from linked.queue
+    where not thorough
+        and source_id in (
+            select unnest(v_queued)
+            except
+            select wanted.source_id
+            from linked.wanted(v_queued) as wanted
+            where wanted.linkable
+                and not exists (
+                    select from linked.member
+                    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+                )
         );
-    else
-        foreach v_source in array p_sources loop
-            perform linked.refresh_queued(array[v_source], p_thorough);
-        end loop;
-    end if;
 end
 $linked$;
-comment on function linked.refresh_queued(uuid[], boolean) is
-    'Refreshes the membership of queued sources; where one fails, the others alone, and an incident for that one.';
+comment on function linked.drop_needless_queue() is
+    'Takes from the queue what no linked album wants any more.';
 
 create or replace function linked.work_off(p_budget interval) returns bigint
 language plpgsql
@@ -3773,7 +3796,8 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.work_queue(p_budget, 100);
+    perform set_config('jit', 'off', true);
+    perform linked.work_slices(p_budget, 100);
     perform linked.settle();
     perform linked.stop_writing();
     return (select count(*) from linked.queue);
@@ -3782,29 +3806,9 @@ $linked$;
 comment on function linked.work_off(interval) is
     'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
 
--- A member that Immich deleted for good while nobody watched took the group's files along: the others must go too. (A row that
--- is gone without Immich's audit row was never deleted: another backup has been restored.)
-create or replace function linked.finish_deletions() returns void
-language plpgsql
-as $linked$
-begin
-    perform linked.delete_groups(array(
-        select distinct member.source_id
-        from linked.member
-        join public.asset_audit on asset_audit."assetId" = member.asset_id
-        join public."user" account on account.id = member.owner_id
-        where member.can_write
-            and not exists (select from public.asset where asset.id = member.asset_id)
-    ));
-end
-$linked$;
-comment on function linked.finish_deletions() is
-    'Deletes what is left of groups of which Immich deleted a member for good while sync was suspended.';
-
--- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, rows go
--- while sync is suspended, and what is remembered can be lost while the clones are still there. A source that is gone takes its
--- clones along; a clone that is gone, or that nobody remembers, is made anew. (Immich itself never writes external assets
--- without a library.)
+-- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, and rows go
+-- while sync is suspended. A source that is gone takes its clones along; a clone that is gone is made anew. Faces of members
+-- that are gone are not forgotten here: that they are gone tells that somebody removed them.
 create or replace function linked.forget_the_gone() returns void
 language plpgsql
 as $linked$
@@ -3834,13 +3838,7 @@ begin
         select asset_id from linked.member
         where not exists (select from public.asset where asset.id = member.asset_id)
     ));
-    perform linked.delete_assets(array(
-        select id from public.asset
-        where "isExternal" and "libraryId" is null
-            and "deviceId" = 'linked'
-            and not exists (select from linked.member where member.asset_id = asset.id)
-    ));
-    delete from linked.face where not exists (select from public.asset_face where asset_face.id = face.face_id);
+    delete from linked.face where not exists (select from linked.member where member.asset_id = face.asset_id);
     delete from linked.unsettled where not exists (select from public.asset where asset.id = unsettled.source_id);
     perform linked.note_unused_tags(array(select tag_id from linked.made_tag));
 end
@@ -3848,22 +3846,125 @@ $linked$;
 comment on function linked.forget_the_gone() is
     'Makes what is remembered fit the rows that exist, after a restore or after sync was suspended.';
 
-create or replace function linked.take_stock() returns void
+-- A clone can be remembered no more: schema `linked` was lost, or a backup was restored beside it. Nothing is known for a
+-- clone by its looks alone. But where an account is to have a clone of a source, and has an external asset without a library
+-- (Immich itself never writes such) on that file, with that content, the asset takes the clone's place: a second could not be made.
+create or replace function linked.adopt() returns bigint
 language plpgsql
 as $linked$
+declare
+    v_clones uuid[] := array(select linked.clones_unknown());
+    v_sources uuid[];
+    v_count bigint;
 begin
-    perform linked.understand(array(
+    if cardinality(v_clones) = 0 then
+        return 0;
+    end if;
+    select array_agg(mine.id), array_agg(source.id) into v_clones, v_sources
+    from public.asset mine
+    join public.asset source
+        on source."originalPath" = mine."originalPath" and source.checksum = mine.checksum
+        and source."ownerId" <> mine."ownerId"
+    where mine.id = any (v_clones) and not (source."isExternal" and source."libraryId" is null);
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select mine.id, covered.source_id, mine."ownerId", bool_or(participant.role <> 'viewer')
+    from unnest(v_clones, v_sources) as pair (clone_id, source_id)
+    join public.asset mine on mine.id = pair.clone_id
+    join linked.covered(v_sources) as covered on covered.source_id = pair.source_id
+    join linked.participant on participant.album_id = covered.album_id and participant.user_id = mine."ownerId"
+    group by mine.id, covered.source_id
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select source.id, source.id, source."ownerId", true
+    from public.asset source
+    where source.id in (select source_id from linked.member where asset_id = any (v_clones))
+    on conflict do nothing;
+    return v_count;
+end
+$linked$;
+comment on function linked.adopt() is
+    'Takes assets that stand where clones of sources are to be for these clones. Returns how many.';
+
+create or replace function linked.clones_unknown() returns setof uuid
+language sql stable
+as $linked$
+    select mine.id
+    from public.asset mine
+    where mine."isExternal" and mine."libraryId" is null
+        and mine."deviceId" = 'linked'
+        and not exists (select from linked.member where member.asset_id = mine.id)
+        and exists (
+            select from public.asset theirs
+            where theirs."originalPath" = mine."originalPath" and theirs."ownerId" <> mine."ownerId"
+        )
+$linked$;
+comment on function linked.clones_unknown() is
+    'Assets that look like clones, on a file of somebody else''s asset, and that nobody remembers.';
+
+-- What a viewer deleted for good is hidden from the viewer. That any other clone was deleted tells nothing certain of its
+-- source (and of its file): it is made anew. A row that is gone without Immich's audit row was never deleted: another backup
+-- has been restored.
+create or replace function linked.follow_deletions() returns bigint
+language plpgsql
+as $linked$
+declare
+    v_albums uuid[] := array(
+        select album_pair.album_id
+        from linked.album_pair
+        where not exists (select from public.album where album.id = album_pair.album_id)
+            and exists (select from public.album_audit where album_audit."albumId" = album_pair.album_id)
+    );
+    v_count bigint;
+begin
+    insert into linked.dismissal (source_id, user_id)
+    select distinct member.source_id, member.owner_id
+    from linked.member
+    join public.asset_audit on asset_audit."assetId" = member.asset_id
+    where not member.can_write
+        and not exists (select from public.asset where asset.id = member.asset_id)
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    perform linked.follow_deleted_albums(v_albums);
+    return v_count + cardinality(v_albums);
+end
+$linked$;
+comment on function linked.follow_deletions() is
+    'Does what was to be done when viewers deleted clones, and accounts albums, unseen. Returns how many they were.';
+
+create or replace function linked.remembered() returns bigint
+language sql stable
+as $linked$
+    select (select count(*) from linked.member) + (select count(*) from linked.face)
+        + (select count(*) from linked.person_pair) + (select count(*) from linked.album_pair)
+        + (select count(*) from linked.stack_pair) + (select count(*) from linked.made_tag)
+$linked$;
+comment on function linked.remembered() is 'How many rows the addon remembers something of.';
+
+create or replace function linked.review() returns table (kind text, changes bigint)
+language plpgsql
+as $linked$
+declare
+    v_remembered bigint;
+begin
+    return query
+    select 'linked album', (linked.understand(array(
         select id from public.album
         union
         select album_id from linked.linked_album
-    ));
-    perform linked.finish_deletions();
-    perform linked.disarm_kept_copies();
+    )) is not null)::integer::bigint;
+    return query select 'deletion', linked.follow_deletions();
+    v_remembered := linked.remembered();
     perform linked.forget_the_gone();
+    return query select 'row that is gone', v_remembered - linked.remembered();
+    return query select 'forgotten clone', linked.adopt();
+    return query select 'replaced file', linked.disarm_kept_copies();
+    return query select 'album', linked.equalize_albums();
+    return query select 'person', linked.equalize_persons();
 end
 $linked$;
-comment on function linked.take_stock() is
-    'Makes what is remembered fit what Immich has, after whatever happened unseen.';
+comment on function linked.review() is
+    'Makes what is remembered, and what all groups share, fit what Immich has, after whatever happened unseen. Returns what did not.';
 
 create or replace function linked.enqueue_all() returns bigint
 language plpgsql
@@ -3871,7 +3972,7 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.take_stock();
+    perform linked.review();
     insert into linked.queue (source_id, thorough)
     select id, bool_or(thorough)
     from (
@@ -3888,15 +3989,29 @@ $linked$;
 comment on function linked.enqueue_all() is
     'Queues everything that the linked albums cover, and every group that exists for repair. Returns how many are queued.';
 
--- For psql: a procedure may commit between slices.
+-- For psql: a procedure may commit between slices. It waits for locks as long as the Python commands do, holding none meanwhile.
 create or replace procedure linked.drain()
 language plpgsql
 as $linked$
+declare
+    v_left bigint;
+    v_tries integer := 0;
 begin
-    perform linked.enqueue_all();
-    commit;
-    while linked.work_off(interval '200 milliseconds') > 0 loop
+    loop
+        begin
+            perform set_config('lock_timeout', '3s', true);
+            v_left := case when v_left is null then linked.enqueue_all() else linked.work_off(interval '200 milliseconds') end;
+            v_tries := 0;
+        exception when lock_not_available or deadlock_detected or serialization_failure then
+            v_tries := v_tries + 1;
+            if v_tries = 5 then
+                raise exception 'Immich is busy: what is to be linked could not be locked in % tries (%)', v_tries, sqlerrm
+                using errcode = 'lock_not_available', hint = 'Call it again later: it goes on from there.';
+            end if;
+        end;
         commit;
+        exit when v_left = 0;
+        perform pg_sleep(case when v_tries > 0 then 0.25 * 2 ^ v_tries else 0 end);
     end loop;
 end
 $linked$;
@@ -4070,6 +4185,7 @@ begin
     if v_change = 'more' then
         perform linked.extend_membership(p_albums, v_sources);
     else
+        perform linked.drop_needless_queue();
         perform linked.refresh_membership(array(
             select id from unnest(v_sources) as id
             union
@@ -4345,8 +4461,8 @@ $linked$;
 comment on function linked.disarm_copies(uuid[]) is
     'Points uploads that claim the file of somebody else''s asset to a path that does not exist, before Immich deletes it.';
 
--- The same for what happened while sync was off: the clone still counts as one, and the copy lies in the trash as it was written.
-create or replace function linked.disarm_kept_copies() returns void
+-- The same for what happened while sync was off: the clone still counts as one, and the copy is as it was written.
+create or replace function linked.disarm_kept_copies() returns bigint
 language plpgsql
 as $linked$
 declare
@@ -4356,16 +4472,19 @@ declare
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine."originalPath" = source."originalPath" and mine."ownerId" <> source."ownerId"
         where member.asset_id = member.source_id
-            and mine."libraryId" is null and not mine."isExternal" and mine."deletedAt" is not null
+            and mine."libraryId" is null and not mine."isExternal"
             and not exists (select from linked.member clone where clone.asset_id = mine.id)
     );
 begin
-    perform linked.disarm_copies(v_copies);
-    perform linked.drop_copies(v_copies);
+    if cardinality(v_copies) > 0 then
+        perform linked.disarm_copies(v_copies);
+        perform linked.drop_copies(v_copies);
+    end if;
+    return cardinality(v_copies);
 end
 $linked$;
 comment on function linked.disarm_kept_copies() is
-    'Deletes what Immich put into the trash as the old file of a clone that was replaced while sync was off.';
+    'Disarms what Immich kept of the old file of a clone that was replaced while sync was off, and deletes it from the trash. Returns how many.';
 
 create or replace function linked.release_replaced(p_sources uuid[]) returns void
 language plpgsql
@@ -4455,45 +4574,389 @@ for each row execute function linked.drop_gone_cover();
 comment on trigger linked_album_drop_gone_cover on public.album is
     'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';
 
--- Reconcile: whatever was missed, by a fault or while sync was suspended, is made good. Nothing is lost by it: where two
--- members differ the one that Immich wrote last counts, and of tags and albums, which have no date, all that anybody has.
+-- Reconcile: whatever was missed, by a fault or while sync was suspended, is made good. What moves, replaces or deletes files
+-- or rows is never taken from a clone: there the source counts. Of edits the last one counts, told by a date that only edits
+-- of that table move ("updatedAt" of asset moves with favourites, stacks and the locked folder, so asset has none). Of tags and
+-- albums, which have no date, all that anybody has.
 
--- The member of each group that was written last, and may write; the source when none was.
-create or replace function linked.newest(p_sources uuid[], p_table text)
+
+create or replace function linked.member_disagreements(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, kind text)
+language sql stable
+as $linked$
+    with pair as materialized (
+        select member.source_id, member.asset_id, member.owner_id, member.can_write
+        from linked.member
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id
+    ), wanted as materialized (
+        select wanted.source_id, wanted.user_id, wanted.can_write, wanted.linkable
+        from linked.wanted(array(
+            select unnest(p_sources)
+            union
+            select "livePhotoVideoId" from public.asset where id = any (p_sources) and "livePhotoVideoId" is not null
+        )) as wanted
+    )
+    select wanted.source_id, wanted.source_id, 'member'
+    from wanted
+    join public.asset source on source.id = wanted.source_id
+    where wanted.linkable
+        and not exists (
+            select from linked.member where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        )
+        and not exists (
+            select from public.asset own
+            where own."ownerId" = wanted.user_id and own.checksum = source.checksum and own."libraryId" is null
+        )
+    union all
+    select pair.source_id, pair.asset_id, 'member'
+    from pair
+    left join wanted on wanted.source_id = pair.source_id and wanted.user_id = pair.owner_id
+    where wanted.can_write is distinct from pair.can_write
+    union all
+    select member.source_id, member.asset_id, 'member'
+    from linked.member
+    where member.source_id = any (p_sources)
+        and not exists (select from public.asset where asset.id = member.asset_id)
+$linked$;
+comment on function linked.member_disagreements(uuid[]) is
+    'Groups that have too few or too many members, or members in another role.';
+
+create or replace function linked.row_disagreements(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, kind text)
+language sql stable
+as $linked$
+    with pair as materialized (
+        select member.source_id, member.asset_id, member.owner_id, member.can_write
+        from linked.member
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id
+    )
+    select pair.source_id, pair.asset_id, 'asset'
+    from pair
+    join public.asset source on source.id = pair.source_id
+    join public.asset mine on mine.id = pair.asset_id
+    left join linked.member video on video.source_id = source."livePhotoVideoId" and video.owner_id = pair.owner_id
+    where (row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status"))
+        or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
+        or (
+            mine."thumbhash" is distinct from source."thumbhash"
+            and not exists (
+                select from linked.unsettled
+                where unsettled.source_id = source.id and what = 'image' and marked_at is not null
+            )
+        )
+        or (
+            mine."encodedVideoPath" is distinct from source."encodedVideoPath"
+            and not exists (
+                select from linked.unsettled
+                where unsettled.source_id = source.id and what = 'video' and marked_at is not null
+            )
+        )
+        or mine."sidecarPath" is distinct from case when pair.can_write
+            then source."sidecarPath" else linked.viewers_sidecar(source."originalPath") end
+        or mine."livePhotoVideoId" is distinct from video.asset_id
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_exif'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_exif theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_file theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_file mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id and mine."type" = theirs."type"
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."path") is distinct from row(theirs."path"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_job_status theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
+$linked$;
+comment on function linked.row_disagreements(uuid[]) is
+    'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
+
+create or replace function linked.face_disagreements(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, kind text)
+language sql stable
+as $linked$
+    with pair as materialized (
+        select member.source_id, member.asset_id, member.owner_id, member.can_write
+        from linked.member
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id
+    ), face as materialized (
+        select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
+            known.left_open, asset_face.id, asset_face."personId" as person_id, person_pair.person_key
+        from linked.member
+        join linked.face known on known.asset_id = member.asset_id
+        left join public.asset_face on asset_face.id = known.face_id
+        left join linked.person_pair on person_pair.person_id = asset_face."personId"
+        where member.source_id = any (p_sources)
+    ), shown as materialized (
+        select face_key,
+                count(*) > 1 and (min(person_key::text) <> max(person_key::text) or count(*) > count(person_key)) as is_unclear
+        from face
+        where can_write and person_id is not null
+        group by face_key
+    )
+    select coalesce(my_face.source_id, their_face.source_id), coalesce(my_face.asset_id, their_face.asset_id), 'asset_face'
+    from (
+        select pair.source_id, pair.asset_id, face.face_id, face.face_key
+        from pair join face on face.asset_id = pair.asset_id
+    ) as my_face
+    full join (
+        select pair.source_id, pair.asset_id, face.face_id, face.face_key
+        from pair join face on face.asset_id = pair.source_id
+    ) as their_face using (asset_id, face_key)
+    left join public.asset_face mine on mine.id = my_face.face_id
+    left join public.asset_face theirs on theirs.id = their_face.face_id
+    left join public.face_search my_search on my_search."faceId" = mine.id
+    left join public.face_search their_search on their_search."faceId" = theirs.id
+    where mine.id is null or theirs.id is null
+        or (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"))
+        or (row(my_search."embedding")::record *<> row(their_search."embedding")::record)
+    union all
+    select member.source_id, member.asset_id, 'asset_face'
+    from linked.member
+    join public.asset_face on asset_face."assetId" = member.asset_id
+    where member.source_id = any (p_sources) and (member.can_write or asset_face."sourceType" <> 'manual')
+        and not exists (select from linked.face where face.face_id = asset_face.id)
+    union all
+    select face.source_id, face.asset_id, 'person'
+    from face join shown on shown.face_key = face.face_key
+    where face.id is not null
+        and case
+            when face.person_id is null then not face.left_open
+            else shown.is_unclear and face.can_write
+        end
+$linked$;
+comment on function linked.face_disagreements(uuid[]) is
+    'Members that lack a face of the group, have another, or show somebody else on it.';
+
+create or replace function linked.company_disagreements(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, kind text)
+language sql stable
+as $linked$
+    with tagged as materialized (
+        select member.source_id, member.asset_id, member.can_write, tag.value
+        from linked.member
+        join public.tag_asset on tag_asset."assetsId" = member.asset_id
+        join public.tag on tag.id = tag_asset."tagsId"
+        where member.source_id = any (p_sources)
+    ), listed as materialized (
+        select member.source_id, member.asset_id, album_pair.album_key
+        from linked.member
+        join public.album_asset on album_asset."assetsId" = member.asset_id
+        join public.album on album.id = album_asset."albumsId" and album."ownerId" = member.owner_id
+        join public.asset on asset.id = member.asset_id and asset.visibility <> 'locked'
+        left join linked.album_pair on album_pair.album_id = album.id
+        where member.source_id = any (p_sources) and member.can_write
+            and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
+    ), stacked as materialized (
+        select member.source_id, member.asset_id, asset."stackId" as stack_id, stack_pair.stack_key,
+            stack."primaryAssetId" = member.asset_id as is_primary
+        from linked.member
+        join public.asset on asset.id = member.asset_id
+        join public.stack on stack.id = asset."stackId"
+        left join linked.stack_pair on stack_pair.stack_id = stack.id
+        where member.source_id = any (p_sources) and member.can_write
+    )
+    select distinct sibling.source_id, sibling.asset_id, 'tag_asset'
+    from tagged theirs
+    join linked.member sibling on sibling.source_id = theirs.source_id and sibling.asset_id <> theirs.asset_id
+    where theirs.can_write
+        and not exists (
+            select from tagged mine where mine.asset_id = sibling.asset_id and mine.value = theirs.value
+        )
+    union all
+    select distinct sibling.source_id, sibling.asset_id, 'album_asset'
+    from listed
+    join linked.member sibling on sibling.source_id = listed.source_id and sibling.asset_id <> listed.asset_id
+    join public.asset mine on mine.id = sibling.asset_id and mine.visibility <> 'locked'
+    where not exists (
+            select from linked.album_pair my_pair
+            join public.album_asset known on known."albumsId" = my_pair.album_id
+            where my_pair.album_key = listed.album_key and my_pair.owner_id = sibling.owner_id
+                and known."assetsId" = sibling.asset_id
+        )
+        and not exists (
+            select from linked.album_refusal
+            where album_refusal.album_key = listed.album_key and album_refusal.owner_id = sibling.owner_id
+        )
+        and not exists (
+            select from linked.album_pair shared
+            join public.album_user on album_user."albumsId" = shared.album_id
+            where shared.album_key = listed.album_key and album_user."usersId" = sibling.owner_id
+        )
+    union all
+    select distinct sibling.source_id, sibling.asset_id, 'stack'
+    from stacked
+    join linked.member sibling on sibling.source_id = stacked.source_id and sibling.asset_id <> stacked.asset_id
+    join public.asset mine on mine.id = sibling.asset_id
+    left join linked.stack_pair my_pair on my_pair.stack_id = mine."stackId"
+    left join public.stack my_stack on my_stack.id = mine."stackId"
+    where (sibling.can_write or mine."stackId" is null)
+        and case
+            when (my_pair.stack_key = stacked.stack_key) is not true then exists (
+                select from public.asset mate
+                join linked.member mate_member on mate_member.asset_id = mate.id
+                join linked.member my_mate
+                    on my_mate.source_id = mate_member.source_id and my_mate.owner_id = sibling.owner_id
+                where mate."stackId" = stacked.stack_id and mate.id <> stacked.asset_id
+            )
+            else stacked.is_primary and my_stack."primaryAssetId" <> sibling.asset_id
+                and exists (select from linked.member where member.asset_id = my_stack."primaryAssetId")
+        end
+$linked$;
+comment on function linked.company_disagreements(uuid[]) is
+    'Members that lack a tag, album or stack that a sibling of a writer has.';
+
+-- The invariant of section 12.2, asked of some groups: no row, and all their members agree. Read only, no lock. What is a
+-- viewer's own (tags, albums, stacks, persons, faces drawn by hand, the path of the sidecar) is no difference.
+create or replace function linked.disagreements(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, kind text)
+language sql stable
+as $linked$
+    select * from linked.member_disagreements(p_sources)
+    union all
+    select * from linked.row_disagreements(p_sources)
+    union all
+    select * from linked.face_disagreements(p_sources)
+    union all
+    select * from linked.company_disagreements(p_sources)
+$linked$;
+comment on function linked.disagreements(uuid[]) is
+    'What is to be made good in the groups of these sources: for each member and kind of row that differs one row.';
+
+-- What Immich's jobs produced counts on viewers' clones too: the file from before is gone. Where the content is not the
+-- source's, a date tells nothing.
+create or replace function linked.last_written(p_sources uuid[], p_table text)
 returns table (from_id uuid, to_id uuid)
 language sql stable
 as $linked$
     with dated as (
-        select member.source_id, member.asset_id, member.can_write,
+        select member.source_id, member.asset_id,
             case p_table
-                when 'asset' then (select "updatedAt" from public.asset where id = member.asset_id)
                 when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
                 when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
-                when 'asset_face' then (select max("updatedAt") from public.asset_face where "assetId" = member.asset_id)
                 when 'smart_search' then (
                     select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
                 )
-                when 'asset_job_status' then (
-                    select to_timestamp(0) from public.asset_job_status where "assetId" = member.asset_id
-                )
             end as written_at
         from linked.member
-        where member.source_id = any (p_sources)
+        join public.asset source on source.id = member.source_id
+        join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
+        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
-        where can_write
         order by source_id, written_at desc nulls last, asset_id = source_id desc, asset_id
     )
     select origin.asset_id, member.asset_id
     from origin join linked.member using (source_id)
     where member.asset_id <> origin.asset_id
 $linked$;
-comment on function linked.newest(uuid[], text) is
+comment on function linked.last_written(uuid[], text) is
     'Which member each sibling is to be made equal to in a table: the one that was written last.';
 
--- A face whose counterparts were forgotten is known again by where it is.
-create or replace function linked.recognize_faces(p_sources uuid[]) returns void
+-- Dates are edited in the exif, and Immich's metadata extraction carries them to the asset.
+create or replace function linked.take_dates(p_from uuid[], p_to uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "localDateTime" = theirs."localDateTime", "fileCreatedAt" = theirs."fileCreatedAt"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id and member.asset_id = member.source_id
+    join public.asset theirs on theirs.id = pair.from_id
+    join public.asset_exif my_exif on my_exif."assetId" = pair.to_id
+    join public.asset_exif their_exif on their_exif."assetId" = pair.from_id
+    where source.id = pair.to_id
+        and my_exif."dateTimeOriginal" is distinct from their_exif."dateTimeOriginal"
+        and (source."localDateTime", source."fileCreatedAt") is distinct from (theirs."localDateTime", theirs."fileCreatedAt")
+$linked$;
+comment on function linked.take_dates(uuid[], uuid[]) is
+    'Gives sources the dates of the member whose exif they are about to take over.';
+
+create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
+language sql
+as $linked$
+    with known as (
+        select member.source_id,
+            coalesce(
+                max(status."facesRecognizedAt") filter (where member.asset_id = member.source_id),
+                max(status."facesRecognizedAt")
+            ) as "facesRecognizedAt",
+            coalesce(
+                max(status."metadataExtractedAt") filter (where member.asset_id = member.source_id),
+                max(status."metadataExtractedAt")
+            ) as "metadataExtractedAt",
+            coalesce(
+                max(status."duplicatesDetectedAt") filter (where member.asset_id = member.source_id),
+                max(status."duplicatesDetectedAt")
+            ) as "duplicatesDetectedAt",
+            coalesce(
+                max(status."previewAt") filter (where member.asset_id = member.source_id),
+                max(status."previewAt")
+            ) as "previewAt",
+            coalesce(
+                max(status."thumbnailAt") filter (where member.asset_id = member.source_id),
+                max(status."thumbnailAt")
+            ) as "thumbnailAt"
+        from linked.member
+        join public.asset_job_status status on status."assetId" = member.asset_id
+        where member.source_id = any (p_sources)
+        group by member.source_id
+    )
+    insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "previewAt", "thumbnailAt")
+    select member.asset_id, known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."previewAt", known."thumbnailAt"
+    from known
+    join linked.member on member.source_id = known.source_id
+    left join public.asset_job_status present on present."assetId" = member.asset_id
+    where present."assetId" is null
+        or (row(present."facesRecognizedAt", present."metadataExtractedAt", present."duplicatesDetectedAt", present."previewAt", present."thumbnailAt") is distinct from row(known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."previewAt", known."thumbnailAt"))
+    on conflict ("assetId") do update
+    set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt"
+$linked$;
+comment on function linked.equalize_job_status(uuid[]) is
+    'Gives all members the job status of the source, filled up from the others.';
+
+-- A face whose counterparts were forgotten is known again by where it is. Boxes that a machine found on two members may differ
+-- a little; Immich itself takes two for one face when they overlap by more than half.
+create or replace function linked.match_faces(p_sources uuid[]) returns void
 language sql
 as $linked$
     with stray as (
@@ -4504,19 +4967,94 @@ as $linked$
             and not exists (select from linked.face where face.face_id = asset_face.id)
     )
     insert into linked.face (face_id, face_key, asset_id)
-    select distinct on (known.face_key, stray."assetId") stray.id, known.face_key, stray."assetId"
+    select distinct on (stray.id) stray.id, known.face_key, stray."assetId"
     from stray
     join linked.member sibling on sibling.source_id = stray.source_id and sibling.asset_id <> stray."assetId"
     join linked.face known on known.asset_id = sibling.asset_id
     join public.asset_face other on other.id = known.face_id
-    where (other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2")
-            = (stray."boundingBoxX1", stray."boundingBoxY1", stray."boundingBoxX2", stray."boundingBoxY2")
-        and other."sourceType" = stray."sourceType"
-    order by known.face_key, stray."assetId", stray.id
+    cross join lateral (
+        select greatest(0, least(stray."boundingBoxX2", other."boundingBoxX2")
+                - greatest(stray."boundingBoxX1", other."boundingBoxX1"))::double precision
+            * greatest(0, least(stray."boundingBoxY2", other."boundingBoxY2")
+                - greatest(stray."boundingBoxY1", other."boundingBoxY1")) as shared,
+            (stray."boundingBoxX2" - stray."boundingBoxX1")::double precision
+            * (stray."boundingBoxY2" - stray."boundingBoxY1")
+            + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
+            * (other."boundingBoxY2" - other."boundingBoxY1") as sum
+    ) as area
+    where other."sourceType" = stray."sourceType"
+        and (
+            (other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2")
+                = (stray."boundingBoxX1", stray."boundingBoxY1", stray."boundingBoxX2", stray."boundingBoxY2")
+            or (
+                stray."sourceType" = 'machine-learning'
+                and (other."imageWidth", other."imageHeight") = (stray."imageWidth", stray."imageHeight")
+                and area.shared > 0.5 * (area.sum - area.shared)
+            )
+        )
+    order by stray.id, area.shared / nullif(area.sum - area.shared, 0) desc nulls last, known.face_key
     on conflict do nothing
 $linked$;
+comment on function linked.match_faces(uuid[]) is
+    'Pairs faces that are not remembered with the siblings'' remembered faces at the same place.';
+
+create or replace function linked.recognize_faces(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.match_faces(p_sources);
+    insert into linked.face (face_id, face_key, asset_id)
+    select asset_face.id, asset_face.id, asset_face."assetId"
+    from linked.member
+    join public.asset_face on asset_face."assetId" = member.asset_id
+    where member.asset_id = any (p_sources) and member.asset_id = member.source_id
+    on conflict do nothing;
+    perform linked.match_faces(p_sources);
+end
+$linked$;
 comment on function linked.recognize_faces(uuid[]) is
-    'Pairs faces that are not remembered with the siblings'' faces at the same place.';
+    'Remembers faces that are not remembered as counterparts of those at the same place.';
+
+-- A face that was there when sync last looked, and is gone from the source since, was removed; one that the source never had
+-- was found or drawn on a clone meanwhile.
+create or replace function linked.bring_new_faces(p_sources uuid[]) returns void
+language sql
+as $linked$
+    insert into linked.face (face_id, face_key, asset_id)
+    select asset_face.id, asset_face.id, asset_face."assetId"
+    from linked.member
+    join public.asset_face on asset_face."assetId" = member.asset_id
+    where member.source_id = any (p_sources) and member.can_write
+    on conflict do nothing;
+
+    with fresh as materialized (
+        select distinct on (mine.face_key) gen_random_uuid() as face_id, mine.face_key, mine.face_id as their_face_id,
+            member.source_id
+        from linked.member
+        join linked.face mine on mine.asset_id = member.asset_id
+        join public.asset_face on asset_face.id = mine.face_id
+        where member.source_id = any (p_sources) and member.asset_id <> member.source_id and member.can_write
+            and not exists (
+                select from linked.face theirs
+                where theirs.face_key = mine.face_key and theirs.asset_id = member.source_id
+            )
+        order by mine.face_key, mine.face_id
+    ), made as (
+        insert into public.asset_face (id, "assetId", "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt")
+        select fresh.face_id, fresh.source_id, theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"
+        from fresh join public.asset_face theirs on theirs.id = fresh.their_face_id
+        returning id
+    ), embedded as (
+        insert into public.face_search ("faceId", "embedding")
+        select fresh.face_id, theirs."embedding"
+        from fresh join public.face_search theirs on theirs."faceId" = fresh.their_face_id
+    )
+    insert into linked.face (face_id, face_key, asset_id)
+    select fresh.face_id, fresh.face_key, fresh.source_id
+    from fresh join made on made.id = fresh.face_id
+$linked$;
+comment on function linked.bring_new_faces(uuid[]) is
+    'Gives sources the faces that were found or drawn on clones unseen.';
 
 -- An embedding has no date: whoever has it gives it to the others.
 create or replace function linked.fill_embeddings(p_sources uuid[]) returns void
@@ -4526,6 +5064,7 @@ as $linked$
     select distinct on (mine.face_id) mine.face_id, theirs."embedding"
     from linked.member
     join linked.face mine on mine.asset_id = member.asset_id
+    join public.asset_face on asset_face.id = mine.face_id
     join linked.face other on other.face_key = mine.face_key and other.face_id <> mine.face_id
     join public.face_search theirs on theirs."faceId" = other.face_id
     where member.source_id = any (p_sources)
@@ -4536,10 +5075,62 @@ $linked$;
 comment on function linked.fill_embeddings(uuid[]) is
     'Gives faces that lack their embedding the one that a counterpart has.';
 
+create or replace function linked.equalize_faces(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.recognize_faces(p_sources);
+    perform linked.bring_new_faces(p_sources);
+    perform linked.fill_embeddings(p_sources);
+    perform linked.propagate_faces(array_agg(source_id), array_agg(asset_id))
+    from linked.member
+    where source_id = any (p_sources) and asset_id <> source_id;
+end
+$linked$;
+comment on function linked.equalize_faces(uuid[]) is
+    'Gives all members the faces that the source has and those that were added to clones.';
+
+-- Of two assignments of a face the later one counts.
+create or replace function linked.equalize_people(p_sources uuid[]) returns void
+language sql
+as $linked$
+    select linked.propagate_people(
+        array(
+            select distinct on (face.face_key) face.face_id
+            from linked.member
+            join linked.face on face.asset_id = member.asset_id
+            join public.asset_face on asset_face.id = face.face_id
+            where member.source_id = any (p_sources) and member.can_write and asset_face."personId" is not null
+            order by face.face_key, asset_face."updatedAt" desc, member.asset_id = member.source_id desc, face.face_id
+        ),
+        array(select asset_id from linked.member where source_id = any (p_sources))
+    )
+$linked$;
+comment on function linked.equalize_people(uuid[]) is
+    'Assigns the faces of all members to the counterparts of whom any of them shows.';
+
 -- Likewise albums of the same name in which the members of both accounts are.
 create or replace function linked.recognize_albums(p_sources uuid[]) returns void
 language sql
 as $linked$
+    insert into linked.album_pair (album_id, album_key, owner_id)
+    select distinct album.id, album.id, album."ownerId"
+    from linked.member
+    join public.album_asset on album_asset."assetsId" = member.asset_id
+    join public.album on album.id = album_asset."albumsId" and album."ownerId" = member.owner_id
+    where member.source_id = any (p_sources) and member.asset_id = member.source_id
+        and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
+        and not exists (
+            select from public.album_asset sibling_row
+            join linked.member sibling on sibling.asset_id = sibling_row."assetsId"
+            join linked.album_pair sibling_pair
+                on sibling_pair.album_id = sibling_row."albumsId" and sibling_pair.owner_id = sibling.owner_id
+            join public.album sibling_album
+                on sibling_album.id = sibling_pair.album_id and sibling_album."albumName" = album."albumName"
+            where sibling.source_id = member.source_id
+        )
+    on conflict do nothing;
+
     insert into linked.album_pair (album_id, album_key, owner_id)
     select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
     from linked.member
@@ -4559,39 +5150,53 @@ $linked$;
 comment on function linked.recognize_albums(uuid[]) is
     'Pairs albums that are not remembered with the other accounts'' albums of the same name and pictures.';
 
--- Tags, stacks, albums and people of all members, brought to all members.
+-- Tags, albums and stacks of all members, brought to all members. What is in a locked folder is in no album.
 create or replace function linked.reunite(p_sources uuid[]) returns void
 language plpgsql
 as $linked$
 declare
-    v_from uuid[];
-    v_to uuid[];
     v_clones uuid[];
+    v_sources uuid[];
 begin
     perform linked.recognize_albums(p_sources);
     select array_agg(clone.asset_id) filter (where clone.can_write), array_agg(clone.source_id) filter (where clone.can_write)
-    into v_from, v_to
+    into v_clones, v_sources
     from linked.member clone
     where clone.source_id = any (p_sources) and clone.asset_id <> clone.source_id;
-    perform linked.add_tags(v_from, v_to);
-    perform linked.add_to_albums(v_from, v_to);
+    perform linked.add_tags(v_clones, v_sources);
+    -- What is left of a stack would be dissolved while the others are put into it.
+    perform linked.dissolve_stacks(
+        array(
+            select counterpart.stack_id
+            from linked.member
+            join public.asset on asset.id = member.asset_id
+            join linked.stack_pair on stack_pair.stack_id = asset."stackId"
+            join linked.stack_pair counterpart on counterpart.stack_key = stack_pair.stack_key
+            where member.source_id = any (p_sources)
+        ),
+        p_keep_lone => true
+    );
     perform linked.propagate_stacks(array_agg(mine.id), array_agg(source.id))
-    from unnest(v_from, v_to) as pair (from_id, to_id)
+    from unnest(v_clones, v_sources) as pair (from_id, to_id)
     join public.asset mine on mine.id = pair.from_id and mine."stackId" is not null
     join public.asset source on source.id = pair.to_id and source."stackId" is null;
+    perform linked.add_to_albums(array_agg(theirs.id), array_agg(mine.id))
+    from linked.member member
+    join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
+    join public.asset theirs on theirs.id = member.asset_id and theirs.visibility <> 'locked'
+    join public.asset mine on mine.id = sibling.asset_id and mine.visibility <> 'locked'
+    where member.source_id = any (p_sources) and member.can_write;
 
-    select array_agg(clone.source_id), array_agg(clone.asset_id) into v_from, v_to
+    select array_agg(clone.source_id), array_agg(clone.asset_id) into v_sources, v_clones
     from linked.member clone
     where clone.source_id = any (p_sources) and clone.asset_id <> clone.source_id;
-    perform linked.propagate_tags(v_from, v_to);
-    perform linked.add_to_albums(v_from, v_to);
+    perform linked.propagate_tags(v_sources, v_clones);
     perform linked.leave_albums_of_nobody(p_sources);
-    perform linked.propagate_stacks(v_from, v_to);
-    perform linked.refill_people(array(select asset_id from linked.member where source_id = any (p_sources)));
+    perform linked.propagate_stacks(v_sources, v_clones);
 end
 $linked$;
 comment on function linked.reunite(uuid[]) is
-    'Gives all members of these groups the tags, stacks, albums and people that any of them has.';
+    'Gives all members of these groups the tags, stacks and albums that any of them has.';
 
 create or replace function linked.repair_groups(p_sources uuid[]) returns void
 language plpgsql
@@ -4599,58 +5204,271 @@ as $linked$
 begin
     perform linked.release_replaced(p_sources);
     perform linked.refresh_membership(p_sources, p_all_at_once => true);
-    perform linked.follow_live_photos(array(
-        select member.asset_id
-        from linked.member
-        join public.asset source on source.id = member.source_id and source."livePhotoVideoId" is null
-        join public.asset mine on mine.id = member.asset_id and mine."livePhotoVideoId" is not null
-        where member.source_id = any (p_sources)
-    ));
-    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id)) from linked.newest(p_sources, 'asset');
+    perform linked.take_dates(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_exif');
+    perform linked.propagate_asset(array_agg(source_id), array_agg(asset_id))
+    from linked.member
+    where source_id = any (p_sources) and asset_id <> source_id;
     perform linked.pair_live_photos(p_sources);
-    perform linked.recognize_faces(p_sources);
+    -- Of what jobs produced the last is there for certain: each deletes what its own member had before.
     perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
-    from linked.newest(p_sources, 'asset_exif');
+    from linked.last_written(p_sources, 'asset_exif');
     perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
-    from linked.newest(p_sources, 'asset_file');
+    from linked.last_written(p_sources, 'asset_file');
     perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-    from linked.newest(p_sources, 'smart_search');
-    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-    from linked.newest(p_sources, 'asset_face');
-    perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
-    from linked.newest(p_sources, 'asset_job_status');
-    perform linked.fill_embeddings(p_sources);
+    from linked.last_written(p_sources, 'smart_search');
+    perform linked.equalize_faces(p_sources);
+    perform linked.equalize_job_status(p_sources);
     perform linked.reunite(p_sources);
+    perform linked.equalize_people(p_sources);
 end
 $linked$;
 comment on function linked.repair_groups(uuid[]) is
     'Makes membership right, and all members equal, for these sources. Touches only what differs.';
 
-create or replace function linked.repair(p_sources uuid[]) returns void
+-- One source that cannot be linked or repaired does not keep the others from it. Returns what was wrong with which.
+create or replace function linked.attempt(p_sources uuid[], p_thorough boolean)
+returns table (source_id uuid, failure text)
 language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_source uuid;
 begin
-    perform linked.start_writing();
-    perform linked.repair_groups(p_sources);
-    perform linked.stop_writing();
+    if coalesce(cardinality(p_sources), 0) = 0 then
+        return;
+    end if;
+    if p_thorough then
+        perform linked.repair_groups(p_sources);
+    else
+        perform linked.refresh_membership(p_sources, p_all_at_once => true);
+    end if;
+exception
+-- Somebody holds a lock for a while: it is not waited for once more for each.
+when lock_not_available or deadlock_detected or serialization_failure then
+    raise;
+when others then
+    get stacked diagnostics
+        v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+    if cardinality(p_sources) = 1 then
+        perform linked.record_incident(
+            case when p_thorough then 'repair of ' else 'linking of ' end || p_sources[1]::text,
+            v_sqlstate, v_message, v_context
+        );
+        return query select p_sources[1], v_message;
+    else
+        foreach v_source in array p_sources loop
+            return query select * from linked.attempt(array[v_source], p_thorough);
+        end loop;
+    end if;
 end
 $linked$;
-comment on function linked.repair(uuid[]) is 'linked.repair_groups for reconcile, as the addon''s own writing.';
+comment on function linked.attempt(uuid[], boolean) is
+    'Links these sources, or repairs their groups; where one fails, the others alone, and an incident for that one.';
 
-create or replace function linked.repair_state() returns void
+-- Finds out itself what there is to do, and afterwards whether it is done.
+create or replace function linked.mend(p_sources uuid[])
+returns table (source_id uuid, kind text, repaired bigint, unrepaired bigint, failure text)
+language plpgsql
+as $linked$
+declare
+    v_sources uuid[];
+    v_kinds text[];
+    v_members bigint[];
+    v_repair uuid[];
+    v_failed uuid[];
+    v_failures text[];
+begin
+    select array_agg(found.source_id), array_agg(found.kind), array_agg(found.members)
+    into v_sources, v_kinds, v_members
+    from (
+        select disagreement.source_id, disagreement.kind, count(*) as members
+        from linked.disagreements(p_sources) as disagreement
+        group by 1, 2
+    ) as found;
+    delete from linked.queue where queue.source_id = any (p_sources);
+    if v_sources is null then
+        return;
+    end if;
+    v_repair := array(
+        select distinct found.source_id
+        from unnest(v_sources, v_kinds) as found (source_id, kind)
+        where found.kind <> 'member'
+    );
+    select array_agg(attempt.source_id), array_agg(attempt.failure) into v_failed, v_failures
+    from (
+        select * from linked.attempt(
+            array(
+                select found.source_id from unnest(v_sources) as found (source_id)
+                except
+                select unnest(v_repair)
+            ),
+            false
+        )
+        union all
+        select * from linked.attempt(v_repair, true)
+    ) as attempt;
+    return query
+    select found.source_id, found.kind, greatest(found.members - coalesce(still.members, 0), 0),
+        coalesce(still.members, 0), failed.failure
+    from unnest(v_sources, v_kinds, v_members) as found (source_id, kind, members)
+    left join (
+        select disagreement.source_id, disagreement.kind, count(*) as members
+        from linked.disagreements(array(select distinct unnest(v_sources))) as disagreement
+        group by 1, 2
+    ) as still on still.source_id = found.source_id and still.kind = found.kind
+    left join unnest(v_failed, v_failures) as failed (source_id, failure) on failed.source_id = found.source_id;
+end
+$linked$;
+comment on function linked.mend(uuid[]) is
+    'Repairs what differs in the groups of these sources, and says how many members of each that were and could not be.';
+
+create or replace function linked.mend_alone(p_sources uuid[])
+returns table (source_id uuid, kind text, repaired bigint, unrepaired bigint, failure text)
 language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
     perform linked.start_writing();
-    perform linked.take_stock();
-    perform linked.propagate_album_details(array(select album_key from linked.album_pair));
+    perform linked.plan_for(cardinality(p_sources));
+    perform set_config('jit', 'off', true);
+    return query select * from linked.mend(p_sources);
     perform linked.stop_writing();
 end
 $linked$;
-comment on function linked.repair_state() is
-    'What reconcile does before it goes through the groups, as the addon''s own writing.';
+comment on function linked.mend_alone(uuid[]) is 'linked.mend for reconcile, as the addon''s own writing.';
+
+-- Albums have no date of their edits: the creator's counts.
+create or replace function linked.equalize_albums() returns bigint
+language plpgsql
+as $linked$
+declare
+    v_albums uuid[];
+    v_keys uuid[];
+begin
+    select array_agg(mine.id), array_agg(distinct theirs.id)
+    into v_albums, v_keys
+    from linked.album_pair my_pair
+    join public.album mine on mine.id = my_pair.album_id
+    join public.album theirs on theirs.id = my_pair.album_key and theirs.id <> mine.id
+    left join linked.member their_cover on their_cover.asset_id = theirs."albumThumbnailAssetId"
+    left join linked.member my_cover
+        on my_cover.source_id = their_cover.source_id and my_cover.owner_id = my_pair.owner_id
+    where (mine."albumName", mine.description, mine."order")
+            is distinct from (theirs."albumName", theirs.description, theirs."order")
+        or (
+            mine."albumThumbnailAssetId" is distinct from my_cover.asset_id
+            and exists (
+                select from public.album_asset
+                where "albumsId" = mine.id and "assetsId" = my_cover.asset_id
+            )
+        );
+    if v_keys is not null then
+        perform linked.propagate_album_details(v_keys);
+    end if;
+    return coalesce(cardinality(v_albums), 0);
+end
+$linked$;
+comment on function linked.equalize_albums() is
+    'Gives counterpart albums the details of their creators'' albums. Returns how many had others.';
+
+-- What changed of a person since its details were noted was edited unseen. Two that were noted with different names have
+-- had them since they were paired, where nothing is overwritten.
+create or replace function linked.equalize_persons() returns bigint
+language plpgsql
+as $linked$
+declare
+    v_edited uuid[];
+    v_changes bigint := 0;
+begin
+    v_edited := array(
+        select distinct on (edited.person_key) edited.person_id
+        from linked.reached(array(
+            select person_pair.person_id
+            from linked.person_pair join public.person on person.id = person_pair.person_id
+            where person_pair.details -> 'name' is distinct from coalesce(to_jsonb(person."name"), 'null')
+                and person_pair.details is not null
+        )) as reached
+        join linked.person_pair edited on edited.person_id = reached.origin_id
+        join public.person theirs on theirs.id = reached.origin_id
+        join public.person mine on mine.id = reached.person_id
+        where mine."name" is distinct from theirs."name"
+        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+    );
+    v_changes := v_changes + cardinality(v_edited);
+    perform linked.propagate_person_name(v_edited);
+    v_edited := array(
+        select distinct on (edited.person_key) edited.person_id
+        from linked.reached(array(
+            select person_pair.person_id
+            from linked.person_pair join public.person on person.id = person_pair.person_id
+            where person_pair.details -> 'birthDate' is distinct from coalesce(to_jsonb(person."birthDate"), 'null')
+                and person_pair.details is not null
+        )) as reached
+        join linked.person_pair edited on edited.person_id = reached.origin_id
+        join public.person theirs on theirs.id = reached.origin_id
+        join public.person mine on mine.id = reached.person_id
+        where mine."birthDate" is distinct from theirs."birthDate"
+        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+    );
+    v_changes := v_changes + cardinality(v_edited);
+    perform linked.propagate_person_birthdate(v_edited);
+    v_edited := array(
+        select distinct on (edited.person_key) edited.person_id
+        from linked.reached(array(
+            select person_pair.person_id
+            from linked.person_pair join public.person on person.id = person_pair.person_id
+            where person_pair.details -> 'color' is distinct from coalesce(to_jsonb(person."color"), 'null')
+                and person_pair.details is not null
+        )) as reached
+        join linked.person_pair edited on edited.person_id = reached.origin_id
+        join public.person theirs on theirs.id = reached.origin_id
+        join public.person mine on mine.id = reached.person_id
+        where mine."color" is distinct from theirs."color"
+        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+    );
+    v_changes := v_changes + cardinality(v_edited);
+    perform linked.propagate_person_color(v_edited);
+    perform linked.note_details(array(select person_id from linked.person_pair));
+    return v_changes;
+end
+$linked$;
+comment on function linked.equalize_persons() is
+    'Gives names, birth dates and colours that were edited unseen to the counterparts. Returns how many were.';
+
+create or replace function linked.note_details(p_persons uuid[]) returns void
+language sql
+as $linked$
+    update linked.person_pair
+    set details = noted.details
+    from (
+        select person.id, jsonb_build_object('name', person."name", 'birthDate', person."birthDate", 'color', person."color") as details
+        from public.person
+        where person.id in (
+            select counterpart.person_id
+            from linked.person_pair
+            join linked.person_pair counterpart on counterpart.person_key = person_pair.person_key
+            where person_pair.person_id = any (p_persons)
+        )
+    ) as noted
+    where person_pair.person_id = noted.id and person_pair.details is distinct from noted.details
+$linked$;
+comment on function linked.note_details(uuid[]) is
+    'Notes what these persons and their counterparts are called, so that an edit that sync misses can be told later.';
+
+-- What all groups share, before any of them is looked at.
+create or replace function linked.catch_up() returns table (kind text, changes bigint)
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    perform linked.start_writing();
+    return query select review.kind, review.changes from linked.review() as review where review.changes > 0;
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.catch_up() is 'linked.review for reconcile, as the addon''s own writing.';
 
 -- The triggers. Statement level with transition tables (a statement that changes 5,000 rows costs one call), no column
 -- lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations.
@@ -7661,6 +8479,11 @@ begin
         perform linked.propagate_person_color(array(
             select changed.id
             from (select id, "color" from fresh except select id, "color" from stale) as changed
+            join linked.person_pair on person_pair.person_id = changed.id
+        ));
+        perform linked.note_details(array(
+            select changed.id
+            from (select id, "name", "birthDate", "color" from fresh except select id, "name", "birthDate", "color" from stale) as changed
             join linked.person_pair on person_pair.person_id = changed.id
         ));
 

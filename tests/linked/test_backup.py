@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from uuid import UUID
 
@@ -161,27 +162,55 @@ def test_removal_after_such_a_restore(before: Household, pg_dump: Dump, psql: Ps
     assert backup(pg_dump, before.database, "--data-only", "--inserts") == rows
 
 
-def test_clones_that_nobody_remembers_are_made_anew(busy: Household) -> None:
+def made_rows(household: Household) -> dict[str, int]:
+    return {table: household.count(table) for table in ("asset", "person", "album", "tag", "stack", "asset_face")}
+
+
+def test_clones_that_nobody_remembers_are_known_again(busy: Household) -> None:
     """Schema `linked` was lost, or a backup of schema `public` alone was restored."""
     photo = first_photo(busy)
     old = busy.clone(photo, busy.anna)
     busy.unshare_album(busy.linked_album, busy.clara)
+    before = made_rows(busy)
     busy.database.execute("drop schema linked cascade")
     install(busy)
-    assert not busy.database.fetch("select from asset where id = %s", [old])
+    assert busy.clone(photo, busy.anna) == old
+    assert made_rows(busy) == before, "something was made a second time"
     goes_on_syncing(busy)
+
+
+def test_what_only_looks_like_a_clone_is_left_alone_and_told(busy: Household) -> None:
+    """An external asset without a library, on a file of the family's, in an account that no linked album entitles."""
+    photo = first_photo(busy)
+    old = busy.clone(photo, busy.clara)
+    busy.database.execute("drop schema linked cascade")
+    busy.unshare_album(busy.linked_album, busy.clara)
+    install(busy)
+    assert busy.find_clone(photo, busy.clara) is None
+    assert busy.database.fetch("select from asset where id = %s", [old])
+    found = json.loads(shell_for(busy.database.url).linked_asset("doctor", "--json", check=False).stdout)
+    assert [finding["check"] for finding in found if finding["kind"] == "problem"] == ["forgotten clones"]
+    # An administrator's way.
+    busy.database.execute('delete from stack where "ownerId" = %s', [busy.clara])
+    busy.database.execute("delete from asset where id in (select linked.clones_unknown())")
 
 
 def test_an_asset_of_its_owners_own_is_never_taken_for_a_clone(busy: Household) -> None:
     """Immich's device name is free text."""
     own = busy.photo(busy.anna)
     busy.database.execute('update asset set "deviceId" = %s where id = %s', ["linked", own])
+    same = busy.photo(busy.anna)
+    busy.database.execute(
+        """update asset set "originalPath" = (select "originalPath" from asset where id = %s), "isExternal" = true
+           where id = %s""",
+        [first_photo(busy), same],
+    )
     library = busy.create_library(busy.anna, "/pictures")
     (external,) = busy.import_library(busy.anna, library, ["/pictures/1.jpg"])
     busy.database.execute('update asset set "deviceId" = %s where id = %s', ["linked", external])
     busy.database.execute("update linked.installation set script_sha256 = ''")
     install(busy)
-    assert len(busy.database.fetch("select from asset where id = any(%s)", [[own, external]])) == 2
+    assert len(busy.database.fetch("select from asset where id = any(%s)", [[own, external, same]])) == 3
 
 
 @pytest.mark.parametrize(

@@ -390,7 +390,7 @@ def test_reconcile_repairs_what_was_missed(linked: Database) -> None:
     house.update_exif(photo, description="missed")
     with linked.connect() as connection:
         upgrade(connection)
-    linked.execute("select linked.repair(array(select source_id from linked.member))")
+    linked.execute("select linked.mend_alone(array(select source_id from linked.member))")
     assert house.exif(house.clone(photo, house.anna)).description == "missed"
 
 

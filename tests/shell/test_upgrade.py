@@ -177,9 +177,7 @@ def test_somebody_holds_rows_all_the_time(
     assert pg_dump(family) == before
 
 
-def test_the_script_gives_up_too(
-    shell: ShellFor, immich: Database, psql: Callable[..., str]
-) -> None:
+def test_the_script_gives_up_too(shell: ShellFor, immich: Database, psql: Callable[..., str]) -> None:
     script = shell(immich.url).alembic("upgrade", "head", "--sql").stdout
     with immich.connect(autocommit=False) as writer:
         writer.execute("lock table asset in row exclusive mode")

@@ -1,0 +1,2 @@
+-- Assets that look like clones and that nobody remembers.
+select count(*) from linked.clones_unknown()

@@ -26,13 +26,16 @@ begin
         select pair.from_id, pair.to_id from unnest(p_from, p_to) as pair (from_id, to_id)
         union
         select mate.id, sibling.asset_id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join public.asset theirs on theirs.id = pair.from_id
-        join linked.member target on target.asset_id = pair.to_id
-        join public.asset mate on mate."stackId" = theirs."stackId"
+        from (
+            select distinct theirs."stackId" as stack_id, target.owner_id
+            from unnest(p_from, p_to) as pair (from_id, to_id)
+            join public.asset theirs on theirs.id = pair.from_id
+            join linked.member target on target.asset_id = pair.to_id
+        ) as stack
+        join public.asset mate on mate."stackId" = stack.stack_id
         join linked.member mate_member on mate_member.asset_id = mate.id and mate_member.can_write
         join linked.member sibling
-            on sibling.source_id = mate_member.source_id and sibling.owner_id = target.owner_id
+            on sibling.source_id = mate_member.source_id and sibling.owner_id = stack.owner_id
         where sibling.asset_id <> mate.id
     ) as pairs
     where not exists (
@@ -118,15 +121,16 @@ begin
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select missing.stack_id, missing.stack_key, missing.owner_id
     from missing join made on made.id = missing.stack_id;
-    update public.asset mine
-    set "stackId" = my_pair.stack_id
+    perform linked.write_stacks(array_agg(mine.id), array_agg(my_pair.stack_id))
     from unnest(v_from, v_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
+    join public.asset mine on mine.id = pair.to_id
     join linked.member on member.asset_id = pair.to_id
     join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
     join linked.stack_pair my_pair
         on my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
-    where mine.id = pair.to_id and mine."stackId" is distinct from my_pair.stack_id;
+    where mine."stackId" is distinct from my_pair.stack_id
+    having count(*) > 0;
 
     perform linked.propagate_primaries(array(
         select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
@@ -141,6 +145,20 @@ end
 $linked$;
 comment on function linked.propagate_stacks(uuid[], uuid[]) is
     'Stacks the members p_to the way p_from are stacked, pair by pair.';
+
+-- With a plan that is kept, because foreign keys are checked row by row.
+create or replace function linked.write_stacks(p_assets uuid[], p_stacks uuid[]) returns void
+language plpgsql
+set plan_cache_mode = auto
+as $linked$
+begin
+    update public.asset
+    set "stackId" = pair.stack_id
+    from unnest(p_assets, p_stacks) as pair (asset_id, stack_id)
+    where asset.id = pair.asset_id;
+end
+$linked$;
+comment on function linked.write_stacks(uuid[], uuid[]) is 'Puts assets into stacks, pair by pair.';
 
 create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
 language sql

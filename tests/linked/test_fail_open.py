@@ -21,9 +21,10 @@ from tests.linked.conftest import MEDIA, Household, upgrade
 from tests.linked.sessions import WRITERS_LOCK, wait_until
 
 FUNCTIONS = sorted(re.findall(r"create or replace function linked\.(on_\w+)", render.install_script(RELEASE)))
-SHELL = {"is_off", "start_writing", "stop_writing", "plan_for", "record_incident", "work_queue", "sweep_tags"} | {
-    "is_linked_album"
-}
+SHELL = {
+    "is_off", "start_writing", "stop_writing", "plan_for", "record_incident", "work_queue", "sweep_tags", "sweep_stacks",
+    "settle", "is_linked_album",
+}  # fmt: skip
 """What every trigger function uses, and what none fails in."""
 
 EXCEPTION = "raise exception 'injected'"
@@ -223,6 +224,11 @@ class Scene:
             "tag_insert": ("""insert into tag ("userId", value) values (%(anna)s, 'x')""", names, 1),
             "tag_update": ("update tag set color = '#fff' where id = %(tag)s", {"tag": self.tag}, 1),
             "tag_delete": ("delete from tag where id = %(tag)s", {"tag": self.tag}, 1),
+            "stack_insert": (
+                """insert into stack ("ownerId", "primaryAssetId") values (%(family)s, %(third)s)""",
+                {"family": house.family, "third": self.third},
+                1,
+            ),
             "stack_update": (
                 """update stack set "primaryAssetId" = %(other)s where id = %(stack)s""",
                 {"other": self.other, "stack": self.stack},

@@ -699,7 +699,7 @@ begin
         select mine.id
         from linked.face
         join public.asset_face mine on mine.id = face.face_id
-        where face.asset_id = any (p_clones) and face.own
+        where face.asset_id = any (p_clones) and face.own and mine."personId" is not null
             and not exists (
                 select from linked.face their_face
                 join linked.member on member.asset_id = their_face.asset_id and member.can_write
@@ -747,7 +747,10 @@ begin
     from unnest(v_drawn, v_known) as same (face_id, known_id)
     join public.asset_face drawn on drawn.id = same.face_id
     where known.id = same.known_id and known."personId" is distinct from drawn."personId";
-    update linked.face set own = true, left_open = false where face_id = any (v_known);
+    update linked.face
+    set own = true, left_open = false
+    from public.asset_face known
+    where face.face_id = any (v_known) and known.id = face.face_id and known."personId" is not null;
     perform linked.delete_faces(v_drawn);
     insert into linked.face (face_id, face_key, asset_id, own)
     select asset_face.id, asset_face.id, asset_face."assetId", true

@@ -468,6 +468,17 @@ def test_a_drawn_face_where_one_shows_somebody_else_stays(household: Household) 
         assert names == {"Oma", "Mine"}
 
 
+def test_a_nameless_drawn_face_takes_nobody_off_the_others(household: Household) -> None:
+    photo = household.photo()
+    household.recognize(found(household, photo), household.create_person(household.family, "Oma"))
+    clone = view(household, photo)
+    household.reassign_faces([household.faces(clone)[0].id], None)
+    household.create_face(clone, None, BOX)
+    household.set_editor(household.anna)
+    assert person_on(household, photo).name == person_on(household, household.clone(photo, household.ben)).name == "Oma"
+    assert len(household.faces(clone)) == 1
+
+
 def test_persons_put_on_faces_are_everybody_s_once_the_viewer_is_an_editor(household: Household) -> None:
     photo, other = household.photo(), household.photo()
     found(household, photo)

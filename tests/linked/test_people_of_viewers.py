@@ -502,7 +502,7 @@ def test_the_later_of_two_assignments_counts_when_the_viewer_becomes_an_editor(h
     household.reassign_faces([face], household.create_person(household.family, "Opa"))
     household.set_editor(household.anna)
     assert person_on(household, photo).name == person_on(household, household.clone(photo, household.ben)).name == "Opa"
-    household.update_person(shown(household, photo), name="Grandpa")
+    household.update_person(person_on(household, photo).id, name="Grandpa")
     assert {person_on(household, member).name for member in household.group(photo)} == {"Grandpa"}
 
 

@@ -167,6 +167,10 @@ class Household(Immich):
         with self.database.connect() as connection:
             found = violations(connection)
         assert not found, "\n".join(found)
+        differences = self.database.fetch(
+            "select * from linked.disagreements(array(select source_id from linked.member where asset_id = source_id))"
+        )
+        assert not differences, differences
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def run(connection: Connection, release: str) -> None:
             run_script(connection, script)
     except DBAPIError as error:
         state = sqlstate(error)
-        if not state.startswith("42") or state == INSUFFICIENT_PRIVILEGE or not shipped.is_there(connection):
+        if not state.startswith("42") or state == INSUFFICIENT_PRIVILEGE or not shipped.remains(connection):
             raise
         _clear_away(connection, release, error)
         run_script(connection, script)
@@ -71,7 +71,7 @@ def prepare_removal(connection: Connection) -> None:
 
 def _refuse_lost_tables(connection: Connection, release: str) -> None:
     """Before the script makes them anew, without what was in them."""
-    if not shipped.is_there(connection):
+    if not shipped.remains(connection):
         return
     state = shipped.readable_installation(connection)
     same_build = state is not None and state["script_sha256"] == render.script_hash(str(state["immich_version"]))

@@ -115,9 +115,14 @@ def present(connection: Connection) -> list[str]:
     return list(run_script(connection, present_query()).scalars())
 
 
+def remains(connection: Connection) -> bool:
+    """Whether there is more than Alembic's version table, which is written before anything is made."""
+    return any(one != "table linked.alembic_version" for one in present(connection))
+
+
 def is_there(connection: Connection) -> bool:
-    """Whether anything of an installation is left. An empty version table of Alembic's is none."""
-    return any(one != "table linked.alembic_version" for one in present(connection)) or bool(versions(connection))
+    """Whether something was installed, whatever is left of it."""
+    return remains(connection) or bool(versions(connection))
 
 
 def versions(connection: Connection) -> list[str]:
@@ -235,7 +240,10 @@ create schema {BESIDE}_immich;
 
 
 def _objects(connection: Connection, schema: str) -> Objects:
-    rows = connection.execute(query("shipped/objects"), {"schema": schema})
+    savepoint = connection.begin_nested()
+    run_script(connection, "set local search_path = pg_catalog; set local quote_all_identifiers = off")
+    rows = connection.execute(query("shipped/objects"), {"schema": schema}).all()
+    savepoint.rollback()
     objects = [
         Object(row.kind, _at_home(row.name), row.table_name, row.owner, _at_home(row.definition)) for row in rows
     ]

@@ -15,7 +15,14 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from linked_asset import climb, detection, errors, guard, linking, operations, render, shipped
-from linked_asset.database import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, SERVER_GAVE_UP, message, sqlstate
+from linked_asset.database import (
+    INSUFFICIENT_PRIVILEGE,
+    LOCK_NOT_AVAILABLE,
+    READ_ONLY,
+    SERVER_GAVE_UP,
+    message,
+    sqlstate,
+)
 from linked_asset.queries import query, run_script
 from linked_asset.talk import say
 
@@ -122,7 +129,7 @@ def _unless_busy(connection: Connection, work: Callable[[], None]) -> None:
 def _explain(error: DBAPIError) -> NoReturn:
     """Refusals of our scripts, and what others' triggers say when rows are removed, in one line: all is rolled back."""
     state = sqlstate(error)
-    if state == INSUFFICIENT_PRIVILEGE or not state or state.startswith(SERVER_GAVE_UP):
+    if not state or state in (INSUFFICIENT_PRIVILEGE, READ_ONLY) or state.startswith(SERVER_GAVE_UP):
         raise error
     where = getattr(getattr(error.orig, "diag", None), "context", None)
     place = f" ({where.splitlines()[0]})" if where and state != OUR_REFUSAL else ""
@@ -173,6 +180,8 @@ def _restore_version(connection: Connection) -> None:
     known = _known_releases()
     versions = shipped.versions(connection)
     guard.refuse_newer(versions, known)
+    if not shipped.remains(connection):
+        raise errors.BeyondMending(what="nothing is left but Alembic's version table")
     state = shipped.readable_installation(connection)
     release = str(state["immich_version"]) if state else shipped.most_like(connection, known)
     guard.refuse_newer([release], known)

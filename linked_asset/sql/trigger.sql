@@ -649,14 +649,6 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("user", "update", "Links what an account missed while it awaited deletion, and keeps clones out of quotas.") %}
 
-        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
-        from linked.participant
-        where user_id in (
-            select id from stale where "deletedAt" is not null
-            intersect
-            select id from fresh where "deletedAt" is null
-        )
-        having count(*) > 0;
         -- Only a recount mentions the column that it sums up.
         perform linked.settle_quota(
             array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
@@ -671,6 +663,14 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             group by id
         ) as usage
         where usage.change <> 0
+        having count(*) > 0;
+        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+        from linked.participant
+        where user_id in (
+            select id from stale where "deletedAt" is not null
+            intersect
+            select id from fresh where "deletedAt" is null
+        )
         having count(*) > 0;
 {% endcall %}
 

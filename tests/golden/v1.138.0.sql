@@ -223,6 +223,25 @@ create index if not exists linked_incident_open_idx on linked.incident (place, s
 comment on table linked.incident is
     'Where the addon could not do its part of statements of Immich''s, how often, first (happened_at) and last. The statements went through; `linked-asset reconcile` repairs, and notes when.';
 
+-- What a function returns cannot be replaced, and what a later version has no use for would stay. Not those that somebody's view,
+-- or a trigger, depends on.
+do $linked$
+declare
+    v_routine regprocedure;
+begin
+    for v_routine in
+        select p.oid
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'linked'
+        where p.prorettype <> 'trigger'::regtype
+            and not exists (
+                select from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid and d.deptype = 'n'
+            )
+    loop
+        execute format('drop routine %s', v_routine);
+    end loop;
+end
+$linked$;
+
 -- Never break Immich: who may write, in which order, and what happens when our part fails.
 
 -- Every writer on a watched table takes one transaction-scoped advisory lock before it locks its first row. Two sessions
@@ -7767,14 +7786,6 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
-        from linked.participant
-        where user_id in (
-            select id from stale where "deletedAt" is not null
-            intersect
-            select id from fresh where "deletedAt" is null
-        )
-        having count(*) > 0;
         -- Only a recount mentions the column that it sums up.
         perform linked.settle_quota(
             array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
@@ -7789,6 +7800,14 @@ begin
             group by id
         ) as usage
         where usage.change <> 0
+        having count(*) > 0;
+        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+        from linked.participant
+        where user_id in (
+            select id from stale where "deletedAt" is not null
+            intersect
+            select id from fresh where "deletedAt" is null
+        )
         having count(*) > 0;
 
         if exists (select from linked.queue) then

@@ -164,6 +164,19 @@ def test_without_knowing_the_clones_nothing_is_removed(
     assert pg_dump(house.database) == before
 
 
+def test_nothing_is_left_but_the_version_table(shell: ShellFor, linked: Database, pg_dump: Callable[..., str]) -> None:
+    linked.execute(
+        """drop schema linked cascade; create schema linked;
+           create table linked.alembic_version (version_num text primary key);
+           insert into linked.alembic_version values ('v1.138.0')"""
+    )
+    before = pg_dump(linked)
+    for command in (("upgrade", "head"), ("downgrade", "base")):
+        line = one_line(shell(linked.url).alembic(*command, check=False))
+        assert "nothing is left but Alembic's version table" in line
+    assert pg_dump(linked) == before
+
+
 TAMPERED = {
     "drop trigger linked_asset_update on asset": "trigger linked_asset_update on asset is missing",
     "alter table asset disable trigger linked_asset_update": "trigger linked_asset_update on asset is disabled",
@@ -240,6 +253,13 @@ def test_somebody_elses_objects_are_named_before_they_would_go(
     assert pg_dump(database) == before
     assert "is not ours" in here.linked_asset("doctor").stdout
     assert "is up to date" in here.alembic("upgrade", "head").stderr
+
+
+def test_a_search_path_is_no_damage(shell: ShellFor, linked: Database) -> None:
+    name = linked.value("select current_database()")
+    linked.execute(f'alter database "{name}" set search_path = linked, public')
+    assert "is up to date" in shell(linked.url).alembic("upgrade", "head").stderr
+    shell(linked.url).linked_asset("doctor")
 
 
 def test_a_stamp_does_not_say_what_is_not_so(shell: ShellFor, house: Household) -> None:

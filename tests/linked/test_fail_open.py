@@ -22,8 +22,8 @@ from tests.linked.sessions import WRITERS_LOCK, wait_until
 
 FUNCTIONS = sorted(re.findall(r"create or replace function linked\.(on_\w+)", render.install_script(RELEASE)))
 SHELL = {
-    "is_off", "start_writing", "stop_writing", "plan_for", "record_incident", "work_queue", "sweep_tags", "sweep_stacks",
-    "settle", "is_linked_album",
+    "is_off", "start_writing", "stop_writing", "plan_for", "record_incident",
+    "work_queue", "sweep_tags", "sweep_stacks", "settle", "is_linked_album",
 }  # fmt: skip
 """What every trigger function uses, and what none fails in."""
 
@@ -430,6 +430,8 @@ RUINS = (
     "drop function linked.start_writing()",
     "drop function linked.record_incident(text, text, text, text)",
     "drop function linked.siblings(uuid[], boolean)",
+    "drop function linked.covered(uuid[]); "
+    "create function linked.covered(p_assets uuid[]) returns integer language sql as 'select 1'",
     "drop table linked.incident",
     "drop table linked.member cascade",
     "drop table linked.queue",

@@ -9,6 +9,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from linked_asset.config import database_url
+from linked_asset.database import connected, engine_for
+from linked_asset.status import status
 from tests.linked.conftest import MEDIA, Household
 from tests.linked.invariants import covers
 
@@ -617,6 +620,20 @@ def test_deleted_library_makes_room_for_clones(household: Household, scans: list
     household.delete("library", id=library)
     assert shown_to(household, household.anna) == SCANS
     assert all(is_linked(household, scan) for scan in scans)
+
+
+def test_status_tells_of_files_in_own_libraries_and_of_lines_drawn(household: Household, scans: list[UUID]) -> None:
+    own_library(household, household.anna, *SCANS)
+    describe(household, f"{MEDIA}\n/////\n/mnt/scans\n/ / /")
+    with connected(engine_for(database_url({"DB_URL": household.database.url}))) as connection:
+        found = status(connection)
+    left_out = {user["name"]: user["left_out"] for user in found["users"]}
+    assert left_out == {"Family": {}, "Anna": {"own_library": 2}, "Ben": {}}
+    (album,) = found["albums"]
+    assert [note for note in album["notes"] if "only / alone" in note] == [
+        'the line "/////" is ignored: only / alone stands for everything',
+        'the line "/ / /" is ignored: only / alone stands for everything',
+    ]
 
 
 # --- hard-deleted accounts ------------------------------------------------------------------------

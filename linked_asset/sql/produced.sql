@@ -16,7 +16,8 @@ $linked$;
 comment on function linked.unsettled_for(text) is
     'How long files of a kind may still be deleted by jobs that overlapped with the one that was last heard of.';
 
--- Nothing is written for a group's first files, nor while only one member's jobs run.
+-- Nothing is written for a group's first files, nor while only one member's jobs run. Of videos a job deletes what it has read only
+-- where it tells that there is none any more.
 create or replace function linked.watch_produced(p_source uuid, p_kinds text[], p_old text[], p_new text[]) returns void
 language plpgsql
 as $linked$
@@ -40,6 +41,7 @@ begin
             and exists (
                 select from linked.produced other
                 where other.source_id = p_source and other.kind = told.kind and other.path <> told.new_path
+                    and (other.path = '' or told.kind <> 'encoded_video')
                     and other.told_at > v_now - linked.unsettled_for(told.kind)
             )
     );
@@ -57,13 +59,28 @@ begin
     ) as known
     where told.old_path <> coalesce(told.new_path, '')
         or exists (select from linked.produced where source_id = p_source and produced.kind = told.kind)
-    on conflict (source_id, kind, md5(path)) do update set told_at = excluded.told_at;
-    delete from linked.produced
-    where ctid = any (array(select ctid from linked.produced where told_at < v_now - interval '1 day' limit 100));
+    on conflict (source_id, kind, md5(path)) do update set told_at = excluded.told_at
+    where produced.path in (
+        select coalesce(told.new_path, '')
+        from unnest(p_kinds, p_new) as told (kind, new_path)
+        where told.kind = produced.kind
+    );
+    perform linked.forget_produced();
 end
 $linked$;
 comment on function linked.watch_produced(uuid, text[], text[], text[]) is
     'Takes note of files that a job told of, and of the group as unsettled where a path comes back while others may still delete it.';
+
+-- A few at a time: jobs for all assets leave some for every group.
+create or replace function linked.forget_produced() returns void
+language sql
+as $linked$
+    delete from linked.produced
+    where ctid = any (array(
+        select ctid from linked.produced where told_at < clock_timestamp() - interval '1 day' order by told_at limit 200
+    ))
+$linked$;
+comment on function linked.forget_produced() is 'Forgets files of which jobs told more than a day ago.';
 
 create or replace function linked.remember_unsettled(p_sources uuid[], p_what text) returns void
 language sql
@@ -85,6 +102,7 @@ declare
     v_images uuid[];
     v_videos uuid[];
 begin
+    perform linked.forget_produced();
     with due as (
         update linked.unsettled set marked_at = clock_timestamp()
         where (source_id, what) in (

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from linked_asset.database import engine_for
 from linked_asset.doctor import PROBLEM, examine
 from linked_asset.status import status
+from linked_asset.watch import watch
 from tests.builders.jobs import thumbnail_path
 from tests.linked.conftest import MEDIA, Household, install, remove
 from tests.linked.disk import Disk, Storage, interleave, run
@@ -288,6 +289,17 @@ def test_an_unsettled_group_is_told_of_and_no_difference(storage: Storage) -> No
     assert "files" in findings
     assert PROBLEM not in findings.values()
     storage.settle()
+
+
+def test_watch_settles_without_any_write(storage: Storage) -> None:
+    photo = storage.upload()
+    unsettle(storage, photo)
+    storage.house.database.execute("update linked.unsettled set since = since - interval '12 hours'")
+    with engine_for(
+        sa.make_url(storage.house.database.url).set(drivername="postgresql+psycopg")
+    ).connect() as connection:
+        watch(connection, until=lambda: True)
+    assert storage.generate_missing() == [photo]
 
 
 def test_deleted_groups_are_not_unsettled(storage: Storage) -> None:

@@ -12,12 +12,13 @@ set search_path = pg_catalog, public, vectors, pg_temp
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text
-        or current_setting('linked.untouched', true) = new.{{ holder }}::text
-    then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
     end if;
     begin
+        if current_setting('linked.untouched', true) = new.{{ holder }}::text then
+            return new;
+        end if;
         if not exists ({{ held }}) then
             perform set_config('linked.untouched', new.{{ holder }}::text, true);
         elsif exists (

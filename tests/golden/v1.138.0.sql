@@ -2852,12 +2852,13 @@ set search_path = pg_catalog, public, vectors, pg_temp
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text
-        or current_setting('linked.untouched', true) = new."albumsId"::text
-    then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
     end if;
     begin
+        if current_setting('linked.untouched', true) = new."albumsId"::text then
+            return new;
+        end if;
         if not exists (select from linked.album_pair where album_pair.album_id = new."albumsId") then
             perform set_config('linked.untouched', new."albumsId"::text, true);
         elsif exists (
@@ -2885,12 +2886,13 @@ set search_path = pg_catalog, public, vectors, pg_temp
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text
-        or current_setting('linked.untouched', true) = new."tagsId"::text
-    then
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
     end if;
     begin
+        if current_setting('linked.untouched', true) = new."tagsId"::text then
+            return new;
+        end if;
         if not exists (select from public.tag mine cross join linked.participant join public.tag theirs on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id where mine.id = new."tagsId") then
             perform set_config('linked.untouched', new."tagsId"::text, true);
         elsif exists (

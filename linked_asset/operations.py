@@ -99,7 +99,8 @@ set local lock_timeout = '{LOCK_TIMEOUT}';
 set local client_min_messages = 'warning';
 {own()}
 {template("names", triggers=triggers)}
-{_lock(mode, release, wait=True)}"""
+{_lock(mode, release, wait=True)}
+{template("renew")}"""
 
 
 def after_installing(release: str) -> str:

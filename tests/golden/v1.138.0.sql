@@ -223,25 +223,6 @@ create index if not exists linked_incident_open_idx on linked.incident (place, s
 comment on table linked.incident is
     'Where the addon could not do its part of statements of Immich''s, how often, first (happened_at) and last. The statements went through; `linked-asset reconcile` repairs, and notes when.';
 
--- What a function returns cannot be replaced, and what a later version has no use for would stay. Not those that somebody's view,
--- or a trigger, depends on.
-do $linked$
-declare
-    v_routine regprocedure;
-begin
-    for v_routine in
-        select p.oid
-        from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'linked'
-        where p.prorettype <> 'trigger'::regtype
-            and not exists (
-                select from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid and d.deptype = 'n'
-            )
-    loop
-        execute format('drop routine %s', v_routine);
-    end loop;
-end
-$linked$;
-
 -- Never break Immich: who may write, in which order, and what happens when our part fails.
 
 -- Every writer on a watched table takes one transaction-scoped advisory lock before it locks its first row. Two sessions

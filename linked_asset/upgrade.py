@@ -31,6 +31,13 @@ UPGRADE_LOCK = {"class": 1818848875, "key": 1}
 SECONDS_TO_WAIT_FOR_ANOTHER = 5.0
 OUR_REFUSAL, OUR_WARNING = "LA001", "LA002"
 """SQLSTATEs of what our scripts say."""
+SCRIPT_SETTINGS = {
+    "search_path": "pg_catalog, public, vectors, pg_temp",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_isolation": "'read committed'",
+}
+"""What a role or database may have set otherwise, and matters to a script."""
 DROP_SCHEMA = "drop table linked.alembic_version;\ndrop schema linked;"
 
 COMMANDS = {"upgrade": "upgrade", "downgrade": "downgrade", "do_stamp": "stamp"}
@@ -96,6 +103,8 @@ def write_script() -> None:
     goal = climb.destination(steps, current)
     configure(dialect_name="postgresql", literal_binds=True, fn=lambda *_: steps, **{operations.TARGET_OPTION: goal})
     emit("\\set ON_ERROR_STOP on")
+    for name, value in SCRIPT_SETTINGS.items():
+        emit(f"set {name} = {value};")
     with context.begin_transaction():
         emit(_checks(current, goal, down=down))
         emit(operations.own())

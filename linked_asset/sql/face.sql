@@ -132,6 +132,20 @@ comment on function linked.delete_faces(uuid[]) is
     'Deletes faces, with the audit rows that a delete by Immich itself would leave.';
 
 -- Immich itself takes two boxes for one face when they overlap by more than half.
+create or replace function linked.overlap(p_one integer[], p_other integer[]) returns double precision
+language sql immutable
+as $linked$
+    select area.shared / nullif(area.sum - area.shared, 0)
+    from (
+        select greatest(0, least(p_one[3], p_other[3]) - greatest(p_one[1], p_other[1]))::double precision
+            * greatest(0, least(p_one[4], p_other[4]) - greatest(p_one[2], p_other[2])) as shared,
+            (p_one[3] - p_one[1])::double precision * (p_one[4] - p_one[2])
+            + (p_other[3] - p_other[1])::double precision * (p_other[4] - p_other[2]) as sum
+    ) as area
+$linked$;
+comment on function linked.overlap(integer[], integer[]) is
+    'How much of two boxes (left, top, right, bottom) together lies in both: 0 to 1, null where neither has an area.';
+
 create or replace function linked.at_known_places(p_faces uuid[]) returns table (face_id uuid, known_id uuid)
 language sql stable
 as $linked$
@@ -139,19 +153,12 @@ as $linked$
     from public.asset_face mine
     join linked.face known on known.asset_id = mine."assetId" and known.face_id not in (select unnest(p_faces))
     join public.asset_face other on other.id = known.face_id
-    cross join lateral (
-        select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
-                - greatest(mine."boundingBoxX1", other."boundingBoxX1"))::double precision
-            * greatest(0, least(mine."boundingBoxY2", other."boundingBoxY2")
-                - greatest(mine."boundingBoxY1", other."boundingBoxY1")) as shared,
-            (mine."boundingBoxX2" - mine."boundingBoxX1")::double precision
-            * (mine."boundingBoxY2" - mine."boundingBoxY1")
-            + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
-            * (other."boundingBoxY2" - other."boundingBoxY1") as sum
-    ) as area
     where mine.id = any (p_faces)
         and (mine."imageWidth", mine."imageHeight") = (other."imageWidth", other."imageHeight")
-        and area.shared > 0.5 * (area.sum - area.shared)
+        and linked.overlap(
+            array[mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2"],
+            array[other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2"]
+        ) > 0.5
 $linked$;
 comment on function linked.at_known_places(uuid[]) is
     'Which of these faces lie where the member has a face already that is remembered.';

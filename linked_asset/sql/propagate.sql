@@ -172,6 +172,13 @@ begin
 {% endfor %}
         );
 {% endif %}
+{% if table == "asset_exif" %}
+    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+    delete from public.asset_exif mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+{% endif %}
     insert into public.{{ table }} ("assetId", {% for column in key(table) %}{{ column }}, {% endfor %}{{ names(table, "shared") }})
     select pair.to_id, {% for column in key(table) %}theirs.{{ column }}, {% endfor %}{{ names(table, "shared", "theirs") }}
     from unnest(p_from, p_to) as pair (from_id, to_id)

@@ -327,16 +327,17 @@ $linked$;
 comment on function linked.equalize_job_status(uuid[]) is
     'Gives all members the job status of the source, filled up from the others.';
 
--- A face whose counterparts were forgotten is known again by where it is. Boxes that a machine found on two members may differ
--- a little; Immich itself takes two for one face when they overlap by more than half.
+-- A face whose counterparts were forgotten is known again by where it is; boxes that a machine found on two members may differ
+-- a little. What a viewer drew is the viewer's own.
 create or replace function linked.match_faces(p_sources uuid[]) returns void
 language sql
 as $linked$
     with stray as (
-        select member.source_id, asset_face.*
+        select member.source_id, asset_face.*,
+            array["boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2"] as box
         from linked.member
         join public.asset_face on asset_face."assetId" = member.asset_id
-        where member.source_id = any (p_sources)
+        where member.source_id = any (p_sources) and (member.can_write or asset_face."sourceType" <> 'manual')
             and not exists (select from linked.face where face.face_id = asset_face.id)
     )
     insert into linked.face (face_id, face_key, asset_id)
@@ -346,26 +347,18 @@ as $linked$
     join linked.face known on known.asset_id = sibling.asset_id
     join public.asset_face other on other.id = known.face_id
     cross join lateral (
-        select greatest(0, least(stray."boundingBoxX2", other."boundingBoxX2")
-                - greatest(stray."boundingBoxX1", other."boundingBoxX1"))::double precision
-            * greatest(0, least(stray."boundingBoxY2", other."boundingBoxY2")
-                - greatest(stray."boundingBoxY1", other."boundingBoxY1")) as shared,
-            (stray."boundingBoxX2" - stray."boundingBoxX1")::double precision
-            * (stray."boundingBoxY2" - stray."boundingBoxY1")
-            + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
-            * (other."boundingBoxY2" - other."boundingBoxY1") as sum
-    ) as area
+        select array[other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2"] as box
+    ) as their
     where other."sourceType" = stray."sourceType"
         and (
-            (other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2")
-                = (stray."boundingBoxX1", stray."boundingBoxY1", stray."boundingBoxX2", stray."boundingBoxY2")
+            their.box = stray.box
             or (
                 stray."sourceType" = 'machine-learning'
                 and (other."imageWidth", other."imageHeight") = (stray."imageWidth", stray."imageHeight")
-                and area.shared > 0.5 * (area.sum - area.shared)
+                and linked.overlap(stray.box, their.box) > 0.5
             )
         )
-    order by stray.id, area.shared / nullif(area.sum - area.shared, 0) desc nulls last, known.face_key
+    order by stray.id, linked.overlap(stray.box, their.box) desc nulls last, known.face_key
     on conflict do nothing
 $linked$;
 comment on function linked.match_faces(uuid[]) is

@@ -827,6 +827,11 @@ create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[
 language plpgsql
 as $linked$
 begin
+    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+    delete from public.asset_exif mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -1207,6 +1212,20 @@ comment on function linked.delete_faces(uuid[]) is
     'Deletes faces, with the audit rows that a delete by Immich itself would leave.';
 
 -- Immich itself takes two boxes for one face when they overlap by more than half.
+create or replace function linked.overlap(p_one integer[], p_other integer[]) returns double precision
+language sql immutable
+as $linked$
+    select area.shared / nullif(area.sum - area.shared, 0)
+    from (
+        select greatest(0, least(p_one[3], p_other[3]) - greatest(p_one[1], p_other[1]))::double precision
+            * greatest(0, least(p_one[4], p_other[4]) - greatest(p_one[2], p_other[2])) as shared,
+            (p_one[3] - p_one[1])::double precision * (p_one[4] - p_one[2])
+            + (p_other[3] - p_other[1])::double precision * (p_other[4] - p_other[2]) as sum
+    ) as area
+$linked$;
+comment on function linked.overlap(integer[], integer[]) is
+    'How much of two boxes (left, top, right, bottom) together lies in both: 0 to 1, null where neither has an area.';
+
 create or replace function linked.at_known_places(p_faces uuid[]) returns table (face_id uuid, known_id uuid)
 language sql stable
 as $linked$
@@ -1214,19 +1233,12 @@ as $linked$
     from public.asset_face mine
     join linked.face known on known.asset_id = mine."assetId" and known.face_id not in (select unnest(p_faces))
     join public.asset_face other on other.id = known.face_id
-    cross join lateral (
-        select greatest(0, least(mine."boundingBoxX2", other."boundingBoxX2")
-                - greatest(mine."boundingBoxX1", other."boundingBoxX1"))::double precision
-            * greatest(0, least(mine."boundingBoxY2", other."boundingBoxY2")
-                - greatest(mine."boundingBoxY1", other."boundingBoxY1")) as shared,
-            (mine."boundingBoxX2" - mine."boundingBoxX1")::double precision
-            * (mine."boundingBoxY2" - mine."boundingBoxY1")
-            + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
-            * (other."boundingBoxY2" - other."boundingBoxY1") as sum
-    ) as area
     where mine.id = any (p_faces)
         and (mine."imageWidth", mine."imageHeight") = (other."imageWidth", other."imageHeight")
-        and area.shared > 0.5 * (area.sum - area.shared)
+        and linked.overlap(
+            array[mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2"],
+            array[other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2"]
+        ) > 0.5
 $linked$;
 comment on function linked.at_known_places(uuid[]) is
     'Which of these faces lie where the member has a face already that is remembered.';
@@ -4995,16 +5007,17 @@ $linked$;
 comment on function linked.equalize_job_status(uuid[]) is
     'Gives all members the job status of the source, filled up from the others.';
 
--- A face whose counterparts were forgotten is known again by where it is. Boxes that a machine found on two members may differ
--- a little; Immich itself takes two for one face when they overlap by more than half.
+-- A face whose counterparts were forgotten is known again by where it is; boxes that a machine found on two members may differ
+-- a little. What a viewer drew is the viewer's own.
 create or replace function linked.match_faces(p_sources uuid[]) returns void
 language sql
 as $linked$
     with stray as (
-        select member.source_id, asset_face.*
+        select member.source_id, asset_face.*,
+            array["boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2"] as box
         from linked.member
         join public.asset_face on asset_face."assetId" = member.asset_id
-        where member.source_id = any (p_sources)
+        where member.source_id = any (p_sources) and (member.can_write or asset_face."sourceType" <> 'manual')
             and not exists (select from linked.face where face.face_id = asset_face.id)
     )
     insert into linked.face (face_id, face_key, asset_id)
@@ -5014,26 +5027,18 @@ as $linked$
     join linked.face known on known.asset_id = sibling.asset_id
     join public.asset_face other on other.id = known.face_id
     cross join lateral (
-        select greatest(0, least(stray."boundingBoxX2", other."boundingBoxX2")
-                - greatest(stray."boundingBoxX1", other."boundingBoxX1"))::double precision
-            * greatest(0, least(stray."boundingBoxY2", other."boundingBoxY2")
-                - greatest(stray."boundingBoxY1", other."boundingBoxY1")) as shared,
-            (stray."boundingBoxX2" - stray."boundingBoxX1")::double precision
-            * (stray."boundingBoxY2" - stray."boundingBoxY1")
-            + (other."boundingBoxX2" - other."boundingBoxX1")::double precision
-            * (other."boundingBoxY2" - other."boundingBoxY1") as sum
-    ) as area
+        select array[other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2"] as box
+    ) as their
     where other."sourceType" = stray."sourceType"
         and (
-            (other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2")
-                = (stray."boundingBoxX1", stray."boundingBoxY1", stray."boundingBoxX2", stray."boundingBoxY2")
+            their.box = stray.box
             or (
                 stray."sourceType" = 'machine-learning'
                 and (other."imageWidth", other."imageHeight") = (stray."imageWidth", stray."imageHeight")
-                and area.shared > 0.5 * (area.sum - area.shared)
+                and linked.overlap(stray.box, their.box) > 0.5
             )
         )
-    order by stray.id, area.shared / nullif(area.sum - area.shared, 0) desc nulls last, known.face_key
+    order by stray.id, linked.overlap(stray.box, their.box) desc nulls last, known.face_key
     on conflict do nothing
 $linked$;
 comment on function linked.match_faces(uuid[]) is

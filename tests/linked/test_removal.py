@@ -374,6 +374,17 @@ def test_what_cannot_be_told_or_done_changes_nothing(
     assert pg_dump(mixed.database) == before
 
 
+def test_clones_that_nobody_remembers_go_too(household: Household) -> None:
+    """A backup of schema `public` alone was restored under another installation."""
+    photo = household.photo()
+    clones = [household.clone(photo, user) for user in (household.anna, household.ben)]
+    household.database.execute("delete from linked.member; delete from linked.face")
+    remove(household.database)
+    assert [row.id for row in household.database.fetch("select id from asset")] == [photo]
+    assert not household.database.fetch("select from asset where id = any(%s)", [clones])
+    install(household.database)
+
+
 @pytest.mark.parametrize("release", model.RELEASES)
 def test_on_the_tables_of_every_release(databases: Databases, release: str) -> None:
     """What is remembered is the same in all of them; the tables are Immich's own."""

@@ -93,6 +93,18 @@ def test_viewers_bulk_change_is_undone(household: Household) -> None:
         assert household.asset(asset).visibility == "timeline"
 
 
+def test_what_a_viewer_writes_before_the_source_has_anything_is_undone(household: Household) -> None:
+    """Pictures of a library that Immich has not read yet have no exif."""
+    house = household
+    library = house.create_library(house.family, MEDIA)
+    (scan,) = house.import_library(house.family, library, [f"{MEDIA}/scan.jpg"])
+    house.update_exif(house.clone(scan, house.anna), description="a viewer's", rating=5)
+    assert not house.database.fetch('select from asset_exif where "assetId" = any(%s)', [house.group(scan)])
+    house.update_exif(house.clone(scan, house.ben), description="an editor's")
+    assert {house.exif(member).description for member in house.group(scan)} == {"an editor's"}
+    assert house.exif(scan).rating is None
+
+
 def test_clients_learn_that_the_change_was_undone(household: Household, view: UUID) -> None:
     before = household.exif(view)
     household.update_exif(view, description="mine")

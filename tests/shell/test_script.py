@@ -24,6 +24,19 @@ def test_install_and_remove(
     assert pg_dump(family, "--schema-only") == before
 
 
+def test_settings_of_the_role_do_not_matter(shell: ShellFor, family: Database, psql: Callable[..., str]) -> None:
+    for setting in (
+        "statement_timeout = '50ms'",
+        "search_path = pg_catalog",
+        "default_transaction_isolation = serializable",
+    ):
+        family.execute(f"alter role current_user in database {family.value('select current_database()')} set {setting}")
+    psql(family, shell(NO_DATABASE).alembic("upgrade", "head", "--sql").stdout)
+    assert family.value("select count(*) from linked.queue") == 0
+    psql(family, shell(NO_DATABASE).alembic("downgrade", "v1.138.0:base", "--sql").stdout)
+    assert family.value("select to_regnamespace('linked') is null")
+
+
 def test_same_objects_as_online(
     shell: ShellFor, immich: Database, psql: Callable[..., str], pg_dump: Callable[..., str]
 ) -> None:

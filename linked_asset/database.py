@@ -54,7 +54,7 @@ def engine_for(url: URL) -> Engine:
 
 def _stay_connected(raw: Any, _: Any) -> None:
     """What matters between transactions, or before the first statement of one."""
-    raw.execute("set idle_session_timeout = 0; set default_transaction_read_only = off")
+    raw.execute("set idle_session_timeout = 0")
     raw.commit()
 
 

@@ -219,15 +219,11 @@ $linked$;
 comment on function linked.leave_albums(uuid[], uuid[]) is
     'After members left albums: takes their siblings out of the counterparts, pair by pair.';
 
-create or replace function linked.leave_albums_of_nobody(p_sources uuid[]) returns void
-language plpgsql
+create or replace function linked.brought_for_nobody(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, album_id uuid)
+language sql stable
 as $linked$
-declare
-    v_albums uuid[];
-    v_assets uuid[];
-begin
-    select array_agg(my_pair.album_id), array_agg(member.asset_id)
-    into v_albums, v_assets
+    select member.source_id, member.asset_id, my_pair.album_id
     from linked.member
     join linked.brought on brought.asset_id = member.asset_id
     join linked.album_pair my_pair on my_pair.album_id = brought.holder_id
@@ -239,14 +235,22 @@ begin
                 on their_pair.album_id = theirs.{{ album_asset.albumId }} and their_pair.owner_id = sibling.owner_id
             where sibling.source_id = member.source_id and sibling.can_write
                 and their_pair.album_key = my_pair.album_key
-        );
-    if v_assets is not null then
-        perform linked.erase_album_assets(v_albums, v_assets);
-    end if;
+        )
+$linked$;
+comment on function linked.brought_for_nobody(uuid[]) is
+    'Clones of viewers in counterparts that sync had put them into, where nobody else has the picture in it now.';
+
+create or replace function linked.leave_albums_of_nobody(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.erase_album_assets(array_agg(album_id), array_agg(asset_id))
+    from linked.brought_for_nobody(p_sources)
+    having count(*) > 0;
 end
 $linked$;
 comment on function linked.leave_albums_of_nobody(uuid[]) is
-    'Takes clones of viewers out of the counterparts that sync had put them into, where nobody else has the picture in it now.';
+    'Takes clones of viewers out of the counterparts in which nobody else has the picture now.';
 
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language plpgsql

@@ -106,11 +106,14 @@ as $linked$
         where member.source_id = any (p_sources) and member.asset_id <> member.source_id
     ), face as materialized (
         select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
-            known.left_open, asset_face.id, asset_face."personId" as person_id, person_pair.person_key
+            known.left_open, asset_face.id, asset_face."deletedAt" is not null as is_hidden,
+            person.id as person_id, person_pair.person_key
         from linked.member
         join linked.face known on known.asset_id = member.asset_id
         left join public.asset_face on asset_face.id = known.face_id
-        left join linked.person_pair on person_pair.person_id = asset_face."personId"
+        -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
+        left join public.person on person.id = asset_face."personId" and person."ownerId" = member.owner_id
+        left join linked.person_pair on person_pair.person_id = person.id
         where member.source_id = any (p_sources)
     ), shown as materialized (
         select face_key,
@@ -144,7 +147,7 @@ as $linked$
     union all
     select face.source_id, face.asset_id, 'person'
     from face join shown on shown.face_key = face.face_key
-    where face.id is not null
+    where face.id is not null and not face.is_hidden
         and case
             when face.person_id is null then not face.left_open
             else shown.is_unclear and face.can_write
@@ -158,7 +161,7 @@ returns table (source_id uuid, asset_id uuid, kind text)
 language sql stable
 as $linked$
     with tagged as materialized (
-        select member.source_id, member.asset_id, member.can_write, tag.value
+        select member.source_id, member.asset_id, member.can_write, tag.id as tag_id, tag.value
         from linked.member
         join public.tag_asset on tag_asset.{{ tag_asset.assetId }} = member.asset_id
         join public.tag on tag.id = tag_asset.{{ tag_asset.tagId }}
@@ -188,6 +191,16 @@ as $linked$
         and not exists (
             select from tagged mine where mine.asset_id = sibling.asset_id and mine.value = theirs.value
         )
+    union all
+    select distinct mine.source_id, mine.asset_id, 'tag_asset'
+    from tagged mine
+    join linked.brought on brought.asset_id = mine.asset_id and brought.holder_id = mine.tag_id
+    where not exists (
+            select from tagged theirs where theirs.asset_id = mine.source_id and theirs.value = mine.value
+        )
+    union all
+    select brought.source_id, brought.asset_id, 'album_asset'
+    from linked.brought_for_nobody(p_sources) as brought
     union all
     select distinct sibling.source_id, sibling.asset_id, 'album_asset'
     from listed
@@ -222,7 +235,7 @@ as $linked$
                 join linked.member mate_member on mate_member.asset_id = mate.id
                 join linked.member my_mate
                     on my_mate.source_id = mate_member.source_id and my_mate.owner_id = sibling.owner_id
-                where mate."stackId" = stacked.stack_id and mate.id <> stacked.asset_id
+                where mate."stackId" = stacked.stack_id and mate.id <> stacked.asset_id and mate_member.can_write
             )
             else stacked.is_primary and my_stack."primaryAssetId" <> sibling.asset_id
                 and exists (select from linked.member where member.asset_id = my_stack."primaryAssetId")

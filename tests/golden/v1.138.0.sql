@@ -3079,15 +3079,11 @@ $linked$;
 comment on function linked.leave_albums(uuid[], uuid[]) is
     'After members left albums: takes their siblings out of the counterparts, pair by pair.';
 
-create or replace function linked.leave_albums_of_nobody(p_sources uuid[]) returns void
-language plpgsql
+create or replace function linked.brought_for_nobody(p_sources uuid[])
+returns table (source_id uuid, asset_id uuid, album_id uuid)
+language sql stable
 as $linked$
-declare
-    v_albums uuid[];
-    v_assets uuid[];
-begin
-    select array_agg(my_pair.album_id), array_agg(member.asset_id)
-    into v_albums, v_assets
+    select member.source_id, member.asset_id, my_pair.album_id
     from linked.member
     join linked.brought on brought.asset_id = member.asset_id
     join linked.album_pair my_pair on my_pair.album_id = brought.holder_id
@@ -3099,14 +3095,22 @@ begin
                 on their_pair.album_id = theirs."albumsId" and their_pair.owner_id = sibling.owner_id
             where sibling.source_id = member.source_id and sibling.can_write
                 and their_pair.album_key = my_pair.album_key
-        );
-    if v_assets is not null then
-        perform linked.erase_album_assets(v_albums, v_assets);
-    end if;
+        )
+$linked$;
+comment on function linked.brought_for_nobody(uuid[]) is
+    'Clones of viewers in counterparts that sync had put them into, where nobody else has the picture in it now.';
+
+create or replace function linked.leave_albums_of_nobody(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.erase_album_assets(array_agg(album_id), array_agg(asset_id))
+    from linked.brought_for_nobody(p_sources)
+    having count(*) > 0;
 end
 $linked$;
 comment on function linked.leave_albums_of_nobody(uuid[]) is
-    'Takes clones of viewers out of the counterparts that sync had put them into, where nobody else has the picture in it now.';
+    'Takes clones of viewers out of the counterparts in which nobody else has the picture now.';
 
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language plpgsql
@@ -4773,11 +4777,14 @@ as $linked$
         where member.source_id = any (p_sources) and member.asset_id <> member.source_id
     ), face as materialized (
         select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
-            known.left_open, asset_face.id, asset_face."personId" as person_id, person_pair.person_key
+            known.left_open, asset_face.id, asset_face."deletedAt" is not null as is_hidden,
+            person.id as person_id, person_pair.person_key
         from linked.member
         join linked.face known on known.asset_id = member.asset_id
         left join public.asset_face on asset_face.id = known.face_id
-        left join linked.person_pair on person_pair.person_id = asset_face."personId"
+        -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
+        left join public.person on person.id = asset_face."personId" and person."ownerId" = member.owner_id
+        left join linked.person_pair on person_pair.person_id = person.id
         where member.source_id = any (p_sources)
     ), shown as materialized (
         select face_key,
@@ -4811,7 +4818,7 @@ as $linked$
     union all
     select face.source_id, face.asset_id, 'person'
     from face join shown on shown.face_key = face.face_key
-    where face.id is not null
+    where face.id is not null and not face.is_hidden
         and case
             when face.person_id is null then not face.left_open
             else shown.is_unclear and face.can_write
@@ -4825,7 +4832,7 @@ returns table (source_id uuid, asset_id uuid, kind text)
 language sql stable
 as $linked$
     with tagged as materialized (
-        select member.source_id, member.asset_id, member.can_write, tag.value
+        select member.source_id, member.asset_id, member.can_write, tag.id as tag_id, tag.value
         from linked.member
         join public.tag_asset on tag_asset."assetsId" = member.asset_id
         join public.tag on tag.id = tag_asset."tagsId"
@@ -4855,6 +4862,16 @@ as $linked$
         and not exists (
             select from tagged mine where mine.asset_id = sibling.asset_id and mine.value = theirs.value
         )
+    union all
+    select distinct mine.source_id, mine.asset_id, 'tag_asset'
+    from tagged mine
+    join linked.brought on brought.asset_id = mine.asset_id and brought.holder_id = mine.tag_id
+    where not exists (
+            select from tagged theirs where theirs.asset_id = mine.source_id and theirs.value = mine.value
+        )
+    union all
+    select brought.source_id, brought.asset_id, 'album_asset'
+    from linked.brought_for_nobody(p_sources) as brought
     union all
     select distinct sibling.source_id, sibling.asset_id, 'album_asset'
     from listed
@@ -4889,7 +4906,7 @@ as $linked$
                 join linked.member mate_member on mate_member.asset_id = mate.id
                 join linked.member my_mate
                     on my_mate.source_id = mate_member.source_id and my_mate.owner_id = sibling.owner_id
-                where mate."stackId" = stacked.stack_id and mate.id <> stacked.asset_id
+                where mate."stackId" = stacked.stack_id and mate.id <> stacked.asset_id and mate_member.can_write
             )
             else stacked.is_primary and my_stack."primaryAssetId" <> sibling.asset_id
                 and exists (select from linked.member where member.asset_id = my_stack."primaryAssetId")

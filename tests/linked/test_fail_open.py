@@ -358,7 +358,7 @@ def test_an_error_of_another_tool_does_not_suspend_sync(linked: Database, sqlsta
 
 def test_a_fault_that_is_back_is_a_new_incident(household: Household) -> None:
     photo, database = household.photo(), household.database
-    break_function(database, "propagate_tags", EXCEPTION)
+    break_function(database, "add_tags", EXCEPTION)
     tags = [household.upsert_tag(household.family, name) for name in ("a", "b", "c")]
     household.tag_assets(tags[0], photo)
     database.execute("update linked.incident set resolved_at = now()")
@@ -376,7 +376,7 @@ def test_a_fault_that_is_back_is_a_new_incident(household: Household) -> None:
 
 def test_an_incident_that_somebody_holds_is_not_waited_for(household: Household) -> None:
     photo, database = household.photo(), household.database
-    break_function(database, "propagate_tags", EXCEPTION)
+    break_function(database, "add_tags", EXCEPTION)
     tags = [household.upsert_tag(household.family, name) for name in ("a", "b")]
     household.tag_assets(tags[0], photo)
     with database.connect(autocommit=False) as other:
@@ -402,7 +402,7 @@ def test_reconcile_repairs_what_was_missed(linked: Database) -> None:
 
 def test_one_failure_does_not_suspend_sync(household: Household) -> None:
     photo = household.photo()
-    break_function(household.database, "propagate_tags", EXCEPTION)
+    break_function(household.database, "add_tags", EXCEPTION)
     household.tag_assets(household.upsert_tag(household.family, "tag"), photo)
     assert len(incidents(household.database)) == 1
     household.update_exif(photo, description="goes on")

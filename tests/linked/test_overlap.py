@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from linked_asset.database import engine_for
 from linked_asset.doctor import PROBLEM, examine
 from linked_asset.status import status
-from linked_asset.watch import watch
+from linked_asset.watch import Worker
 from tests.builders.jobs import thumbnail_path
 from tests.linked.conftest import MEDIA, Household, install, remove
 from tests.linked.disk import Disk, Storage, interleave, run
@@ -295,10 +295,7 @@ def test_watch_settles_without_any_write(storage: Storage) -> None:
     photo = storage.upload()
     unsettle(storage, photo)
     storage.house.database.execute("update linked.unsettled set since = since - interval '12 hours'")
-    with engine_for(
-        sa.make_url(storage.house.database.url).set(drivername="postgresql+psycopg")
-    ).connect() as connection:
-        watch(connection, until=lambda: True)
+    Worker(engine_for(sa.make_url(storage.house.database.url).set(drivername="postgresql+psycopg"))).look()
     assert storage.generate_missing() == [photo]
 
 

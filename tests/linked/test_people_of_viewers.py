@@ -250,7 +250,7 @@ def rename(household: Household, photo: UUID) -> None:
 
 
 def repair(household: Household, photo: UUID) -> None:
-    household.database.execute("select linked.repair(array[%s])", [photo])
+    household.database.execute("select linked.mend_alone(array[%s])", [photo])
 
 
 def add_user(household: Household, photo: UUID) -> None:

@@ -140,13 +140,15 @@ def test_a_source_marked_for_its_thumbnails_stays_so_alone(household: Household)
     photo = household.photo()
     with unseen(household.database):
         household.database.execute(
-            'update asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = %s', [photo]
+            "insert into linked.unsettled (source_id, what, since, marked_at) values (%s, 'image', now(), now())",
+            [photo],
         )
+        household.update_asset(photo, thumbhash=None)
     assert run(household.database, dry_run=True).differences == []
     with unseen(household.database):
         household.update_exif(photo, description="and edited")
     by_reconcile(household.database)
-    status = dict(household.database.fetch('select "assetId", "previewAt" from asset_job_status'))
+    status = {member: household.asset(member).thumbhash for member in household.group(photo)}
     assert status[photo] is None
     assert all(status[member] for member in household.group(photo)[1:])
     household.generate_thumbnails(photo)

@@ -28,7 +28,6 @@ ODD = {
     "search_path": "nowhere",
     "quote_all_identifiers": "on",
     "standard_conforming_strings": "off",
-    "default_transaction_read_only": "on",
     "bytea_output": "escape",
 }
 
@@ -156,10 +155,10 @@ def test_errors_of_the_database(immich: Database, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_debug_shows_a_traceback(shell: ShellFor, immich: Database, debug: bool) -> None:
-    here = shell(immich.url)
+def test_debug_shows_a_traceback(shell: ShellFor, family: Database, debug: bool) -> None:
+    here = shell(family.url)
     here.alembic("upgrade", "head")
-    immich.execute(
+    family.execute(
         "create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[] language plpgsql "
         "as 'begin raise ''on purpose''; end'"
     )

@@ -4013,6 +4013,7 @@ begin
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();
+    perform linked.sweep_stacks();
     return query select 'row that is gone', v_remembered - linked.remembered();
     return query select 'forgotten clone', linked.adopt();
     return query select 'replaced file', linked.disarm_kept_copies();

@@ -220,7 +220,7 @@ def test_viewer_s_own_stack_of_clones_stands_until_the_transaction_is_over(
     stack = household.create_stack(household.anna, [*clones, *own])
     assert stacks(household, household.anna) == [(clones[0], {*clones, *own})]
     if by_reconcile:
-        household.database.execute("select linked.mend_alone(%s)", [photos])
+        household.database.execute("select linked.catch_up()")
     else:
         later(household)
     assert [content for _, content in stacks(household, household.anna)] == ([set(own)] if private > 1 else [])

@@ -15,9 +15,10 @@ begin
             select distinct on (tag.user_id, value)
                 tag.user_id, tag.like_id,
                 array_to_string((string_to_array(tag.value, '/'))[:v_depth], '/') as value,
-                array_to_string((string_to_array(tag.value, '/'))[:v_depth - 1], '/') as parent
+                rtrim(array_to_string((string_to_array(tag.value, '/'))[:v_depth - 1], '/'), '/') as parent
             from unnest(p_users, p_values, p_like) as tag (user_id, value, like_id)
-            where cardinality(string_to_array(tag.value, '/')) >= v_depth
+            where cardinality(string_to_array(tag.value, '/')) = v_depth
+                or (string_to_array(tag.value, '/'))[v_depth] <> ''
             order by tag.user_id, value, tag.like_id
         ), made as (
             insert into public.tag ("userId", value, color, "parentId")

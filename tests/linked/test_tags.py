@@ -399,3 +399,23 @@ def test_tagging_never_takes_a_tag_off(household: Household) -> None:
     household.database.value("select linked.enqueue_all()")
     household.database.value("select linked.work_off(interval '10 seconds')")
     assert [household.tags_of(member) for member in household.group(photo)] == [["beach", "missed"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ("/x", ["/x"]),
+        ("//x", ["//x"]),
+        ("x/", ["x", "x/"]),
+        ("a//b", ["a", "a//b"]),
+        ("/a/b", ["/a", "/a/b"]),
+        ("/", ["/"]),
+    ],
+)
+def test_no_tag_without_a_name(household: Household, value: str, made: list[str]) -> None:
+    """Immich's API makes such values from names that start with a slash."""
+    row = household.insert("tag", {"userId": household.family, "value": value, "color": None, "parentId": None})[0]
+    household.tag_assets(row.id, household.photo())
+    assert values(household, household.ben) == made
+    parent = tag(household, household.ben, value).parentId
+    assert parent == (tag(household, household.ben, made[0]).id if len(made) > 1 else None)

@@ -196,10 +196,11 @@ begin
                 where album_asset.{{ album_asset.albumId }} = album_pair.album_id
             )
     ));
+    perform linked.part_albums(array(select album_id from linked.album_pair));
 end
 $linked$;
 comment on function linked.tidy_up() is
-    'Deletes what the addon made in accounts that are not linked any more, where nothing is left in it.';
+    'Deletes what the addon made in accounts that are not linked any more, where nothing is left in it, and parts the rest from it.';
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.

@@ -104,7 +104,7 @@ begin
         select distinct album_pair.album_id
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset.{{ album_asset.albumId }}
-        where album_asset.{{ album_asset.assetId }} = any (v_clones) and album_pair.album_id <> album_pair.album_key
+        where album_asset.{{ album_asset.assetId }} = any (v_clones)
     );
     v_persons := array(
         select distinct asset_face."personId"
@@ -119,9 +119,11 @@ begin
     perform linked.forget_persons(v_persons);
     perform linked.note_unused_tags(v_tags);
     perform linked.delete_albums(array(
-        select id from unnest(v_albums) as id
-        where not exists (select from public.album_asset where {{ album_asset.albumId }} = id)
+        select album_id from linked.album_pair
+        where album_id = any (v_albums) and album_id <> album_key
+            and not exists (select from public.album_asset where {{ album_asset.albumId }} = album_id)
     ));
+    perform linked.part_albums(v_albums);
     perform linked.fill_gaps(v_owners, v_checksums, v_sources);
 end
 $linked$;

@@ -716,39 +716,52 @@ end
 $linked$;
 comment on function linked.mend_alone(uuid[]) is 'linked.mend for reconcile, as the addon''s own writing.';
 
--- Albums have no date of their edits: the creator's counts.
+-- Albums have no date of their edits: one leads. What was renamed by who had been unlinked unseen is nobody else's affair.
 create or replace function linked.equalize_albums() returns bigint
 language plpgsql
 as $linked$
 declare
     v_albums uuid[];
-    v_keys uuid[];
+    v_leading uuid[];
 begin
-    select array_agg(mine.id), array_agg(distinct theirs.id)
-    into v_albums, v_keys
-    from linked.album_pair my_pair
-    join public.album mine on mine.id = my_pair.album_id
-    join public.album theirs on theirs.id = my_pair.album_key and theirs.id <> mine.id
-    left join linked.member their_cover on their_cover.asset_id = theirs."albumThumbnailAssetId"
-    left join linked.member my_cover
-        on my_cover.source_id = their_cover.source_id and my_cover.owner_id = my_pair.owner_id
-    where (mine."albumName", mine.description, mine."order")
-            is distinct from (theirs."albumName", theirs.description, theirs."order")
-        or (
-            mine."albumThumbnailAssetId" is distinct from my_cover.asset_id
-            and exists (
-                select from public.album_asset
-                where {{ album_asset.albumId }} = mine.id and {{ album_asset.assetId }} = my_cover.asset_id
+    perform linked.part_albums(array(select album_id from linked.album_pair));
+    with unlike as materialized (
+        select mine.id as album_id, theirs.id as their_id, my_pair.album_key
+        from linked.album_pair my_pair
+        join public.album mine on mine.id = my_pair.album_id
+        join linked.album_pair their_pair
+            on their_pair.album_key = my_pair.album_key and their_pair.album_id <> my_pair.album_id
+        join public.album theirs on theirs.id = their_pair.album_id
+        left join linked.member their_cover on their_cover.asset_id = theirs."albumThumbnailAssetId"
+        left join linked.member my_cover
+            on my_cover.source_id = their_cover.source_id and my_cover.owner_id = my_pair.owner_id
+        where my_pair.owner_id in (select user_id from linked.participant)
+            and (
+                (mine."albumName", mine.description, mine."order")
+                    is distinct from (theirs."albumName", theirs.description, theirs."order")
+                or (
+                    mine."albumThumbnailAssetId" is distinct from my_cover.asset_id
+                    and exists (
+                        select from public.album_asset
+                        where {{ album_asset.albumId }} = mine.id and {{ album_asset.assetId }} = my_cover.asset_id
+                    )
+                )
             )
-        );
-    if v_keys is not null then
-        perform linked.propagate_album_details(v_keys);
+    ), chief as materialized (
+        select linked.leading_album(album_key) as album_id
+        from (select distinct album_key from unlike) as differing
+    )
+    select array_agg(unlike.album_id), array_agg(distinct chief.album_id)
+    into v_albums, v_leading
+    from unlike join chief on chief.album_id = unlike.their_id;
+    if v_leading is not null then
+        perform linked.propagate_album_details(v_leading);
     end if;
     return coalesce(cardinality(v_albums), 0);
 end
 $linked$;
 comment on function linked.equalize_albums() is
-    'Gives counterpart albums the details of their creators'' albums. Returns how many had others.';
+    'Gives counterpart albums the details of those that lead. Returns how many had others.';
 
 -- What changed of a person since its details were noted was edited unseen. Two that were noted with different names have
 -- had them since they were paired, where nothing is overwritten.

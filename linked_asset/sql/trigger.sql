@@ -611,7 +611,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         having count(*) > 0;
 {% elif event == "delete" %}
         perform linked.spread_albums(
-            array_agg(stale.{{ album_user.albumId }}), array_agg(stale.{{ album_user.userId }})
+            linked.counterparts(array_agg(stale.{{ album_user.albumId }})), array_agg(stale.{{ album_user.userId }})
         )
         from stale
         join linked.album_pair on album_pair.album_id = stale.{{ album_user.albumId }}

@@ -598,7 +598,7 @@ begin
         select distinct album_pair.album_id
         from public.album_asset
         join linked.album_pair on album_pair.album_id = album_asset."albumsId"
-        where album_asset."assetsId" = any (v_clones) and album_pair.album_id <> album_pair.album_key
+        where album_asset."assetsId" = any (v_clones)
     );
     v_persons := array(
         select distinct asset_face."personId"
@@ -613,9 +613,11 @@ begin
     perform linked.forget_persons(v_persons);
     perform linked.note_unused_tags(v_tags);
     perform linked.delete_albums(array(
-        select id from unnest(v_albums) as id
-        where not exists (select from public.album_asset where "albumsId" = id)
+        select album_id from linked.album_pair
+        where album_id = any (v_albums) and album_id <> album_key
+            and not exists (select from public.album_asset where "albumsId" = album_id)
     ));
+    perform linked.part_albums(v_albums);
     perform linked.fill_gaps(v_owners, v_checksums, v_sources);
 end
 $linked$;
@@ -3139,40 +3141,91 @@ $linked$;
 comment on function linked.propagate_covers(uuid[]) is
     'Gives the counterparts of these albums the same cover, where it is a member.';
 
+-- What counts is what any of the counterparts holds: who took their own pictures out of theirs, or locked them, has no more
+-- rights by it. Where none holds any, who is a viewer of anything has none. While a change of role that sync missed is not
+-- followed yet, members still have the rights of before: so the role has to allow it too.
 create or replace function linked.may_edit_album(p_album uuid, p_owner uuid) returns boolean
 language plpgsql stable
 as $linked$
+declare
+    v_roles text[] := array(select role from linked.participant where user_id = p_owner);
+    v_seen boolean;
+    v_edited boolean;
 begin
-    return exists (
-            select from public.album_asset
-            join linked.member on member.asset_id = album_asset."assetsId"
-            where album_asset."albumsId" = p_album and member.owner_id = p_owner and member.can_write
-        )
-        or (
-            exists (select from linked.member where member.owner_id = p_owner and member.can_write)
-            and not exists (
-                select from public.album_asset
-                join linked.member on member.asset_id = album_asset."assetsId"
-                where album_asset."albumsId" = p_album and member.owner_id = p_owner
-            )
-        );
+    if cardinality(v_roles) = 0 then
+        return false;
+    end if;
+    v_edited := exists (
+        select from linked.album_pair my_pair
+        join linked.album_pair their_pair on their_pair.album_key = my_pair.album_key
+        join public.album_asset on album_asset."albumsId" = their_pair.album_id
+        join linked.member their_member on their_member.asset_id = album_asset."assetsId"
+        join linked.member my_member
+            on my_member.source_id = their_member.source_id and my_member.owner_id = p_owner and my_member.can_write
+        where my_pair.album_id = p_album
+            and (my_member.asset_id = my_member.source_id or v_roles && '{owner,editor}')
+    );
+    if v_edited or 'viewer' = any (v_roles) then
+        return v_edited;
+    end if;
+    return not exists (
+        select from linked.album_pair my_pair
+        join linked.album_pair their_pair on their_pair.album_key = my_pair.album_key
+        join public.album_asset on album_asset."albumsId" = their_pair.album_id
+        join linked.member on member.asset_id = album_asset."assetsId"
+        where my_pair.album_id = p_album
+    );
 end
 $linked$;
 comment on function linked.may_edit_album(uuid, uuid) is
     'Whether the owner of a counterpart may change the pictures in it, and so what all counterparts are called.';
 
--- The counterpart of who may only look takes after the creator's album instead.
+-- The creator's album, unless its owner may not edit it any more. Who still has clones, or rights, from before a change that
+-- sync missed comes last.
+create or replace function linked.leading_album(p_key uuid) returns uuid
+language plpgsql stable
+as $linked$
+begin
+    return (
+        with held as materialized (
+            select distinct member.source_id
+            from linked.album_pair
+            join public.album_asset on album_asset."albumsId" = album_pair.album_id
+            join linked.member on member.asset_id = album_asset."assetsId"
+            where album_pair.album_key = p_key
+        ), editor as materialized (
+            select source."ownerId" as user_id from held join public.asset source on source.id = held.source_id
+            union
+            select user_id from linked.wanted(array(select source_id from held)) as wanted where can_write
+        )
+        select album_pair.album_id
+        from linked.album_pair
+        join public.album on album.id = album_pair.album_id
+        where album_pair.album_key = p_key and linked.may_edit_album(album_pair.album_id, album_pair.owner_id)
+        order by
+            album_pair.owner_id in (select user_id from editor) desc,
+            album_pair.album_id = album_pair.album_key desc, album."createdAt", album_pair.album_id
+        limit 1
+    );
+end
+$linked$;
+comment on function linked.leading_album(uuid) is
+    'Which of the albums with a key the others take after, where they differ. Null: none.';
+
+-- The counterpart of who may only look takes after the leading one instead. Who is not linked learns nothing.
 create or replace function linked.propagate_album_details(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_origins uuid[] := array(
         select distinct on (changed.album_key)
-            case when linked.may_edit_album(changed.album_id, changed.owner_id) then changed.album_id
-                else changed.album_key end
-        from linked.album_pair changed
-        where changed.album_id = any (p_albums)
-        order by changed.album_key, changed.album_id = changed.album_key desc, changed.album_id
+            case when changed.may_edit then changed.album_id else linked.leading_album(changed.album_key) end
+        from (
+            select album_pair.*, linked.may_edit_album(album_id, owner_id) as may_edit
+            from linked.album_pair
+            where album_id = any (p_albums)
+        ) as changed
+        order by changed.album_key, changed.may_edit desc, changed.album_id = changed.album_key desc, changed.album_id
     );
 begin
     update public.album mine
@@ -3181,6 +3234,7 @@ begin
     join linked.album_pair their_pair on their_pair.album_id = theirs.id
     join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
     where theirs.id = any (v_origins) and mine.id = my_pair.album_id and mine.id <> theirs.id
+        and my_pair.owner_id in (select user_id from linked.participant)
         and (mine."albumName", mine.description, mine."order")
             is distinct from (theirs."albumName", theirs.description, theirs."order");
     perform linked.propagate_covers(v_origins);
@@ -3261,13 +3315,19 @@ $linked$;
 comment on function linked.withdraw_albums(uuid[]) is
     'Takes counterpart albums out of accounts: all of an album, or what the others have in it.';
 
--- The creator's delete is everybody's; somebody else's is their own. Albums that go with their owner's account tell
+-- The creator's delete is everybody's, while the creator may edit the album; any other is somebody's own. Albums that go with their owner's account tell
 -- nothing (Immich has marked the account as deleted by then); who saw such an album itself now needs a counterpart.
 create or replace function linked.follow_deleted_albums(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 declare
-    v_keys uuid[];
+    v_keys uuid[] := array(
+        select album_pair.album_key
+        from linked.album_pair
+        join public."user" account on account.id = album_pair.owner_id and account."deletedAt" is null
+        where album_pair.album_id = any (p_albums) and album_pair.album_id = album_pair.album_key
+            and linked.may_edit_album(album_pair.album_id, album_pair.owner_id)
+    );
     v_orphans uuid[];
     v_others uuid[];
 begin
@@ -3275,14 +3335,8 @@ begin
     select album_pair.album_key, album_pair.owner_id
     from linked.album_pair
     join public."user" account on account.id = album_pair.owner_id and account."deletedAt" is null
-    where album_pair.album_id = any (p_albums) and album_pair.album_id <> album_pair.album_key
+    where album_pair.album_id in (select unnest(p_albums) except select unnest(v_keys))
     on conflict do nothing;
-    v_keys := array(
-        select album_pair.album_key
-        from linked.album_pair
-        join public."user" account on account.id = album_pair.owner_id and account."deletedAt" is null
-        where album_pair.album_id = any (p_albums) and album_pair.album_id = album_pair.album_key
-    );
     v_orphans := array(
         select other.album_id
         from linked.album_pair
@@ -3309,7 +3363,8 @@ $linked$;
 comment on function linked.follow_deleted_albums(uuid[]) is
     'After albums were deleted: withdraws the counterparts of a creator''s album, remembers who refused one.';
 
--- Whoever sees an album because it is shared with them needs no counterpart of it.
+-- Whoever sees an album because it is shared with them needs no counterpart of it. What somebody shows who may not edit it
+-- takes nothing from anybody.
 create or replace function linked.follow_shared_albums(p_albums uuid[], p_users uuid[]) returns void
 language plpgsql
 as $linked$
@@ -3321,6 +3376,7 @@ begin
         join linked.album_pair my_pair
             on my_pair.album_key = their_pair.album_key and my_pair.owner_id = shared.user_id
         where my_pair.album_id <> my_pair.album_key
+            and linked.may_edit_album(their_pair.album_id, their_pair.owner_id)
     ));
 end
 $linked$;
@@ -3345,6 +3401,60 @@ end
 $linked$;
 comment on function linked.spread_albums(uuid[], uuid[]) is
     'Gives accounts the counterparts that they now need of these albums.';
+
+-- Counterparts of albums hold the pictures of who may not write in these themselves.
+create or replace function linked.counterparts(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select distinct other.album_id
+        from linked.album_pair
+        join linked.album_pair other on other.album_key = album_pair.album_key
+        where album_pair.album_id = any (p_albums)
+    )
+$linked$;
+comment on function linked.counterparts(uuid[]) is 'These albums, as far as they have counterparts, and the counterparts.';
+
+-- Albums of accounts that are not linked any more are their own affair, and the others' are no counterparts of them: not
+-- when linked again either, because what they are called may be private by then. The key of a creator who left is nobody's
+-- album. Who saw such an album itself now needs a counterpart.
+create or replace function linked.part_albums(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_parted uuid[] := array(
+        select album_id from linked.album_pair
+        where album_id = any (p_albums) and owner_id not in (select user_id from linked.participant)
+            and (
+                album_id = album_key
+                or not exists (
+                    select from public.album_asset
+                    join linked.member on member.asset_id = album_asset."assetsId"
+                    where album_asset."albumsId" = album_pair.album_id
+                        and member.owner_id = album_pair.owner_id
+                )
+            )
+    );
+    v_left uuid[];
+begin
+    if cardinality(v_parted) = 0 then
+        return;
+    end if;
+    v_left := array(select unnest(linked.counterparts(v_parted)) except select unnest(v_parted));
+    delete from linked.album_pair where album_id = any (v_parted);
+    with passed as materialized (
+        select id as old_key, gen_random_uuid() as new_key from unnest(v_parted) as id
+    ), refused as (
+        update linked.album_refusal set album_key = new_key from passed where album_key = old_key
+    )
+    update linked.album_pair set album_key = new_key from passed where album_key = old_key;
+    perform linked.spread_albums(v_left, array(
+        select distinct "usersId" from public.album_user where "albumsId" = any (v_parted)
+    ));
+end
+$linked$;
+comment on function linked.part_albums(uuid[]) is
+    'Parts those of these albums from their counterparts whose owners are not linked any more.';
 
 -- Refresh membership: which assets are linked for whom, and making it so.
 
@@ -4274,10 +4384,11 @@ begin
                 where album_asset."albumsId" = album_pair.album_id
             )
     ));
+    perform linked.part_albums(array(select album_id from linked.album_pair));
 end
 $linked$;
 comment on function linked.tidy_up() is
-    'Deletes what the addon made in accounts that are not linked any more, where nothing is left in it.';
+    'Deletes what the addon made in accounts that are not linked any more, where nothing is left in it, and parts the rest from it.';
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.
@@ -5404,39 +5515,52 @@ end
 $linked$;
 comment on function linked.mend_alone(uuid[]) is 'linked.mend for reconcile, as the addon''s own writing.';
 
--- Albums have no date of their edits: the creator's counts.
+-- Albums have no date of their edits: one leads. What was renamed by who had been unlinked unseen is nobody else's affair.
 create or replace function linked.equalize_albums() returns bigint
 language plpgsql
 as $linked$
 declare
     v_albums uuid[];
-    v_keys uuid[];
+    v_leading uuid[];
 begin
-    select array_agg(mine.id), array_agg(distinct theirs.id)
-    into v_albums, v_keys
-    from linked.album_pair my_pair
-    join public.album mine on mine.id = my_pair.album_id
-    join public.album theirs on theirs.id = my_pair.album_key and theirs.id <> mine.id
-    left join linked.member their_cover on their_cover.asset_id = theirs."albumThumbnailAssetId"
-    left join linked.member my_cover
-        on my_cover.source_id = their_cover.source_id and my_cover.owner_id = my_pair.owner_id
-    where (mine."albumName", mine.description, mine."order")
-            is distinct from (theirs."albumName", theirs.description, theirs."order")
-        or (
-            mine."albumThumbnailAssetId" is distinct from my_cover.asset_id
-            and exists (
-                select from public.album_asset
-                where "albumsId" = mine.id and "assetsId" = my_cover.asset_id
+    perform linked.part_albums(array(select album_id from linked.album_pair));
+    with unlike as materialized (
+        select mine.id as album_id, theirs.id as their_id, my_pair.album_key
+        from linked.album_pair my_pair
+        join public.album mine on mine.id = my_pair.album_id
+        join linked.album_pair their_pair
+            on their_pair.album_key = my_pair.album_key and their_pair.album_id <> my_pair.album_id
+        join public.album theirs on theirs.id = their_pair.album_id
+        left join linked.member their_cover on their_cover.asset_id = theirs."albumThumbnailAssetId"
+        left join linked.member my_cover
+            on my_cover.source_id = their_cover.source_id and my_cover.owner_id = my_pair.owner_id
+        where my_pair.owner_id in (select user_id from linked.participant)
+            and (
+                (mine."albumName", mine.description, mine."order")
+                    is distinct from (theirs."albumName", theirs.description, theirs."order")
+                or (
+                    mine."albumThumbnailAssetId" is distinct from my_cover.asset_id
+                    and exists (
+                        select from public.album_asset
+                        where "albumsId" = mine.id and "assetsId" = my_cover.asset_id
+                    )
+                )
             )
-        );
-    if v_keys is not null then
-        perform linked.propagate_album_details(v_keys);
+    ), chief as materialized (
+        select linked.leading_album(album_key) as album_id
+        from (select distinct album_key from unlike) as differing
+    )
+    select array_agg(unlike.album_id), array_agg(distinct chief.album_id)
+    into v_albums, v_leading
+    from unlike join chief on chief.album_id = unlike.their_id;
+    if v_leading is not null then
+        perform linked.propagate_album_details(v_leading);
     end if;
     return coalesce(cardinality(v_albums), 0);
 end
 $linked$;
 comment on function linked.equalize_albums() is
-    'Gives counterpart albums the details of their creators'' albums. Returns how many had others.';
+    'Gives counterpart albums the details of those that lead. Returns how many had others.';
 
 -- What changed of a person since its details were noted was edited unseen. Two that were noted with different names have
 -- had them since they were paired, where nothing is overwritten.
@@ -7592,7 +7716,7 @@ begin
             join linked.linked_album on linked_album.album_id = change."albumsId"
         ));
         perform linked.spread_albums(
-            array_agg(stale."albumsId"), array_agg(stale."usersId")
+            linked.counterparts(array_agg(stale."albumsId")), array_agg(stale."usersId")
         )
         from stale
         join linked.album_pair on album_pair.album_id = stale."albumsId"

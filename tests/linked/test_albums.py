@@ -604,3 +604,218 @@ def test_locking_a_clone_takes_it_out_of_its_owner_s_album_alone(household: Hous
     household.unlock(clone)
     assert household.album_assets(mine) == {clone, household.clone(other, household.anna)}
     assert household.album_assets(album) == {photo, other}
+
+
+# --- who may not write ----------------------------------------------------------------------------
+
+
+LOSING: dict[str, Callable[[Household], object]] = {
+    "viewer": lambda household: household.set_viewer(household.anna),
+    "unlinked": lambda household: household.unshare_album(household.linked_album, household.anna),
+    "unlinked here": lambda household: (
+        household.create_album(household.family, "Linked album 2", "/data/elsewhere", users=[household.anna]),
+        household.photo(household.family, "/data/elsewhere/1.jpg"),
+        household.unshare_album(household.linked_album, household.anna),
+    ),
+    "viewer here": lambda household: (
+        household.create_album(household.family, "Linked album 2", "/data/elsewhere", users=[household.anna]),
+        household.photo(household.family, "/data/elsewhere/1.jpg"),
+        household.set_viewer(household.anna),
+    ),
+}
+losing = pytest.mark.parametrize("how", LOSING)
+
+
+@dataclass
+class Trip:
+    """An album that Anna made as an editor, of all or of some of the pictures in it."""
+
+    household: Household
+    album: UUID
+    photos: tuple[UUID, UUID]
+    family: UUID
+    ben: UUID
+
+    def is_whole(self) -> bool:
+        """Whether the others have it as it was."""
+        household = self.household
+        (theirs,), (mine,) = albums(household, household.family), albums(household, household.ben)
+        contents = household.album_assets(theirs.id), household.album_assets(mine.id)
+        clones = {household.clone(photo, household.ben) for photo in self.photos}
+        texts = {(album.albumName, album.description, album.order) for album in (theirs, mine)}
+        return texts == {("Trip", "ours", "desc")} and contents == (set(self.photos), clones)
+
+
+@pytest.fixture
+def trip(household: Household) -> Trip:
+    photos = household.photo(), household.photo()
+    clones = [household.clone(photo, household.anna) for photo in photos]
+    album = household.create_album(household.anna, "Trip", "ours", assets=clones)
+    others = (counterpart(household, album, user).id for user in (household.family, household.ben))
+    return Trip(household, album, photos, *others)
+
+
+@losing
+@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("column", CHANGES)
+def test_album_is_not_renamed_by_its_creator_who_may_not_write(trip: Trip, how: str, off: bool, column: str) -> None:
+    household = trip.household
+    LOSING[how](household)
+    if off:
+        with suspended(household):
+            household.update_album(trip.album, **{column: CHANGES[column]})
+        catch_up(household)
+    else:
+        household.update_album(trip.album, **{column: CHANGES[column]})
+    assert trip.is_whole()
+    if how == "unlinked":
+        assert getattr(household.album(trip.album), column) == CHANGES[column]
+
+
+@losing
+def test_right_lost_and_album_renamed_while_sync_was_off(trip: Trip, how: str) -> None:
+    household = trip.household
+    with suspended(household):
+        LOSING[how](household)
+        household.update_album(trip.album, albumName="Private")
+    catch_up(household)
+    assert trip.is_whole()
+    household.update_album(trip.album, albumName="Private again")
+    assert trip.is_whole()
+
+
+@losing
+@pytest.mark.parametrize("how_gone", ["deleted", "linked"])
+def test_album_is_not_deleted_for_others_by_its_creator_who_may_not_write(trip: Trip, how: str, how_gone: str) -> None:
+    household = trip.household
+    LOSING[how](household)
+    if how_gone == "deleted":
+        household.delete_album(trip.album)
+    else:
+        household.update_album(trip.album, albumName="Linked album of Anna")
+    assert trip.is_whole()
+    household.add_to_album(trip.family, household.photo())
+    assert len(household.album_assets(trip.ben)) == 3
+    if how_gone == "deleted":
+        assert albums(household, household.anna) == []
+
+
+@losing
+def test_album_shared_and_unshared_by_its_creator_who_may_not_write(trip: Trip, how: str) -> None:
+    household = trip.household
+    LOSING[how](household)
+    household.share_album(trip.album, household.ben)
+    assert trip.is_whole()
+    household.unshare_album(trip.album, household.ben)
+    assert trip.is_whole()
+    assert albums(household, household.ben)[0].id == trip.ben
+
+
+@losing
+def test_album_shared_while_its_creator_could_write_comes_back(trip: Trip, how: str) -> None:
+    household = trip.household
+    household.share_album(trip.album, household.ben)
+    assert albums(household, household.ben) == []
+    LOSING[how](household)
+    household.unshare_album(trip.album, household.ben)
+    assert trip.is_whole()
+
+
+def test_who_saw_the_album_of_a_creator_who_is_unlinked_has_a_counterpart(trip: Trip) -> None:
+    household = trip.household
+    household.share_album(trip.album, household.ben)
+    household.unshare_album(household.linked_album, household.anna)
+    assert trip.is_whole()
+
+
+def test_creator_who_is_unlinked_learns_nothing_more(trip: Trip) -> None:
+    household = trip.household
+    household.add_to_album(trip.album, own_photo(household, household.anna))
+    mine = counterpart(household, trip.album, household.ben).id
+    own = own_photo(household, household.ben)
+    household.add_to_album(mine, own)
+    for user in (household.anna, household.ben):
+        household.unshare_album(household.linked_album, user)
+    household.update_album(trip.family, albumName="Private")
+    assert [album.albumName for album in albums(household, household.anna)] == ["Trip"]
+    assert [album.albumName for album in albums(household, household.ben)] == ["Trip"]
+    assert household.album_assets(mine) == {own}
+
+
+def test_creator_who_is_linked_again_gets_the_album_as_the_others_have_it(trip: Trip) -> None:
+    household = trip.household
+    household.unshare_album(household.linked_album, household.anna)
+    household.update_album(trip.album, albumName="Private")
+    household.share_album(household.linked_album, household.anna)
+    catch_up(household)
+    assert trip.is_whole()
+    assert {album.albumName: len(household.album_assets(album.id)) for album in albums(household, household.anna)} == {
+        "Private": 0,
+        "Trip": 2,
+    }
+    clone = household.clone(trip.photos[0], household.anna)
+    household.add_to_album(trip.album, clone)
+    assert household.album_assets(counterpart(household, trip.album, household.family).id) == {trip.photos[0]}
+    household.delete_album(trip.album)
+    assert trip.is_whole()
+
+
+def test_creator_who_is_an_editor_again_rules_again(trip: Trip) -> None:
+    household = trip.household
+    household.set_viewer(household.anna)
+    household.update_album(trip.album, albumName="Private")
+    assert household.album(trip.album).albumName == "Trip"
+    household.set_editor(household.anna)
+    assert trip.is_whole()
+    household.update_album(trip.album, albumName="Journey")
+    assert household.album(trip.family).albumName == household.album(trip.ben).albumName == "Journey"
+    household.delete_album(trip.album)
+    assert albums(household, household.family) == albums(household, household.ben) == []
+
+
+def test_others_go_on_with_the_album_of_a_creator_who_may_not_write(trip: Trip) -> None:
+    household = trip.household
+    household.set_viewer(household.anna)
+    household.update_album(trip.ben, albumName="Journey")
+    names = [household.album(album).albumName for album in (trip.family, trip.album)]
+    assert names == ["Journey", "Journey"]
+    household.update_album(trip.album, albumName="Private")
+    assert household.album(trip.album).albumName == "Journey"
+
+
+@pytest.mark.parametrize("how", ["lock", "take out", "trash"])
+@pytest.mark.parametrize("what", ["rename", "share"])
+def test_viewer_who_empties_a_counterpart_may_not_edit_it_by_that(viewed: Viewed, how: str, what: str) -> None:
+    household, (clone,) = viewed.household, viewed.of_anna(viewed.photo)
+    album = household.create_album(household.family, "Beach", assets=[viewed.photo])
+    mine, theirs = (counterpart(household, album, user).id for user in (household.anna, household.ben))
+    match how:
+        case "lock":
+            household.lock(clone)
+        case "take out":
+            household.add_to_album(mine, own_photo(household, household.anna))
+            household.remove_from_album(mine, clone)
+        case "trash":
+            household.add_to_album(mine, own_photo(household, household.anna))
+            household.trash([clone])
+    if what == "rename":
+        household.update_album(mine, albumName="Private", description="private")
+    else:
+        household.share_album(mine, household.ben)
+        household.unshare_album(mine, household.ben)
+    assert household.album(album).albumName == household.album(theirs).albumName == "Beach"
+    assert household.album_assets(theirs) == {household.clone(viewed.photo, household.ben)}
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_editor_who_locked_the_pictures_of_a_counterpart_renames_it(household: Household, who: str) -> None:
+    photo = household.photo()
+    album = household.create_album(household.ben, "Beach", assets=[household.clone(photo, household.ben)])
+    mine = counterpart(household, album, household.anna).id
+    household.lock(household.clone(photo, household.anna))
+    household.update_album(mine, albumName="Sea")
+    assert household.album(album).albumName == "Sea"
+    if who == "family":
+        household.remove_from_album(album, household.clone(photo, household.ben))
+    household.update_album(counterpart(household, album, getattr(household, who)).id, albumName="Lake")
+    assert household.album(album).albumName == "Lake"

@@ -54,7 +54,7 @@ comment on function linked.propagate_people(uuid[], uuid[]) is
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
-create or replace function linked.leading_faces(p_faces uuid[]) returns uuid[]
+create or replace function linked.leading_faces(p_faces uuid[], p_last boolean default false) returns uuid[]
 language sql stable
 as $linked$
     select array(
@@ -71,11 +71,12 @@ as $linked$
                     where writer.source_id = member.source_id and writer.owner_id = person."ownerId" and writer.can_write
                 )
             )
-        order by face.face_key, member.asset_id = member.source_id desc, face.face_id
+        order by face.face_key, case when p_last then asset_face."updatedAt" end desc nulls last,
+            member.asset_id = member.source_id desc, face.face_id
     )
 $linked$;
-comment on function linked.leading_faces(uuid[]) is
-    'Of faces that changed: one for each set of corresponding faces that others may follow, a source''s for choice.';
+comment on function linked.leading_faces(uuid[], boolean) is
+    'One for each set of corresponding faces of these that others may follow: the last changed if asked for, else a source''s for choice.';
 
 create or replace function linked.refill_people(p_assets uuid[]) returns void
 language plpgsql
@@ -126,7 +127,7 @@ comment on function linked.recognize_own_faces(uuid[]) is
     'Remembers of faces of viewers'' clones that the viewer put the person on them, where that was missed.';
 
 -- Immich lets whoever sees a picture in a shared album put a person of theirs on it. A viewer's belongs on the viewer's
--- clone.
+-- clone, unless the viewer put somebody on that later.
 create or replace function linked.hand_to_viewers(p_faces uuid[]) returns void
 language plpgsql
 as $linked$
@@ -135,7 +136,8 @@ declare
     v_mine uuid[];
     v_persons uuid[];
 begin
-    select array_agg(their_face.face_id), array_agg(my_face.face_id), array_agg(person.id)
+    select array_agg(their_face.face_id), array_agg(my_face.face_id) filter (where is_last.yes),
+        array_agg(person.id) filter (where is_last.yes)
     into v_theirs, v_mine, v_persons
     from linked.face their_face
     join public.asset_face on asset_face.id = their_face.face_id
@@ -144,6 +146,10 @@ begin
     join linked.member mine
         on mine.source_id = theirs.source_id and mine.owner_id = person."ownerId" and not mine.can_write
     join linked.face my_face on my_face.face_key = their_face.face_key and my_face.asset_id = mine.asset_id
+    join public.asset_face known on known.id = my_face.face_id
+    cross join lateral (
+        select not my_face.own or known."updatedAt" <= asset_face."updatedAt" as yes
+    ) as is_last
     where their_face.face_id = any (p_faces);
     if v_theirs is null then
         return;

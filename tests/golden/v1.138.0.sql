@@ -1317,7 +1317,7 @@ comment on function linked.propagate_people(uuid[], uuid[]) is
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
-create or replace function linked.leading_faces(p_faces uuid[]) returns uuid[]
+create or replace function linked.leading_faces(p_faces uuid[], p_last boolean default false) returns uuid[]
 language sql stable
 as $linked$
     select array(
@@ -1334,11 +1334,12 @@ as $linked$
                     where writer.source_id = member.source_id and writer.owner_id = person."ownerId" and writer.can_write
                 )
             )
-        order by face.face_key, member.asset_id = member.source_id desc, face.face_id
+        order by face.face_key, case when p_last then asset_face."updatedAt" end desc nulls last,
+            member.asset_id = member.source_id desc, face.face_id
     )
 $linked$;
-comment on function linked.leading_faces(uuid[]) is
-    'Of faces that changed: one for each set of corresponding faces that others may follow, a source''s for choice.';
+comment on function linked.leading_faces(uuid[], boolean) is
+    'One for each set of corresponding faces of these that others may follow: the last changed if asked for, else a source''s for choice.';
 
 create or replace function linked.refill_people(p_assets uuid[]) returns void
 language plpgsql
@@ -1389,7 +1390,7 @@ comment on function linked.recognize_own_faces(uuid[]) is
     'Remembers of faces of viewers'' clones that the viewer put the person on them, where that was missed.';
 
 -- Immich lets whoever sees a picture in a shared album put a person of theirs on it. A viewer's belongs on the viewer's
--- clone.
+-- clone, unless the viewer put somebody on that later.
 create or replace function linked.hand_to_viewers(p_faces uuid[]) returns void
 language plpgsql
 as $linked$
@@ -1398,7 +1399,8 @@ declare
     v_mine uuid[];
     v_persons uuid[];
 begin
-    select array_agg(their_face.face_id), array_agg(my_face.face_id), array_agg(person.id)
+    select array_agg(their_face.face_id), array_agg(my_face.face_id) filter (where is_last.yes),
+        array_agg(person.id) filter (where is_last.yes)
     into v_theirs, v_mine, v_persons
     from linked.face their_face
     join public.asset_face on asset_face.id = their_face.face_id
@@ -1407,6 +1409,10 @@ begin
     join linked.member mine
         on mine.source_id = theirs.source_id and mine.owner_id = person."ownerId" and not mine.can_write
     join linked.face my_face on my_face.face_key = their_face.face_key and my_face.asset_id = mine.asset_id
+    join public.asset_face known on known.id = my_face.face_id
+    cross join lateral (
+        select not my_face.own or known."updatedAt" <= asset_face."updatedAt" as yes
+    ) as is_last
     where their_face.face_id = any (p_faces);
     if v_theirs is null then
         return;
@@ -4891,13 +4897,21 @@ as $linked$
     ), face as materialized (
         select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
             known.left_open, asset_face.id, asset_face."deletedAt" is not null as is_hidden,
-            person.id as person_id, person_pair.person_key
+            case when person."ownerId" = member.owner_id then person.id end as person_id, person_pair.person_key,
+            -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
+            person."ownerId" <> member.owner_id and exists (
+                select
+                from linked.member sibling
+                join linked.face their_face on their_face.asset_id = sibling.asset_id
+                where sibling.source_id = member.source_id and sibling.owner_id = person."ownerId"
+                    and their_face.face_key = known.face_key
+                    and (not sibling.can_write or (member.can_write and not known.left_open))
+            ) as is_misplaced
         from linked.member
         join linked.face known on known.asset_id = member.asset_id
         left join public.asset_face on asset_face.id = known.face_id
-        -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
-        left join public.person on person.id = asset_face."personId" and person."ownerId" = member.owner_id
-        left join linked.person_pair on person_pair.person_id = person.id
+        left join public.person on person.id = asset_face."personId"
+        left join linked.person_pair on person_pair.person_id = person.id and person."ownerId" = member.owner_id
         where member.source_id = any (p_sources)
     ), shown as materialized (
         select face_key,
@@ -4930,12 +4944,18 @@ as $linked$
         and not exists (select from linked.face where face.face_id = asset_face.id)
     union all
     select face.source_id, face.asset_id, 'person'
-    from face join shown on shown.face_key = face.face_key
-    where face.id is not null and not face.is_hidden
-        and case
-            when face.person_id is null then not face.left_open
-            else shown.is_unclear and face.can_write
-        end
+    from face left join shown on shown.face_key = face.face_key
+    where face.id is not null
+        and (
+            face.is_misplaced
+            or (
+                shown.face_key is not null and not face.is_hidden
+                and case
+                    when face.person_id is null then not face.left_open
+                    else shown.is_unclear and face.can_write
+                end
+            )
+        )
 $linked$;
 comment on function linked.face_disagreements(uuid[]) is
     'Members that lack a face of the group, have another, or show somebody else on it.';
@@ -5266,21 +5286,32 @@ $linked$;
 comment on function linked.equalize_faces(uuid[]) is
     'Gives all members the faces that the source has and those that were added to clones.';
 
--- Of two assignments of a face the later one counts.
+-- Of two assignments of a face the later one counts. What viewers and strangers put on others' faces leads no more than it
+-- does live.
 create or replace function linked.equalize_people(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
-    select linked.propagate_people(
-        array(
-            select distinct on (face.face_key) face.face_id
-            from linked.member
-            join linked.face on face.asset_id = member.asset_id
-            join public.asset_face on asset_face.id = face.face_id
-            where member.source_id = any (p_sources) and member.can_write and asset_face."personId" is not null
-            order by face.face_key, asset_face."updatedAt" desc, member.asset_id = member.source_id desc, face.face_id
+begin
+    perform linked.hand_to_viewers(array(
+        select face.face_id
+        from linked.member
+        join linked.face on face.asset_id = member.asset_id
+        where member.source_id = any (p_sources)
+    ));
+    perform linked.propagate_people(
+        linked.leading_faces(
+            array(
+                select face.face_id
+                from linked.member
+                join linked.face on face.asset_id = member.asset_id
+                join public.asset_face on asset_face.id = face.face_id
+                where member.source_id = any (p_sources) and asset_face."personId" is not null
+            ),
+            p_last => true
         ),
         array(select asset_id from linked.member where source_id = any (p_sources))
-    )
+    );
+end
 $linked$;
 comment on function linked.equalize_people(uuid[]) is
     'Assigns the faces of all members to the counterparts of whom any of them shows.';
@@ -5392,6 +5423,8 @@ begin
     from linked.last_written(p_sources, 'asset_file');
     perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
     from linked.last_written(p_sources, 'smart_search');
+    -- By dates that equalizing moves.
+    perform linked.recognize_own_faces(array(select asset_id from linked.member where source_id = any (p_sources)));
     perform linked.equalize_faces(p_sources);
     perform linked.equalize_job_status(p_sources);
     perform linked.reunite(p_sources);

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.builders import Near
+from tests.linked import test_unseen
 from tests.linked.conftest import Household
 from tests.linked.test_people import (
     BOX,
@@ -71,6 +72,13 @@ def person_on(household: Household, asset: UUID) -> Any:
 
 def nobody_told(household: Household) -> bool:
     return not any(told(household, user) for user in (household.family, household.ben, household.clara))
+
+
+def nobody_told_but(household: Household, user: UUID) -> bool:
+    return not household.database.fetch(
+        """select from person where "ownerId" <> %s and (name = %s or "birthDate" = %s or color = %s)""",
+        [user, *SECRET.values()],
+    )
 
 
 def view(household: Household, photo: UUID) -> UUID:
@@ -208,6 +216,100 @@ def test_a_viewer_s_person_on_the_family_s_picture_is_put_on_the_viewer_s_clone(
     household.create_face(photo, mine)
     assert shown(household, view(household, photo)) == mine
     assert shown(household, photo) is shown(household, household.clone(photo, household.ben)) is None
+
+
+def by_repair(household: Household, photo: UUID) -> None:
+    switch_sync(household, on=True)
+    repair(household, photo)
+
+
+def by_queue(household: Household, photo: UUID) -> None:
+    switch_sync(household, on=True)
+    household.database.execute("call linked.drain()")
+
+
+def by_reconcile(household: Household, photo: UUID) -> None:
+    test_unseen.by_reconcile(household.database)
+
+
+def by_upgrade(household: Household, photo: UUID) -> None:
+    test_unseen.by_upgrade(household.database)
+
+
+@pytest.mark.parametrize("catch_up", [by_repair, by_queue, by_reconcile, by_upgrade])
+@pytest.mark.parametrize("whose", ["family", "ben"])
+@pytest.mark.parametrize("known", ["nobody", "somebody"])
+@pytest.mark.parametrize("who", ["anna", "clara"])
+def test_what_a_viewer_or_stranger_put_on_a_face_unseen_reaches_nobody(
+    household: Household, who: str, known: str, whose: str, catch_up: Any
+) -> None:
+    photo = household.photo()
+    face = found(household, photo)
+    if known == "somebody":
+        household.recognize(face, household.create_person(household.family, "Oma"))
+    theirs = household.create_person(getattr(household, who), **SECRET)
+    switch_sync(household, on=False)
+    household.reassign_faces([household.faces(household.of(photo, whose))[0].id], theirs)
+    household.update_exif(photo, description="missed")
+    catch_up(household, photo)
+    assert nobody_told_but(household, getattr(household, who))
+    if who == "anna":
+        assert shown(household, view(household, photo)) == theirs
+        if known == "nobody":
+            assert shown(household, photo) is shown(household, household.clone(photo, household.ben)) is None
+    if known == "somebody":
+        assert {person_on(household, household.of(photo, user)).name for user in ("family", "ben")} == {"Oma"}
+
+
+def test_what_a_viewer_put_on_others_faces_unseen_is_a_difference(household: Household) -> None:
+    photo = household.photo()
+    face = found(household, photo)
+    mine = household.create_person(household.anna, **SECRET)
+    switch_sync(household, on=False)
+    household.reassign_faces([face], mine)
+    test_unseen.by_reconcile(household.database)
+    assert shown(household, photo) is None
+    assert shown(household, view(household, photo)) == mine
+
+
+def test_what_a_viewer_put_on_the_clone_later_than_on_others_faces_stays(household: Household) -> None:
+    photo = household.photo()
+    face = found(household, photo)
+    earlier, later = (household.create_person(household.anna, name) for name in ("Earlier", "Later"))
+    switch_sync(household, on=False)
+    household.reassign_faces([face], earlier)
+    switch_sync(household, on=True)
+    household.reassign_faces([household.faces(view(household, photo))[0].id], later)
+    test_unseen.by_reconcile(household.database)
+    assert shown(household, view(household, photo)) == later
+    assert shown(household, photo) is None
+
+
+def stranger_becomes_viewer(household: Household, photo: UUID) -> None:
+    household.share_album(household.linked_album, household.clara, "viewer")
+
+
+def somebody_joins(household: Household, photo: UUID) -> None:
+    household.share_album(household.linked_album, household.create_user("Dora"))
+
+
+def nothing(household: Household, photo: UUID) -> None:
+    pass
+
+
+@pytest.mark.parametrize("deed", [nothing, stranger_becomes_viewer, somebody_joins])
+@pytest.mark.parametrize("known", ["nobody", "somebody"])
+def test_what_a_stranger_put_on_a_face_leads_at_no_later_repair(household: Household, known: str, deed: Any) -> None:
+    photo = household.photo()
+    face = found(household, photo)
+    if known == "somebody":
+        household.recognize(face, household.create_person(household.family, "Oma"))
+    household.reassign_faces([face], household.create_person(household.clara, **SECRET))
+    deed(household, photo)
+    switch_sync(household, on=False)
+    household.update_exif(photo, description="missed")
+    by_queue(household, photo)
+    assert nobody_told_but(household, household.clara)
 
 
 # --- what a viewer put on a clone stays --------------------------------------------------------------

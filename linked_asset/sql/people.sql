@@ -210,16 +210,14 @@ comment on function linked.find_counterparts(uuid[], uuid[], uuid[]) is
 create or replace function linked.free_persons(p_person uuid, p_user uuid) returns setof uuid
 language sql stable
 as $linked$
-    select candidate.id
-    from public.person candidate
-    where candidate."ownerId" = p_user
-        and not exists (
-            select from linked.person_pair candidate_pair
-            join linked.person_pair on person_pair.person_key = candidate_pair.person_key
-            join linked.person_pair their_pair on their_pair.owner_id = person_pair.owner_id
-            join linked.person_pair asked on asked.person_key = their_pair.person_key
-            where candidate_pair.person_id = candidate.id and asked.person_id = p_person
-        )
+    select id from public.person where "ownerId" = p_user
+    except
+    select person_pair.person_id
+    from linked.person_pair asked
+    join linked.person_pair their_pair on their_pair.person_key = asked.person_key
+    join linked.person_pair taken on taken.owner_id = their_pair.owner_id
+    join linked.person_pair on person_pair.person_key = taken.person_key and person_pair.owner_id = p_user
+    where asked.person_id = p_person
 $linked$;
 comment on function linked.free_persons(uuid, uuid) is
     'The persons of a user that are not paired with somebody else than this person.';
@@ -252,13 +250,14 @@ comment on function linked.person_by_name(uuid, uuid) is
     'The one person of the user with the same name.';
 
 -- A namesake of somebody else in the person's account is left for that one, and so is whoever looks more like somebody else
--- there. Compared are some faces of the person with all of the user's, without the vector index: it is approximate, and
+-- there. Compared are some faces of the person with some of each of the user's, without the vector index: it is approximate, and
 -- looks at everybody's faces.
 create or replace function linked.person_by_embedding(p_person uuid, p_user uuid) returns uuid
 language plpgsql stable
 as $linked$
 declare
     v_found uuid;
+    v_distance double precision := linked.recognition_distance();
 begin
     with theirs as materialized (
         select face_search.embedding
@@ -267,22 +266,32 @@ begin
         where asset_face."personId" = p_person and asset_face."deletedAt" is null
         order by asset_face.id
         limit 10
-    ), mine as materialized (
-        select asset_face."personId" as person_id, face_search.embedding
-        from public.asset_face
-        join public.face_search on face_search."faceId" = asset_face.id
-        join public.person candidate on candidate.id = asset_face."personId"
-        where candidate.id in (select linked.free_persons(p_person, p_user)) and asset_face."deletedAt" is null
-            and not exists (
-                select from public.person other
-                join public.person asked on asked."ownerId" = other."ownerId" and asked.id <> other.id
-                where asked.id = p_person and btrim(candidate.name) <> ''
-                    and lower(btrim(other.name)) = lower(btrim(candidate.name))
+    ), candidate as materialized (
+        select person.id
+        from linked.free_persons(p_person, p_user) as free (id)
+        join public.person on person.id = free.id
+        where btrim(person.name) = ''
+            or lower(btrim(person.name)) not in (
+                select lower(btrim(other.name))
+                from public.person asked
+                join public.person other on other."ownerId" = asked."ownerId" and other.id <> asked.id
+                where asked.id = p_person
             )
+    ), mine as materialized (
+        select candidate.id as person_id, face_search.embedding
+        from candidate
+        cross join lateral (
+            select asset_face.id
+            from public.asset_face
+            where asset_face."personId" = candidate.id and asset_face."deletedAt" is null
+            order by asset_face.id
+            limit 10
+        ) as face
+        join public.face_search on face_search."faceId" = face.id
     ), near as materialized (
         select mine.person_id, min(mine.embedding <=> theirs.embedding) as distance
         from theirs cross join mine
-        where mine.embedding <=> theirs.embedding <= linked.recognition_distance()
+        where mine.embedding <=> theirs.embedding <= v_distance
         group by mine.person_id
         order by distance, mine.person_id
         limit 3
@@ -292,7 +301,7 @@ begin
     where not exists (
         select from linked.some_rival_faces(p_person, p_user) as rival_face
         join public.face_search rival on rival."faceId" = rival_face
-        cross join lateral (select mine.embedding from mine where mine.person_id = near.person_id limit 50) as known
+        cross join lateral (select mine.embedding from mine where mine.person_id = near.person_id) as known
         where known.embedding <=> rival.embedding < near.distance
     )
     order by near.distance, near.person_id

@@ -4595,6 +4595,7 @@ begin
     perform linked.remember_unsettled(
         array(select distinct source_id from linked.member where asset_id = any (p_members) and asset_id <> source_id), 'image'
     );
+    perform linked.leave_paths(p_members);
     perform linked.forget_members(p_members);
     delete from public.asset_file where "assetId" = any (p_members);
     update public.asset_job_status set "previewAt" = null, "thumbnailAt" = null where "assetId" = any (p_members);
@@ -4604,6 +4605,42 @@ begin
 end
 $linked$;
 comment on function linked.make_own(uuid[]) is 'Takes members out of their groups as assets that share no file with them.';
+
+-- Where a job writes follows from owner and id. Whoever leaves and keeps the id has its next picture written to where the group
+-- names what was made of the last: the others do without, until Immich makes their own.
+create or replace function linked.leave_paths(p_leaving uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from public.asset_file
+    using linked.member leaver, linked.member other
+    where leaver.asset_id = any (p_leaving)
+        and other.source_id = leaver.source_id and other.asset_id <> leaver.asset_id
+        and asset_file."assetId" = other.asset_id
+        and linked.is_made_for(asset_file.path, leaver.owner_id, leaver.asset_id);
+    update public.asset
+    set "encodedVideoPath" = null
+    from linked.member leaver, linked.member other
+    where leaver.asset_id = any (p_leaving)
+        and other.source_id = leaver.source_id and other.asset_id <> leaver.asset_id
+        and asset.id = other.asset_id
+        and linked.is_made_for(asset."encodedVideoPath", leaver.owner_id, leaver.asset_id);
+end
+$linked$;
+comment on function linked.leave_paths(uuid[]) is
+    'Makes the siblings of members that become assets of their own forget the files that jobs wrote for these.';
+
+create or replace function linked.is_made_for(p_path text, p_owner uuid, p_asset uuid) returns boolean
+language sql immutable
+as $linked$
+    select position('/' || p_asset in p_path) > 0
+        and (
+            position('/thumbs/' || p_owner || '/' in p_path) > 0
+            or position('/encoded-video/' || p_owner || '/' in p_path) > 0
+        )
+$linked$;
+comment on function linked.is_made_for(text, uuid, uuid) is
+    'Whether a job of Immich for this asset has written the file, and another one would write to it again.';
 
 create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
 language sql stable

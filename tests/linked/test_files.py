@@ -308,6 +308,87 @@ def test_a_clone_replaced_while_sync_was_off_leaves_the_original(storage: Storag
     storage.settle()
 
 
+def replaced_after_a_job(storage: Storage, kind: str, *, in_sync: bool = True) -> tuple[UUID, UUID]:
+    """A source, and Anna's clone: jobs for it made the group's files, then it got another file, and its jobs ran again."""
+    house, ending = storage.house, "mp4" if kind == "VIDEO" else "jpg"
+    source = storage.upload(None, f"{MEDIA}/replaced.{ending}", type=kind)
+    clone = house.clone(source, house.anna)
+    jobs = [storage.generate_thumbnails, *([storage.encode_video] if kind == "VIDEO" else [])]
+    for job in jobs:
+        run(job(clone))
+    if not in_sync:
+        house.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    storage.replace(clone, f"/data/upload/{house.anna}/{next(numbers)}.{ending}")
+    house.update_asset(clone, type=kind)
+    for job in jobs:
+        run(job(clone))
+    if not in_sync:
+        house.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+        house.database.execute("call linked.drain()")
+    return source, clone
+
+
+def shown(storage: Storage, asset: UUID) -> dict[str, str]:
+    """What the files hold that jobs made for an asset."""
+    files = {**storage.files(asset), "video": storage.house.asset(asset).encodedVideoPath}
+    return {kind: storage.disk.read(path) for kind, path in files.items() if path}
+
+
+@pytest.mark.parametrize("kind", ["IMAGE", "VIDEO"])
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+@pytest.mark.parametrize("users", [1, 3])
+def test_a_replaced_clone_is_in_no_file_of_the_group(storage: Storage, users: int, role: str, kind: str) -> None:
+    """Where a job writes follows from owner and id, and the clone keeps its id."""
+    house = storage.house
+    house.set_role(house.linked_album, house.anna, role)
+    if users == 1:
+        house.unshare_album(house.linked_album, house.ben)
+    else:
+        house.share_album(house.linked_album, house.clara)
+    source, clone = replaced_after_a_job(storage, kind)
+    private, ours = (house.asset(asset).originalPath for asset in (clone, source))
+    assert set(shown(storage, clone).values()) == {private}
+    for member in house.group(source):
+        assert private not in shown(storage, member).values()
+    storage.settle()
+    for member in house.group(source):
+        assert shown(storage, member).keys() == shown(storage, clone).keys()
+        assert set(shown(storage, member).values()) == {ours}
+    assert set(shown(storage, clone).values()) == {private}
+
+
+@pytest.mark.parametrize("kind", ["IMAGE", "VIDEO"])
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+def test_a_clone_replaced_while_sync_was_off_is_in_no_file_of_the_group(storage: Storage, role: str, kind: str) -> None:
+    house = storage.house
+    house.set_role(house.linked_album, house.anna, role)
+    source, clone = replaced_after_a_job(storage, kind, in_sync=False)
+    # Immich knows of none for what it took for the clone's own.
+    run(storage.generate_thumbnails(clone))
+    storage.settle()
+    for member in house.group(source):
+        assert set(shown(storage, member).values()) == {house.asset(source).originalPath}
+
+
+@pytest.mark.parametrize("kind", ["IMAGE", "VIDEO"])
+def test_deleting_a_replaced_clone_for_good_leaves_the_groups_files(storage: Storage, kind: str) -> None:
+    house = storage.house
+    source, clone = replaced_after_a_job(storage, kind)
+    storage.settle()
+    house.force_delete([clone])
+    run(storage.delete(clone))
+    for member in house.group(source):
+        assert set(shown(storage, member).values()) == {house.asset(source).originalPath}
+
+
+def test_files_that_jobs_made_for_others_outlast_a_replaced_clone(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    run(storage.generate_thumbnails(house.clone(photo, house.ben)))
+    before = storage.files(photo)
+    storage.replace(house.clone(photo, house.anna), f"/data/upload/{house.anna}/{next(numbers)}.jpg")
+    assert [storage.files(member) for member in house.group(photo)] == [before] * 3
+
+
 def test_what_other_tools_make_of_somebody_elses_file_is_left_alone(storage: Storage) -> None:
     house, photo = storage.house, storage.upload()
     row = house.asset(photo)._asdict()

@@ -91,6 +91,12 @@ as $linked$
                 select from linked.member still
                 where still.source_id = covered.through_id and still.owner_id = taker.user_id
             )
+            -- The copy of the old file that Immich is about to enter refers to the video.
+            or exists (
+                select from linked.replacement still
+                where still.source_id = covered.through_id and still.user_id = taker.user_id
+                    and begun_at > clock_timestamp() - interval '1 minute'
+            )
         )
     group by covered.source_id, taker.user_id
 $linked$;

@@ -123,6 +123,12 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
             from fresh
             where "libraryId" is not null
+            union
+            -- The video of a clone whose old file this is: it would be deleted with it.
+            select video.source_id
+            from fresh
+            join linked.member video
+                on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
         ));
 {% endcall %}
 

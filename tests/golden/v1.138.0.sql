@@ -3564,6 +3564,12 @@ as $linked$
                 select from linked.member still
                 where still.source_id = covered.through_id and still.owner_id = taker.user_id
             )
+            -- The copy of the old file that Immich is about to enter refers to the video.
+            or exists (
+                select from linked.replacement still
+                where still.source_id = covered.through_id and still.user_id = taker.user_id
+                    and begun_at > clock_timestamp() - interval '1 minute'
+            )
         )
     group by covered.source_id, taker.user_id
 $linked$;
@@ -5858,6 +5864,12 @@ begin
             select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
             from fresh
             where "libraryId" is not null
+            union
+            -- The video of a clone whose old file this is: it would be deleted with it.
+            select video.source_id
+            from fresh
+            join linked.member video
+                on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
         ));
 
         if exists (select from linked.queue) then

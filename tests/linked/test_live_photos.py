@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.builders.media import upload_path
 from tests.linked.conftest import MEDIA, Household
 
 OUTSIDE = "/data/encoded-video/1.mov"
@@ -331,6 +332,58 @@ def test_deleted_for_good_by_a_viewer_as_a_whole(household: Household, still: UU
     household.set_viewer(household.anna)
     household.delete("asset", id=household.clone(still, household.anna))
     assert members_of(household, still) == members_of(household, motion) == {household.ben}
+
+
+def test_the_file_of_a_stills_clone_is_replaced(
+    household: Household, still: UUID, motion: UUID, linked_users: set[UUID]
+) -> None:
+    """Immich reads the clone's row, then replaces its file, then enters a copy of the row with the old file and the video."""
+    clone, private = household.clone(still, household.anna), upload_path(household.anna, "heic")
+    household.replace_asset(clone, private)
+    assert household.asset(clone).originalPath == private
+    assert household.asset(clone).livePhotoVideoId is None
+    assert household.asset(still).livePhotoVideoId == motion
+    assert members_of(household, still) == members_of(household, motion) == linked_users
+    again = household.clone(still, household.anna)
+    assert again != clone
+    assert household.asset(again).livePhotoVideoId == household.clone(motion, household.anna)
+
+
+@pytest.mark.parametrize("what", ["moved", "trashed"])
+def test_a_stills_clone_is_replaced_while_its_source_changes(
+    household: Household, still: UUID, motion: UUID, what: str
+) -> None:
+    """The video is nobody's to delete with the copy."""
+
+    def meanwhile() -> None:
+        if what == "moved":
+            household.update_asset(still, originalPath=f"{MEDIA}/moved.heic")
+        else:
+            household.trash([still])
+
+    clone, private = household.clone(still, household.anna), upload_path(household.anna, "heic")
+    copy = household.replace_asset(clone, private, meanwhile=meanwhile)
+    stale = household.database.fetch('select "livePhotoVideoId" as video from asset where id = %s', [copy])
+    assert all(row.video is None for row in stale)
+    household.restore([still])
+    household.delete("asset", id=copy)
+    assert_paired(household, still, motion)
+
+
+def test_video_of_a_replacement_that_failed_goes_with_the_next_look(
+    household: Household, still: UUID, motion: UUID
+) -> None:
+    """No copy of the old file came: after a minute both are linked anew."""
+    clone = household.clone(still, household.anna)
+    private = upload_path(household.anna, "heic")
+    household.update_asset(clone, originalPath=private, livePhotoVideoId=None, checksum=b"new")
+    assert members_of(household, motion) == {household.anna, household.ben}
+    household.unshare_album(household.linked_album, household.anna)
+    assert members_of(household, motion) == {household.ben}
+    household.share_album(household.linked_album, household.anna)
+    household.database.execute("update linked.replacement set begun_at = begun_at - interval '1 hour'")
+    household.database.execute("call linked.drain()")
+    assert_paired(household, still, motion)
 
 
 def test_still_unlinked_from_a_video_under_the_prefix(household: Household) -> None:

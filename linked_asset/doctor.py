@@ -40,8 +40,8 @@ def examine(connection: Connection) -> list[Finding]:
     objects = list(_objects(connection, release))
     try:
         shipped.refuse_damaged(connection)
-    except errors.Damaged:
-        return objects
+    except errors.Damaged as damage:
+        return objects or [Finding("objects", PROBLEM, str(damage), "run `alembic upgrade head`")]
     found = status(connection)
     fitting = list(_tables(connection, release))
     findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found), *_settings(connection)]

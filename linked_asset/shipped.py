@@ -155,6 +155,8 @@ def refuse_damaged(connection: Connection) -> None:
     state = installation(connection)
     if state is None or state["immich_version"] not in immich.RELEASES:
         return
+    if versions(connection) != [state["immich_version"]]:
+        raise errors.Damaged(what="Alembic's version table does not say what is installed")
     try:
         found = damages(connection, state["immich_version"])
     except errors.NotCompared:

@@ -36,8 +36,13 @@ SCRIPT_SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_isolation": "'read committed'",
+    "quote_all_identifiers": "off",
 }
 """What a role or database may have set otherwise, and matters to a script."""
+ALL_TRIGGERS = """\
+select set_config('session_replication_role', 'origin', false)
+where current_setting('session_replication_role') <> 'origin';"""
+"""Only a superuser may say so, and only where it is set otherwise it has to be said."""
 DROP_SCHEMA = "drop table linked.alembic_version;\ndrop schema linked;"
 
 COMMANDS = {"upgrade": "upgrade", "downgrade": "downgrade", "do_stamp": "stamp"}
@@ -105,6 +110,7 @@ def write_script() -> None:
     emit("\\set ON_ERROR_STOP on")
     for name, value in SCRIPT_SETTINGS.items():
         emit(f"set {name} = {value};")
+    emit(ALL_TRIGGERS)
     with context.begin_transaction():
         emit(_checks(current, goal, down=down))
         emit(operations.own())

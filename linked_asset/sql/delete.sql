@@ -114,7 +114,10 @@ begin
     v_tags := array(
         select distinct {{ tag_asset.tagId }} from public.tag_asset where {{ tag_asset.assetId }} = any (v_clones)
     );
-    perform linked.delete_assets(v_clones);
+    -- Whatever is remembered: what is not external, or of a library, is nobody's clone but somebody's original.
+    perform linked.delete_assets(array(
+        select id from public.asset where id = any (v_clones) and "isExternal" and "libraryId" is null
+    ));
     perform linked.forget_members(v_clones);
     perform linked.forget_persons(v_persons);
     perform linked.note_unused_tags(v_tags);

@@ -309,7 +309,7 @@ def test_a_clone_replaced_while_sync_was_off_leaves_the_original(storage: Storag
 
 
 def replaced_after_a_job(storage: Storage, kind: str, *, in_sync: bool = True) -> tuple[UUID, UUID]:
-    """A source, and Anna's clone: jobs for it made the group's files, then it got another file, and its jobs ran again."""
+    """A source, and Anna's clone: its jobs made the group's files, then it got another file, and they ran again."""
     house, ending = storage.house, "mp4" if kind == "VIDEO" else "jpg"
     source = storage.upload(None, f"{MEDIA}/replaced.{ending}", type=kind)
     clone = house.clone(source, house.anna)

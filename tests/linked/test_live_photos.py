@@ -337,7 +337,7 @@ def test_deleted_for_good_by_a_viewer_as_a_whole(household: Household, still: UU
 def test_the_file_of_a_stills_clone_is_replaced(
     household: Household, still: UUID, motion: UUID, linked_users: set[UUID]
 ) -> None:
-    """Immich reads the clone's row, then replaces its file, then enters a copy of the row with the old file and the video."""
+    """Immich reads the row of the clone, replaces its file, then enters a copy with the old file and the video."""
     clone, private = household.clone(still, household.anna), upload_path(household.anna, "heic")
     household.replace_asset(clone, private)
     assert household.asset(clone).originalPath == private

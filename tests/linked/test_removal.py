@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from linked_asset import immich as model
@@ -372,6 +373,42 @@ def test_what_cannot_be_told_or_done_changes_nothing(
     assert result.stderr.splitlines()[-1].endswith("Nothing has been changed.")
     assert "Traceback" not in result.stderr
     assert pg_dump(mixed.database) == before
+
+
+def test_an_original_that_is_remembered_as_a_clone_stays(household: Household) -> None:
+    photos = [household.photo() for _ in range(2)]
+    other = household.photo(household.anna)
+    household.database.execute("update linked.member set source_id = %s where asset_id = %s", [other, photos[0]])
+    remove(household.database)
+    left = {row.id for row in household.database.fetch("select id from asset")}
+    assert {*photos, other} <= left
+    install(household.database)
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (
+            "alter table linked.member rename asset_id to x; alter table linked.member rename source_id to asset_id; "
+            "alter table linked.member rename x to source_id",
+            "are originals",
+        ),
+        (
+            "create function kept() returns trigger language plpgsql as 'begin return null; end'; "
+            "create trigger kept before delete on asset for each row execute function kept()",
+            "keeps them",
+        ),
+    ],
+    ids=["swapped columns", "another tool's trigger"],
+)
+def test_no_false_success(linked: Database, damage: str, line: str) -> None:
+    house = Household(linked)
+    photo = house.photo()
+    linked.execute(damage)
+    with pytest.raises(psycopg.Error, match=line):
+        remove(linked)
+    assert linked.value("select count(*) from asset") == 3
+    assert linked.fetch("select from asset where id = %s", [photo])
 
 
 def test_clones_that_nobody_remembers_go_too(household: Household) -> None:

@@ -222,9 +222,61 @@ begin
 end
 $linked$;
 
+-- Clones are those that are remembered. One that is not external, or is of a library, is remembered wrongly: it is somebody's
+-- original.
+create or replace function linked.removal_find_clones() returns void
+language plpgsql
+as $linked$
+declare
+    v_wrong boolean;
+begin
+    if not exists (
+        select from pg_catalog.pg_attribute
+        where attrelid = to_regclass('public.asset') and attname = 'isExternal' and not attisdropped
+    ) then
+        raise exception using errcode = 'LA001', message = 'Immich''s table "asset" has no column "isExternal"';
+    end if;
+    execute format(
+        'create table linked.removal_clone as
+        select member.asset_id
+        from linked.member join public.asset on asset.%s = member.asset_id
+        where member.asset_id <> member.source_id and asset."isExternal" and asset.%s is null',
+        linked.removal_key('asset'), linked.removal_column('asset', 'library')
+    );
+    analyze linked.removal_clone;
+    execute format(
+        'select exists (
+            select from linked.member join public.asset on asset.%s = member.asset_id where member.asset_id <> member.source_id
+        )',
+        linked.removal_key('asset')
+    ) into v_wrong;
+    if v_wrong and not exists (select from linked.removal_clone) then
+        raise exception using errcode = 'LA001', message = 'what is remembered as clones (linked.member) are originals, all of them';
+    end if;
+end
+$linked$;
+
+-- Another tool's trigger can keep a row without a word.
+create or replace function linked.removal_check() returns void
+language plpgsql
+as $linked$
+declare
+    v_left bigint;
+begin
+    execute format(
+        'select count(*) from public.asset join linked.removal_clone on removal_clone.asset_id = asset.%s', linked.removal_key('asset')
+    ) into v_left;
+    if v_left > 0 then
+        raise exception using
+            errcode = 'LA001', message = format('%s clones are still there, somebody else''s trigger on "asset" keeps them', v_left);
+    end if;
+end
+$linked$;
+
 do $linked$
 declare
     v_path text := current_setting('search_path');
+    v_unknown bigint := 0;
 begin
     -- Immich's own functions name its tables without a schema.
     perform set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
@@ -240,14 +292,20 @@ begin
     begin
         perform linked.understand(array(select id from public.album));
         perform linked.adopt();
+        v_unknown := (select count(*) from linked.clones_unknown());
     exception when others then
         null;
     end;
+    if v_unknown > 0 then
+        raise warning using
+            errcode = 'LA002',
+            message = format('%s assets look like clones, but nobody remembers them: they stay. Deleting one of them in Immich deletes the file of the original', v_unknown);
+    end if;
     perform linked.removal_switch_off();
-    create table linked.removal_clone as select asset_id from linked.member where asset_id <> source_id;
-    analyze linked.removal_clone;
+    perform linked.removal_find_clones();
     perform linked.removal_unstack();
     perform linked.removal_delete_clones();
+    perform linked.removal_check();
     perform linked.removal_settle();
     perform linked.removal_delete_albums();
     perform linked.removal_delete_persons();

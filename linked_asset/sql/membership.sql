@@ -196,6 +196,8 @@ declare
     v_linkable boolean[];
     v_editors uuid[];
     v_viewers uuid[];
+    v_is_few boolean;
+    v_until timestamptz := clock_timestamp() + linked.time_left(interval '2 seconds');
 begin
     select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
     into v_sources, v_users, v_can_write, v_linkable
@@ -227,7 +229,9 @@ begin
     perform linked.assign_sidecars(v_editors || v_viewers);
 {% endif %}
 
-    select array_agg(wanted.source_id), array_agg(wanted.user_id), array_agg(wanted.can_write)
+    select array_agg(wanted.source_id order by wanted.user_id, wanted.source_id),
+        array_agg(wanted.user_id order by wanted.user_id, wanted.source_id),
+        array_agg(wanted.can_write order by wanted.user_id, wanted.source_id)
     into v_sources, v_users, v_can_write
     from unnest(v_sources, v_users, v_can_write, v_linkable) as wanted (source_id, user_id, can_write, linkable)
     where wanted.linkable
@@ -238,16 +242,25 @@ begin
     if v_sources is null then
         return false;
     end if;
-    if p_all_at_once
-        or cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'))
-    then
+    if p_all_at_once then
         perform linked.link(v_sources, v_users, v_can_write);
         return false;
     end if;
+    v_is_few := cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'));
+    -- Pictures of many persons take longer than others.
+    while v_is_few and cardinality(v_sources) > 0 and clock_timestamp() < v_until loop
+        perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25]);
+        v_sources := v_sources[26:];
+        v_users := v_users[26:];
+        v_can_write := v_can_write[26:];
+    end loop;
     insert into linked.queue (source_id)
     select distinct source_id from unnest(v_sources) as source_id
     on conflict do nothing;
-    return true;
+    if v_is_few and cardinality(v_sources) > 0 then
+        perform pg_notify('linked', 'queue');
+    end if;
+    return not v_is_few;
 end
 $linked$;
 comment on function linked.refresh_clones(uuid[], boolean) is

@@ -1,0 +1,32 @@
+"""Sharing with an account that knows many persons costs little more than sharing with one that knows nobody."""
+
+from __future__ import annotations
+
+import time
+
+from tests.builders.media import upload_path
+from tests.linked.conftest import Household
+
+
+def test_sharing_with_somebody_who_has_many_persons(household: Household) -> None:
+    own = household.photo(household.clara, upload_path(household.clara, "jpg"))
+    household.database.execute(
+        """with known as (insert into person ("ownerId") select %(user)s from generate_series(1, 1000) returning id),
+           face as (insert into asset_face ("assetId", "personId", "imageWidth", "imageHeight")
+                    select %(asset)s, id, 1000, 1000 from known returning id)
+           insert into face_search ("faceId", embedding)
+           select id, (select ('[' || string_agg((random() - 0.5)::text, ',') || ']')::vector
+                       from generate_series(1, 512) where face.id is not null)
+           from face""",
+        {"user": household.clara, "asset": own},
+    )
+    for _ in range(100):
+        (face,) = household.detect_faces(household.photo(), [(1, 1, 20, 20)])
+        household.recognize(face)
+    household.database.execute("analyze")
+    start = time.monotonic()
+    household.share_album(household.linked_album, household.clara)
+    took = time.monotonic() - start
+    assert took < 8, took
+    household.database.execute("call linked.drain()")
+    assert household.database.value("select count(*) from linked.member where owner_id = %s", [household.clara]) == 100

@@ -196,6 +196,37 @@ comment on function linked.propagate_{{ table }}(uuid[], uuid[]) is
     'Makes the rows of {{ table }} of the members p_to equal to those of p_from, pair by pair.';
 {% endfor %}
 
+{# Whose product is followed whoever's clone the job was for. #}
+{% set followed = ["previewAt", "thumbnailAt"] %}
+-- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
+-- source, and Immich's jobs for what is missing would pass the source by.
+create or replace function linked.undo_viewers_status(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if cardinality(p_clones) = 0 then
+        return;
+    end if;
+    delete from public.asset_job_status mine
+    where mine."assetId" = any (p_clones)
+{% for column in followed if column in asset_job_status %}
+        and mine."{{ column }}" is null
+{% endfor %}
+        and not exists (
+            select from linked.member join public.asset_job_status theirs on theirs."assetId" = member.source_id
+            where member.asset_id = mine."assetId"
+        );
+    update public.asset_job_status mine
+    set {{ assignments("asset_job_status", "shared", "theirs", without=followed) }}
+    from linked.member
+    left join public.asset_job_status theirs on theirs."assetId" = member.source_id
+    where member.asset_id = any (p_clones) and mine."assetId" = member.asset_id
+        and {{ differ("asset_job_status", "shared", "mine", "theirs", without=followed) }};
+end
+$linked$;
+comment on function linked.undo_viewers_status(uuid[]) is
+    'Gives clones of viewers back the job status of their sources, of all jobs whose product a viewer''s clone does not pass on.';
+
 -- asset_job_status comes last: as soon as it is there, Immich's jobs may look at what the asset lacks.
 create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) returns void
 language plpgsql

@@ -332,7 +332,7 @@ as $linked$
 {%- for column in columns("asset_job_status", "shared") %},
             coalesce(
                 max(status."{{ column.name }}") filter (where member.asset_id = member.source_id),
-                max(status."{{ column.name }}")
+                max(status."{{ column.name }}") filter (where member.can_write)
             ) as "{{ column.name }}"
 {%- endfor %}
 
@@ -352,7 +352,7 @@ as $linked$
     set {{ assignments("asset_job_status", "shared", "excluded") }}
 $linked$;
 comment on function linked.equalize_job_status(uuid[]) is
-    'Gives all members the job status of the source, filled up from the others.';
+    'Gives all members the job status of the source, filled up from those of editors.';
 
 -- A face whose counterparts were forgotten is known again by where it is; boxes that a machine found on two members may differ
 -- a little. What a viewer drew is the viewer's own.

@@ -398,6 +398,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             from (select distinct "assetId" from {{ "stale" if event == "delete" else "fresh" }} limit 2) as first
         ) = 1;
 {% endif %}
+{% if table == "asset_job_status" %}
+        perform linked.undo_viewers_status(array(
+            select member.asset_id
+            from fresh join linked.member on member.asset_id = fresh."assetId"
+            where not member.can_write
+        ));
+{% endif %}
         perform linked.propagate_{{ table }}(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
 {% if event == "delete" %}

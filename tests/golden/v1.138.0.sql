@@ -914,6 +914,34 @@ $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
     'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
 
+-- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
+-- source, and Immich's jobs for what is missing would pass the source by.
+create or replace function linked.undo_viewers_status(p_clones uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if cardinality(p_clones) = 0 then
+        return;
+    end if;
+    delete from public.asset_job_status mine
+    where mine."assetId" = any (p_clones)
+        and mine."previewAt" is null
+        and mine."thumbnailAt" is null
+        and not exists (
+            select from linked.member join public.asset_job_status theirs on theirs."assetId" = member.source_id
+            where member.asset_id = mine."assetId"
+        );
+    update public.asset_job_status mine
+    set "facesRecognizedAt" = theirs."facesRecognizedAt", "metadataExtractedAt" = theirs."metadataExtractedAt", "duplicatesDetectedAt" = theirs."duplicatesDetectedAt"
+    from linked.member
+    left join public.asset_job_status theirs on theirs."assetId" = member.source_id
+    where member.asset_id = any (p_clones) and mine."assetId" = member.asset_id
+        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt"));
+end
+$linked$;
+comment on function linked.undo_viewers_status(uuid[]) is
+    'Gives clones of viewers back the job status of their sources, of all jobs whose product a viewer''s clone does not pass on.';
+
 -- asset_job_status comes last: as soon as it is there, Immich's jobs may look at what the asset lacks.
 create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
@@ -5189,23 +5217,23 @@ as $linked$
         select member.source_id,
             coalesce(
                 max(status."facesRecognizedAt") filter (where member.asset_id = member.source_id),
-                max(status."facesRecognizedAt")
+                max(status."facesRecognizedAt") filter (where member.can_write)
             ) as "facesRecognizedAt",
             coalesce(
                 max(status."metadataExtractedAt") filter (where member.asset_id = member.source_id),
-                max(status."metadataExtractedAt")
+                max(status."metadataExtractedAt") filter (where member.can_write)
             ) as "metadataExtractedAt",
             coalesce(
                 max(status."duplicatesDetectedAt") filter (where member.asset_id = member.source_id),
-                max(status."duplicatesDetectedAt")
+                max(status."duplicatesDetectedAt") filter (where member.can_write)
             ) as "duplicatesDetectedAt",
             coalesce(
                 max(status."previewAt") filter (where member.asset_id = member.source_id),
-                max(status."previewAt")
+                max(status."previewAt") filter (where member.can_write)
             ) as "previewAt",
             coalesce(
                 max(status."thumbnailAt") filter (where member.asset_id = member.source_id),
-                max(status."thumbnailAt")
+                max(status."thumbnailAt") filter (where member.can_write)
             ) as "thumbnailAt"
         from linked.member
         join public.asset_job_status status on status."assetId" = member.asset_id
@@ -5223,7 +5251,7 @@ as $linked$
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt"
 $linked$;
 comment on function linked.equalize_job_status(uuid[]) is
-    'Gives all members the job status of the source, filled up from the others.';
+    'Gives all members the job status of the source, filled up from those of editors.';
 
 -- A face whose counterparts were forgotten is known again by where it is; boxes that a machine found on two members may differ
 -- a little. What a viewer drew is the viewer's own.
@@ -6846,6 +6874,11 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
+        perform linked.undo_viewers_status(array(
+            select member.asset_id
+            from fresh join linked.member on member.asset_id = fresh."assetId"
+            where not member.can_write
+        ));
         perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -6915,6 +6948,11 @@ begin
         perform linked.start_writing();
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.undo_viewers_status(array(
+            select member.asset_id
+            from fresh join linked.member on member.asset_id = fresh."assetId"
+            where not member.can_write
         ));
         perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
         from linked.siblings(

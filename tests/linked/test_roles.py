@@ -17,11 +17,15 @@ SHARED = [
     for column in RELEASE.table(table).columns
     if column.policy is Policy.SHARED and column.name not in {"deletedAt", "status"}
 ]
+UNDONE = [
+    ("asset_job_status", column) for column in ("facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt")
+]
 PRODUCED = [
     (table, column.name)
     for table in ("asset", "asset_file", "asset_job_status", "smart_search")
     for column in RELEASE.table(table).columns
     if column.policy is Policy.PRODUCED and column.canonical not in RELEASE.table(table).key
+    and (table, column.name) not in UNDONE
 ]
 
 
@@ -146,6 +150,46 @@ def test_metadata_extracted_for_a_viewer_changes_nothing(household: Household, p
     assert {(household.exif(asset).make, household.exif(asset).description) for asset in household.group(photo)} == {
         (None, "of the family")
     }
+
+
+def test_jobs_for_a_viewer_do_not_count_for_the_source(household: Household, photo: UUID, view: UUID) -> None:
+    for table, column in UNDONE:
+        before = read(household, table, photo, column)
+        described = next(c for c in RELEASE.table(table).columns if c.name == column)
+        assert write(household, table, [view], column, other_value(household, described, before)) == 1
+        assert [read(household, table, asset, column) for asset in household.group(photo)] == [before] * 3
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_jobs_for_viewers_of_what_has_been_through_none(household: Household, count: int) -> None:
+    """Immich's jobs for what is missing still find the sources; what an editor's job wrote counts for all."""
+    house = household
+    library = house.create_library(house.family, MEDIA)
+    scans = house.import_library(house.family, library, [f"{MEDIA}/{n}.jpg" for n in range(count)])
+    views = [house.clone(scan, house.anna) for scan in scans]
+    house.database.execute(
+        """insert into asset_job_status ("assetId", "metadataExtractedAt", "facesRecognizedAt")
+           select id, now(), now() from unnest(%s::uuid[]) as id""",
+        [views],
+    )
+    house.extract_metadata(views[0], make="Canon")
+    assert house.count("asset_job_status") == 0
+    house.generate_thumbnails(views[0])
+    house.extract_metadata(house.clone(scans[-1], house.ben), make="Canon")
+    status = house.database.fetch('select * from asset_job_status where "assetId" = any(%s)', [house.group(scans[-1])])
+    assert len(status) == 3 and all(row.metadataExtractedAt for row in status)
+    assert not any(row.facesRecognizedAt for row in status)
+
+
+def test_jobs_for_a_viewer_while_sync_was_off(household: Household) -> None:
+    house = household
+    photo = house.upload(house.family, f"{MEDIA}/off.jpg")
+    house.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    house.extract_metadata(house.clone(photo, house.anna), make="Canon")
+    house.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    house.database.execute("call linked.drain()")
+    status = house.database.fetch('select * from asset_job_status where "assetId" = any(%s)', [house.group(photo)])
+    assert not any(row.metadataExtractedAt for row in status)
 
 
 @pytest.mark.parametrize("boxes", [[], [(1, 1, 2, 2), (5, 5, 6, 6)], [(5, 5, 6, 6)]])

@@ -2100,23 +2100,39 @@ comment on function linked.adopt_drawn_faces(uuid[]) is
 
 -- Live photos: a clone's video part is the clone of its source's video part.
 
+-- Before a user pairs a video with a still, Immich hides it. A video of the user's own that stays on no still is shown again; not
+-- what Immich has extracted from a picture.
 create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
 language sql
 as $linked$
-    update public.asset mine
-    set "livePhotoVideoId" = wanted.video_id
-    from (
-        select still.asset_id, video.asset_id as video_id
+    with wanted as (
+        select still.asset_id, video.asset_id as video_id, clone."livePhotoVideoId" as present_id
         from (
             select id, "livePhotoVideoId" from public.asset where id = any (p_sources)
             union
             select id, "livePhotoVideoId" from public.asset where "livePhotoVideoId" = any (p_sources)
         ) as source
         join linked.member still on still.source_id = source.id and still.asset_id <> still.source_id
+        join public.asset clone on clone.id = still.asset_id
         left join linked.member video
             on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
-    ) as wanted
-    where mine.id = wanted.asset_id and mine."livePhotoVideoId" is distinct from wanted.video_id
+        where clone."livePhotoVideoId" is distinct from video.asset_id
+    ), paired as (
+        update public.asset mine
+        set "livePhotoVideoId" = wanted.video_id
+        from wanted
+        where mine.id = wanted.asset_id
+        returning mine.id, wanted.present_id
+    )
+    update public.asset video
+    set visibility = 'timeline'
+    from paired
+    where video.id = paired.present_id and video.visibility = 'hidden'
+        and position('/encoded-video/' in video."originalPath") = 0
+        and not exists (select from linked.member where member.asset_id = video.id)
+        and not exists (
+            select from public.asset other where other."livePhotoVideoId" = video.id and other.id <> paired.id
+        )
 $linked$;
 comment on function linked.pair_live_photos(uuid[]) is
     'Gives the clones of stills the clones of their video parts, for groups of which p_sources are the stills or the videos.';

@@ -386,6 +386,37 @@ def test_video_of_a_replacement_that_failed_goes_with_the_next_look(
     assert_paired(household, still, motion)
 
 
+def test_own_video_put_on_a_clone_stays_in_sight(household: Household, linked_users: set[UUID]) -> None:
+    """Immich hides the video before it writes the still. A video that is nobody else's stays unpaired."""
+    plain = household.photo()
+    private = household.photo(household.anna, upload_path(household.anna, "mov"), type="VIDEO")
+    household.link_live_photo(household.clone(plain, household.anna), private)
+    assert household.asset(household.clone(plain, household.anna)).livePhotoVideoId is None
+    assert household.asset(private).visibility == "timeline"
+    assert members_of(household, private) == set()
+
+
+def test_own_video_put_on_the_clone_of_a_live_photo_stays_in_sight(
+    household: Household, still: UUID, motion: UUID
+) -> None:
+    private = household.photo(household.anna, upload_path(household.anna, "mov"), type="VIDEO")
+    household.link_live_photo(household.clone(still, household.anna), private)
+    assert_paired(household, still, motion)
+    assert household.asset(private).visibility == "timeline"
+
+
+@pytest.mark.parametrize("why", ["on a still of its own", "extracted"])
+def test_own_video_put_on_a_clone_stays_hidden(household: Household, why: str) -> None:
+    plain = household.photo()
+    path = f"/data/encoded-video/{household.anna}/1-MP.mp4" if why == "extracted" else None
+    private = household.photo(household.anna, path, type="VIDEO")
+    if why != "extracted":
+        household.photo(household.anna, upload_path(household.anna, "heic"), live_photo_video_id=private)
+    household.link_live_photo(household.clone(plain, household.anna), private)
+    assert household.asset(household.clone(plain, household.anna)).livePhotoVideoId is None
+    assert household.asset(private).visibility == "hidden"
+
+
 def test_still_unlinked_from_a_video_under_the_prefix(household: Household) -> None:
     """From then on the video is a picture of its own."""
     motion = household.photo(household.family, f"{MEDIA}/1.mov", type="VIDEO")

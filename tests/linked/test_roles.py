@@ -177,7 +177,8 @@ def test_jobs_for_viewers_of_what_has_been_through_none(household: Household, co
     house.generate_thumbnails(views[0])
     house.extract_metadata(house.clone(scans[-1], house.ben), make="Canon")
     status = house.database.fetch('select * from asset_job_status where "assetId" = any(%s)', [house.group(scans[-1])])
-    assert len(status) == 3 and all(row.metadataExtractedAt for row in status)
+    assert len(status) == 3
+    assert all(row.metadataExtractedAt for row in status)
     assert not any(row.facesRecognizedAt for row in status)
 
 

@@ -24,7 +24,8 @@ PRODUCED = [
     (table, column.name)
     for table in ("asset", "asset_file", "asset_job_status", "smart_search")
     for column in RELEASE.table(table).columns
-    if column.policy is Policy.PRODUCED and column.canonical not in RELEASE.table(table).key
+    if column.policy is Policy.PRODUCED
+    and column.canonical not in RELEASE.table(table).key
     and (table, column.name) not in UNDONE
 ]
 

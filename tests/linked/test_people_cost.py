@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.builders.media import upload_path
 from tests.linked.conftest import Household
 
 
+@pytest.mark.slow
 def test_sharing_with_somebody_who_has_many_persons(household: Household) -> None:
     own = household.photo(household.clara, upload_path(household.clara, "jpg"))
     household.database.execute(

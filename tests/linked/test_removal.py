@@ -434,6 +434,7 @@ def test_on_the_tables_of_every_release(databases: Databases, release: str) -> N
         )
         for asset in (source, clone, own):
             server.process(asset)
+        server.update_asset(clone, isExternal=True)
         (face,) = server.detect_faces(clone, [(0, 0, 9, 9)])
         made_person, made_album, made_tag = (
             server.create_person(ben, "Oma"),

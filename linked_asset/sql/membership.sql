@@ -574,6 +574,10 @@ begin
         select asset_id from linked.member
         where not exists (select from public.asset where asset.id = member.asset_id)
     ));
+    insert into linked.member (asset_id, source_id, owner_id, can_write)
+    select distinct source.id, source.id, source."ownerId", true
+    from linked.member join public.asset source on source.id = member.source_id
+    on conflict do nothing;
     delete from linked.face where not exists (select from linked.member where member.asset_id = face.asset_id);
     delete from linked.unsettled where not exists (select from public.asset where asset.id = unsettled.source_id);
     perform linked.note_unused_tags(array(select tag_id from linked.made_tag));

@@ -275,3 +275,14 @@ def test_an_album_deleted_unseen(household: Household) -> None:
     names = household.database.fetch('select "albumName" from album where "ownerId" = %s', [household.anna])
     assert names == []
     assert household.database.value("""select count(*) from album where "albumName" = 'Winter'""") == 2
+
+
+def test_an_original_that_is_remembered_as_a_clone_stays(household: Household) -> None:
+    photos = [household.photo() for _ in range(2)]
+    household.database.execute(
+        "update linked.member set source_id = gen_random_uuid() where asset_id = %s", [photos[0]]
+    )
+    by_reconcile(household.database)
+    left = {row.id for row in household.database.fetch("select id from asset")}
+    assert set(photos) <= left
+    assert len(household.group(photos[0])) == 3

@@ -11,11 +11,11 @@ WORKERS ?= 2
 
 help:
 	@echo "make demo       a family with four accounts, linked before your eyes (needs no Immich, no Docker)"
-	@echo "make test       tests on a real PostgreSQL, about two minutes"
+	@echo "make test       tests on a real PostgreSQL, about a quarter of an hour"
 	@echo "make test-all   all tests, the slow ones too, then once more on PostgreSQL 14"
 	@echo "make test-pg14  tests on PostgreSQL 14, what Immich's own image runs"
 	@echo "make lint       ruff, mypy"
-	@echo "make bench      what the addon costs, in about two minutes"
+	@echo "make bench      what the addon costs, and how that grows with the rows"
 	@echo "make golden     writes down anew what each revision runs (tests/golden)"
 	@echo "make clean      removes $(VENV) and everything built"
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from linked_asset.config import database_url
+from linked_asset.database import connected, engine_for
+from linked_asset.doctor import PROBLEM, examine
 from tests.builders.jobs import thumbnail_path
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household, upgrade
@@ -286,3 +289,12 @@ def test_an_original_that_is_remembered_as_a_clone_stays(household: Household) -
     left = {row.id for row in household.database.fetch("select id from asset")}
     assert set(photos) <= left
     assert len(household.group(photos[0])) == 3
+
+
+def test_doctor_sees_clones_of_a_source_that_is_not_there(household: Household) -> None:
+    photo = household.photo()
+    statement = "update linked.member set source_id = %s where asset_id <> source_id"
+    household.database.execute(statement, [uuid4()])
+    with connected(engine_for(database_url({"DB_URL": household.database.url}))) as connection:
+        assert "groups" in [finding.check for finding in examine(connection) if finding.kind == PROBLEM]
+    household.database.execute(statement, [photo])

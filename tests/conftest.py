@@ -18,9 +18,8 @@ import pytest
 from sample import create_immich, load_family
 from sample.server import embedded_bin
 from tests.database import Clients, Database, Databases
+from tests.release import RELEASE
 from tests.servers import running_server
-
-RELEASE = "v1.138.0"
 
 _run = ExitStack()
 """What belongs to the run as a whole. Owned by the process that started first: with xdist the

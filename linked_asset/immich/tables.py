@@ -24,9 +24,8 @@ RELEASES = (
     "v2.6.0",
     "v2.7.0",
     "v3.0.0",
-    "v3.1.0",
 )
-"""Every release at which a table of the model changed, ascending, and the newest one known."""
+"""Every release at which a table of the model changed, ascending."""
 
 IDENTITY, SHARED, PRODUCED, PERSONAL, DERIVED = (
     Policy.IDENTITY,
@@ -304,7 +303,7 @@ ASSET_METADATA = Table(
     Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True),
     Column("updatedAt", TIMESTAMP, DERIVED, default=NOW, index=True),
     primary_key=("assetId", "key"),
-    key=("assetId", "key"),
+    touched=False,
     since="v1.140.0",
 )
 
@@ -575,6 +574,7 @@ ASSET_METADATA_AUDIT = Table(
     Column("assetId", UUID, DERIVED, index=True),
     Column("key", VARCHAR, DERIVED, index=True),
     Column("deletedAt", TIMESTAMP, DERIVED, default=CLOCK, index=True),
+    touched=False,
     since="v1.140.0",
 )
 

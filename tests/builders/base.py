@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from linked_asset import immich
 from tests.database import Database
+from tests.release import RELEASE
 
 Values = dict[str, Any]
 Part = sql.Composable
@@ -24,7 +25,7 @@ class Service:
     """Writes to one database of one release. Columns go by their newest names; those that the
     release does not have are left out."""
 
-    def __init__(self, database: Database, release: str = "v1.138.0") -> None:
+    def __init__(self, database: Database, release: str = RELEASE) -> None:
         self.database = database
         self.release = immich.release(release)
 

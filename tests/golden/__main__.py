@@ -1,9 +1,10 @@
 """Writes the golden files anew: python -m tests.golden"""
 
-from tests.golden import HERE, golden, releases, rendered
+from tests.golden import golden_files, written_files
 
-for left in HERE.glob("*.sql"):
-    left.unlink()
-for release in releases():
-    golden(release).write_text(rendered(release), "utf-8")
-    print(golden(release))
+files = golden_files()
+for left_over in written_files() - files.keys():
+    left_over.unlink()
+for path, content in files.items():
+    path.write_text(content, "utf-8")
+    print(path)

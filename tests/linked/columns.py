@@ -13,9 +13,10 @@ from psycopg import sql
 from linked_asset import immich
 from linked_asset.immich import Column, Policy
 from linked_asset.immich.model import Embedding
+from tests import release
 from tests.builders import Immich
 
-RELEASE = immich.release("v1.138.0")
+RELEASE = immich.release(release.RELEASE)
 SYNCED = (Policy.SHARED, Policy.PRODUCED)
 ROWS = ("asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face", "face_search")
 """What hangs on an asset and is copied with it."""

@@ -14,10 +14,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from linked_asset import immich
 from linked_asset.operations import installation_script, removal_script
 from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.invariants import violations
+from tests.release import RELEASE
 
 CHECKOUT = Path(__file__).parents[2]
 MEDIA = "/data/library/family"
@@ -41,7 +43,7 @@ def upgrade(connection: psycopg.Connection[Any]) -> None:
 def install(database: Database) -> None:
     """What `alembic upgrade head` runs, without the start of Python."""
     with database.connect() as connection:
-        connection.execute(f"begin;\n{installation_script('v1.138.0')}\ncommit;")  # type: ignore[call-overload]
+        connection.execute(f"begin;\n{installation_script(RELEASE)}\ncommit;")  # type: ignore[call-overload]
         connection.execute("call linked.drain()")
 
 
@@ -51,9 +53,19 @@ def remove(database: Database) -> None:
         connection.execute(f"begin;\n{removal_script()}\ncommit;")  # type: ignore[call-overload]
 
 
+_MODEL = immich.release(RELEASE)
+_ALBUM, _ASSET, _USER = (
+    _MODEL.table(table).column(name).name
+    for table, name in [("album_user", "albumId"), ("album_asset", "assetId"), ("album_user", "userId")]
+)
+_ALBUMS = (
+    'select id from album where "ownerId" = any(%(users)s)'
+    if _MODEL.table("album").has("ownerId")
+    else f"""select "{_ALBUM}" from album_user where role = 'owner' and "{_USER}" = any(%(users)s)"""
+)
 OWNED = {
     "asset": '"ownerId" = any(%(users)s)',
-    "album": '"ownerId" = any(%(users)s)',
+    "album": f"id in ({_ALBUMS})",
     "person": '"ownerId" = any(%(users)s)',
     "stack": '"ownerId" = any(%(users)s)',
     "tag": '"userId" = any(%(users)s)',
@@ -65,12 +77,12 @@ OWNED = {
     "face_search": """"faceId" in (select asset_face.id from asset_face join asset on asset.id = "assetId"
                                    where "ownerId" = any(%(users)s))""",
     **dict.fromkeys(
-        ["album_asset", "tag_asset"], '"assetsId" in (select id from asset where "ownerId" = any(%(users)s))'
+        ["album_asset", "tag_asset"], f'"{_ASSET}" in (select id from asset where "ownerId" = any(%(users)s))'
     ),
-    "album_user": '"albumsId" in (select id from album where "ownerId" = any(%(users)s))',
+    "album_user": f'"{_ALBUM}" in ({_ALBUMS})',
     "user": "id = any(%(users)s)",
 }
-"""Which rows of which table are a user's (v1.138.0)."""
+"""Which rows of which table are a user's."""
 
 
 def rows_of(database: Database, table: str, users: Sequence[UUID]) -> list[str]:

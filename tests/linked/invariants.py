@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 
 from linked_asset import immich
 from linked_asset.immich import Policy
+from tests.release import RELEASE
 
 Row = dict[str, Any]
 SHARED = (Policy.SHARED, Policy.PRODUCED)
@@ -47,7 +48,7 @@ class Snapshot:
     tables: dict[str, list[Row]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, connection: psycopg.Connection[Any], release: str = "v1.138.0") -> Snapshot:
+    def of(cls, connection: psycopg.Connection[Any], release: str = RELEASE) -> Snapshot:
         snapshot = cls(immich.release(release))
         cursor = connection.cursor(row_factory=dict_row)
         with connection.transaction():
@@ -163,7 +164,7 @@ def _linked_albums(snapshot: Snapshot) -> Iterator[tuple[Row, dict[UUID, str], s
         yield album, roles, content
 
 
-def violations(connection: psycopg.Connection[Any], release: str = "v1.138.0") -> list[str]:
+def violations(connection: psycopg.Connection[Any], release: str = RELEASE) -> list[str]:
     """Everything that does not hold, one line each."""
     snapshot = Snapshot.of(connection, release)
     return [

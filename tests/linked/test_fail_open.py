@@ -15,10 +15,10 @@ import pytest
 
 from linked_asset import render
 from tests.builders.media import EPOCH
-from tests.conftest import RELEASE
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household, upgrade
 from tests.linked.sessions import WRITERS_LOCK, wait_until
+from tests.release import RELEASE
 
 FUNCTIONS = sorted(re.findall(r"create or replace function linked\.(on_\w+)", render.install_script(RELEASE)))
 SHELL = {

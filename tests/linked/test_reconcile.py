@@ -22,11 +22,11 @@ from linked_asset.reconcile import Report, reconcile
 from linked_asset.watch import watch
 from sample import create_immich
 from sample.server import embedded_server
-from tests.conftest import RELEASE
 from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA, Household, upgrade
 from tests.linked.invariants import violations
 from tests.linked.sessions import wait_until
+from tests.release import RELEASE
 
 CLONES = "(select asset_id from linked.member where asset_id <> source_id order by asset_id limit 3)"
 DAMAGES = {

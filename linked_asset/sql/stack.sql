@@ -327,9 +327,10 @@ language sql
 as $linked$
     insert into linked.passing_stack (stack_id, made_in)
     select distinct asset."stackId", pg_current_xact_id()::text
-    from linked.member join public.asset on asset.id = member.asset_id
-    where member.asset_id = any (p_changed) and not member.can_write and asset."stackId" is not null
-        and not exists (select from linked.stack_pair where stack_pair.stack_id = asset."stackId")
+    from unnest(p_changed) as changed (id)
+    join linked.member on member.asset_id = changed.id and not member.can_write
+    join public.asset on asset.id = member.asset_id and asset."stackId" is not null
+    where not exists (select from linked.stack_pair where stack_pair.stack_id = asset."stackId")
     on conflict (stack_id) do update set made_in = excluded.made_in
 $linked$;
 comment on function linked.let_stacks_pass(uuid[]) is

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from alembic import command
 
 from linked_asset import immich
+from linked_asset.alembic_ini import alembic_config
+from linked_asset.config import database_url
+from linked_asset.database import engine_for
 from linked_asset.operations import installation_script, removal_script
 from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.invariants import violations
 from tests.release import RELEASE
 
-CHECKOUT = Path(__file__).parents[2]
 MEDIA = "/data/library/family"
 
 
 def upgrade(connection: psycopg.Connection[Any]) -> None:
-    """`alembic upgrade head`, the way a user runs it."""
+    """`alembic upgrade head`, without a process of its own."""
     info = connection.info
     url = f"postgresql://{info.user}:{info.password}@/{info.dbname}?host={info.host}&port={info.port}"
-    result = subprocess.run(
-        [sys.executable, "-m", "alembic", "upgrade", "head"],
-        cwd=CHECKOUT,
-        env={**os.environ, "DB_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    config = alembic_config()
+    config.attributes["connection"] = engine_for(database_url({"DB_URL": url}))
+    command.upgrade(config, "head")
 
 
 def install(database: Database) -> None:

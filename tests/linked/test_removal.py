@@ -19,9 +19,9 @@ from linked_asset import render
 from sample import create_immich
 from tests.builders import Immich
 from tests.database import Database, Databases
-from tests.linked.conftest import CHECKOUT, Household, install, remove
+from tests.linked.conftest import Household, install, remove
 from tests.linked.test_audit import left
-from tests.shell.conftest import inside
+from tests.shell.conftest import CHECKOUT, inside
 
 
 @pytest.fixture

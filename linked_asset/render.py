@@ -114,6 +114,16 @@ class Template:
             if column.birth is not None
         ]
 
+    def owner_of(self, album: str) -> str:
+        """The owner of a row of `album` under that name: until v3.0.0 a column, then what `album_user` says."""
+        if self.release.table("album").has("ownerId"):
+            return f'{album}."ownerId"'
+        names = Names(self.release.table("album_user"))
+        return (
+            f"(select owner.{names.userId} from public.album_user owner"
+            f" where owner.{names.albumId} = {album}.id and owner.role = 'owner')"
+        )
+
     def key(self, table: str) -> list[str]:
         """The natural key of a row below an asset, without the asset itself."""
         described = self.release.table(table)
@@ -148,6 +158,7 @@ def render(name: str, release: Release) -> str:
             differ=template.differ,
             births=template.births,
             key=template.key,
+            owner_of=template.owner_of,
             deletes_within="1 minute" if immich.version(release.name) < immich.version("v2.5.0") else "10 minutes",
         )
     )

@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from tests.database import Database
 from tests.linked.conftest import Household
+from tests.release import RELEASE
 from tests.shell.conftest import inside, one_line, shell_for
 
 SPY = """
@@ -89,11 +90,11 @@ def test_the_scripts_likewise(immich: Database, lesser: Database, psql: Callable
     household = Household(lesser)
     household.photo()
     shell = shell_for(immich.url)
-    psql(immich, shell.alembic("upgrade", "head", "--sql").stdout)
+    psql(immich, shell.alembic("upgrade", RELEASE, "--sql").stdout)
     assert owners(immich) == {me(lesser)}
     assert household.owned(household.anna) == 1
     household.update_exif(household.photo(), description="x")
-    psql(immich, shell.alembic("downgrade", "v1.138.0:base", "--sql").stdout)
+    psql(immich, shell.alembic("downgrade", f"{RELEASE}:base", "--sql").stdout)
     assert household.owned(household.anna) == 0
     assert seen(lesser) == {me(lesser)}
     assert immich.value("select to_regnamespace('linked') is null")

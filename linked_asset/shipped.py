@@ -199,8 +199,10 @@ def readable_installation(connection: Connection) -> Mapping[str, Any] | None:
 def refuse_damaged(connection: Connection) -> None:
     """One line instead of PostgreSQL's complaint about a table or column that is not there."""
     state = installation(connection)
-    if state is None or state["immich_version"] not in immich.RELEASES:
+    if state is None:
         return
+    if state["immich_version"] not in immich.RELEASES:
+        raise errors.InstalledByNewer(release=state["immich_version"])
     if versions(connection) != [state["immich_version"]]:
         raise errors.Damaged(what="Alembic's version table does not say what is installed")
     try:

@@ -100,6 +100,8 @@ def change(connection: Connection) -> None:
 def write_script() -> None:
     """`--sql`: a psql script that checks first, changes in one transaction, and links what exists."""
     configure(dialect_name="postgresql", literal_binds=True)
+    if command() == "stamp":
+        raise errors.Refused(reason="a stamp only says what is installed, which a script cannot know")
     migration, step_function, down = context.get_context(), _step_function(), command() == "downgrade"
     emit = migration.impl.static_output
     current = _only(migration.get_current_heads())

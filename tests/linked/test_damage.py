@@ -377,6 +377,9 @@ def test_a_revision_of_a_newer_package(shell: ShellFor, linked: Database, newer:
     here = shell(linked.url)
     for command in (("upgrade", "head"), ("downgrade", "base")):
         assert "by a newer version of this package" in one_line(here.alembic(*command, check=False))
+    if "installation" in newer:
+        for name in ("status", "doctor", "reconcile", "watch"):
+            assert "by a newer version of this package" in one_line(here.linked_asset(name, check=False))
     if "alembic" in newer:
         assert "by a newer version of this package" in one_line(here.alembic("current", check=False))
 

@@ -116,6 +116,12 @@ def test_an_unknown_revision(shell: ShellFor, immich: Database) -> None:
     assert "v9.9.9" in upgrade(shell, immich.url, "v9.9.9")
 
 
+def test_a_stamp_has_no_script(shell: ShellFor) -> None:
+    """It would leave a version table, and nothing installed."""
+    line = one_line(shell("postgresql://127.0.0.1:1/nowhere").alembic("stamp", "head", "--sql", check=False))
+    assert "a stamp only says what is installed" in line
+
+
 def test_somebody_elses_schema(shell: ShellFor, immich: Database, pg_dump: Callable[..., str]) -> None:
     immich.execute("create schema linked")
     immich.execute("create function linked.sync() returns trigger language plpgsql as 'begin return new; end'")

@@ -8,7 +8,7 @@ from typing import Any
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, immich, shipped
+from linked_asset import detection, shipped
 from linked_asset.alembic_ini import alembic_config
 from linked_asset.config import target
 from linked_asset.errors import NotCompared, NotInstalled
@@ -56,14 +56,13 @@ def status(connection: Connection) -> dict[str, Any]:
 
 def _installed(connection: Connection, state: Mapping[str, Any]) -> dict[str, Any]:
     release = str(state["immich_version"])
-    known = release in immich.RELEASES
     return {
         "immich": release,
         "package": state["package_version"],
         "installed_at": _plain(state["installed_at"]),
         "suspended_at": _plain(state["suspended_at"]),
         "suspended_why": state["suspended_why"],
-        "outdated": _outdated(connection, release) if known else ["this version does not know that release"],
+        "outdated": _outdated(connection, release),
     }
 
 

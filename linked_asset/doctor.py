@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, errors, guard, immich, operations, shipped
+from linked_asset import detection, errors, guard, immich, shipped
 from linked_asset.config import target
 from linked_asset.queries import query, run_script
 from linked_asset.status import status
@@ -81,7 +81,7 @@ def _objects(connection: Connection, release: str) -> Iterator[Finding]:
 
 
 def _strangers(connection: Connection) -> Iterator[Finding]:
-    for one in run_script(connection, operations.strangers()).scalars():
+    for one in run_script(connection, shipped.strangers_query()).scalars():
         yield Finding("strangers", ADVICE, f"{one} is not ours", "drop it before linked assets are removed")
 
 

@@ -1,7 +1,7 @@
 """Mending a damaged schema linked: what can be told from the rest is made anew, the rest is refused.
 
 The script of a release makes what is missing and replaces every function and trigger. What it passes by is done here:
-columns that were renamed, constraints and indexes of tables that exist, and what is there too much.
+columns that were renamed or retyped, constraints and indexes of tables that exist, and what is there too much.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from linked_asset.talk import and_more, say
 
 REBUILT = frozenset(
     {"installation", "linked_album", "prefix", "participant", "face", "stack_pair", "queue", "quota_credit", "incident"}
+    | {"passing_stack", "produced", "replacement", "unsettled"}
 )
 """Tables whose content follows from Immich's tables and the others, or is of the moment. Which rows are clones, what
 the addon made and what people decided cannot be told once it is forgotten."""
@@ -33,6 +34,7 @@ def run(connection: Connection, release: str) -> None:
     script = render.install_script(release)
     _refuse_lost_tables(connection, release)
     _rename_back(connection, release)
+    _convert_back(connection, release)
     try:
         with connection.begin_nested():
             run_script(connection, script)
@@ -56,6 +58,7 @@ def prepare_removal(connection: Connection) -> None:
     release = immich.RELEASES[0]
     try:
         _rename_back(connection, release)
+        _convert_back(connection, release)
     except errors.NotCompared:  # then the script itself says what is missing
         return
     broken = {damage.object.table for damage in shipped.damages(connection, release) if _has_lost_content(damage)}
@@ -95,6 +98,22 @@ def _rename_back(connection: Connection, release: str) -> None:
             continue
         for one, other in zip(strange, lost, strict=True):
             run_script(connection, f"alter table {SCHEMA}.{table} rename column {_last(one)} to {_last(other)}")
+
+
+def _convert_back(connection: Connection, release: str) -> None:
+    """A column of another type whose values are still those of the type that it should have."""
+    for damage in shipped.damages(connection, release):
+        if damage.found is None or not _has_lost_content(damage):
+            continue
+        wanted = _type(damage.object)
+        change = f"alter table {SCHEMA}.{damage.object.table} alter column {_last(damage.object)}"
+        try:
+            with connection.begin_nested():
+                run_script(connection, f"{change} drop default")
+                run_script(connection, f"{change} type {wanted} using {_last(damage.object)}::{wanted}")
+        except DBAPIError as error:
+            if not sqlstate(error).startswith(("22", "23", "42")) or sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+                raise
 
 
 def _columns(objects: Iterable[Object], table: str) -> list[Object]:

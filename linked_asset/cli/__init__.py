@@ -14,7 +14,7 @@ from linked_asset.cli.status import status
 from linked_asset.cli.watch import watch
 from linked_asset.database import DEBUG
 from linked_asset.errors import LinkedAssetError
-from linked_asset.talk import say
+from linked_asset.talk import INTERRUPTED, say
 
 
 class Group(click.Group):
@@ -26,6 +26,9 @@ class Group(click.Group):
         except LinkedAssetError as error:
             say(str(error))
             ctx.exit(1)
+        except KeyboardInterrupt:
+            say(INTERRUPTED)
+            ctx.exit(130)
 
 
 @click.group(cls=Group)

@@ -28,7 +28,6 @@ def test_settings_of_the_role_do_not_matter(shell: ShellFor, family: Database, p
     for setting in (
         "statement_timeout = '50ms'",
         "search_path = pg_catalog",
-        "default_transaction_isolation = serializable",
     ):
         family.execute(f"alter role current_user in database {family.value('select current_database()')} set {setting}")
     psql(family, shell(NO_DATABASE).alembic("upgrade", "head", "--sql").stdout)

@@ -15,6 +15,11 @@ ShellFor = Callable[..., Shell]
 
 
 @pytest.fixture
+def shell() -> ShellFor:
+    return inside
+
+
+@pytest.fixture
 def server(immich: Database) -> Immich:
     return Immich(immich)
 
@@ -24,8 +29,8 @@ def status(shell: Shell) -> dict[str, Any]:
     return found
 
 
-def test_a_family(shell: ShellFor, family: Database) -> None:
-    here = shell(family.url)
+def test_a_family(own_process: ShellFor, family: Database) -> None:
+    here = own_process(family.url)
     here.alembic("upgrade", "head")
     found = status(here)
     assert found["installed"]["immich"] == "v1.138.0"
@@ -94,8 +99,8 @@ def test_dismissed_queued_and_awaiting_deletion(shell: ShellFor, server: Immich)
     assert next(user for user in found["users"] if user["id"] == str(viewer))["left_out"] == {"queued": 1}
 
 
-def test_for_people(shell: ShellFor, family: Database) -> None:
-    here = shell(family.url)
+def test_for_people(own_process: ShellFor, family: Database) -> None:
+    here = own_process(family.url)
     here.alembic("upgrade", "head")
     family.execute(
         "insert into linked.incident (place, sqlstate, message, context)"

@@ -18,8 +18,8 @@ from linked_asset.immich.model import Embedding, Index, Table, Unique
 from linked_asset.queries import query, run_script, source, without_comments
 
 NEW = "new_column"
-"""The kind of a difference that keeps nobody from anything: a column that may be left out of an insert, and that no release
-we know has. It is left to its default, because whether a copy would be right is not known."""
+"""The kind of a difference that keeps nobody from anything: a column that may be left out of an insert, and that no
+release we know has. It is left to its default, because whether a copy would be right is not known."""
 COPIED = (immich.Policy.SHARED, immich.Policy.PRODUCED)
 OF_AN_ACCOUNT = frozenset({"birthDate", "userId", "albumName"})
 """Persons, tags and albums have counterparts, which need not agree on everything."""

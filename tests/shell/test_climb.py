@@ -175,7 +175,7 @@ OLD = {
         create table smart_search (
             "assetId" uuid primary key references asset on delete cascade, embedding real[1152] not null
         )""",
-    "indexes": """create index clip_index on asset using brin ("createdAt"); drop index if exists "asset_checksum_idx" """,
+    "indexes": """create index clip_index on asset using brin ("createdAt"); drop index "asset_checksum_idx" """,
 }
 """What years of upgrades, other tools and other models leave behind."""
 

@@ -43,11 +43,19 @@ def examine(connection: Connection) -> list[Finding]:
     except errors.Damaged as damage:
         return objects or [Finding("objects", PROBLEM, str(damage), "run `alembic upgrade head`")]
     found = status(connection)
-    fitting = list(_tables(connection, release))
-    findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found), *_settings(connection)]
-    if not fitting and not objects:
+    unfit = list(_tables(connection, release))
+    findings = [
+        *unfit,
+        *_new_columns(connection, release),
+        *objects,
+        *_strangers(connection),
+        *_state(found),
+        *_albums(found),
+        *_settings(connection),
+    ]
+    if not unfit and not objects:
         findings += [*_groups(connection), *_forgotten(connection)]
-    if not fitting:
+    if not unfit:
         findings += _surroundings(connection)
     return findings
 
@@ -55,6 +63,11 @@ def examine(connection: Connection) -> list[Finding]:
 def _tables(connection: Connection, release: str) -> Iterator[Finding]:
     for difference in detection.differences(connection, release):
         yield Finding("tables", PROBLEM, str(difference), "run `alembic upgrade head`")
+
+
+def _new_columns(connection: Connection, release: str) -> Iterator[Finding]:
+    for column in detection.new_columns(connection, release):
+        yield Finding("tables", ADVICE, str(column), "look for a version of this package that knows it")
 
 
 def _objects(connection: Connection, release: str) -> Iterator[Finding]:

@@ -286,7 +286,7 @@ def _only(heads: Sequence[str]) -> str | None:
 def _checks(installed: str | None, goal: str | None, *, down: bool) -> str:
     template = render.environment().get_template("guard/fits.sql")
     differences = detection.differences_query(goal) if goal else None
-    tolerated = guard.UNKNOWN if down else ""
+    tolerated = [detection.NEW, *[guard.UNKNOWN] * down]
     return template.render(
         installed=installed,
         target=goal,

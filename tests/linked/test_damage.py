@@ -11,6 +11,7 @@ import pytest
 from linked_asset import immich, render, shipped
 from tests.database import Database
 from tests.linked.conftest import Household
+from tests.release import RELEASE
 from tests.shell.conftest import Shell, inside, one_line, shell_for
 
 ShellFor = Callable[..., Shell]
@@ -73,7 +74,7 @@ def test_what_says_what_is_installed_is_told_from_the_rest(shell: ShellFor, hous
     result = here.alembic("upgrade", "head")
     assert "cascade" not in result.stderr
     assert clones(database) == before
-    assert database.value("select version_num from linked.alembic_version") == "v1.138.0"
+    assert database.value("select version_num from linked.alembic_version") == RELEASE
     assert "is up to date" in here.alembic("upgrade", "head").stderr
     house.check()
 
@@ -190,7 +191,7 @@ def test_nothing_is_left_but_the_version_table(shell: ShellFor, linked: Database
            insert into linked.alembic_version values ('v1.138.0')"""
     )
     before = pg_dump(linked)
-    for command in (("upgrade", "head"), ("downgrade", "base")):
+    for command in (("upgrade", RELEASE), ("downgrade", "base")):
         line = one_line(shell(linked.url).alembic(*command, check=False))
         assert "nothing is left but Alembic's version table" in line
     assert pg_dump(linked) == before
@@ -238,7 +239,7 @@ def test_somebody_elses_trigger_with_a_name_of_ours_is_not_replaced(
     line = one_line_at_the_end(shell(immich.url), "upgrade", "head")
     assert "trigger linked_asset_update on asset calls public.theirs" in line or "calls theirs" in line
     with pytest.raises(RuntimeError, match="has a name of ours"):
-        psql(immich, shell_for(immich.url).alembic("upgrade", "v1.138.0", "--sql").stdout)
+        psql(immich, shell_for(immich.url).alembic("upgrade", RELEASE, "--sql").stdout)
     assert pg_dump(immich) == before
 
 
@@ -285,7 +286,7 @@ def test_somebody_elses_objects_are_named_before_they_would_go(
     before = pg_dump(database)
     assert name.replace("public.", "") in one_line_at_the_end(here, "downgrade", "base").replace("public.", "")
     with pytest.raises(RuntimeError, match="somebody else's objects"):
-        psql(database, shell_for(database.url).alembic("downgrade", "v1.138.0:base", "--sql").stdout)
+        psql(database, shell_for(database.url).alembic("downgrade", f"{RELEASE}:base", "--sql").stdout)
     assert pg_dump(database) == before
     assert "is not ours" in here.linked_asset("doctor").stdout
     assert "is up to date" in here.alembic("upgrade", "head").stderr
@@ -337,11 +338,11 @@ def test_a_renamed_schema_is_ours(
         before = pg_dump(database)
         commands = [here.linked_asset(name, check=False) for name in ("status", "doctor", "reconcile", "watch")]
         commands += [here.alembic("current", check=False)]
-        commands += [here.alembic(*command, check=False) for command in (("upgrade", "head"), ("downgrade", "base"))]
+        commands += [here.alembic(*command, check=False) for command in (("upgrade", RELEASE), ("downgrade", "base"))]
         lines = {one_line(result) for result in commands}
         (line,) = lines
         assert 'schema "linked" is called "Old one" now' in line
-        for script in (("upgrade", "v1.138.0"), ("downgrade", "v1.138.0:base")):
+        for script in (("upgrade", RELEASE), ("downgrade", f"{RELEASE}:base")):
             with pytest.raises(RuntimeError, match='schema "linked" is called "Old one" now'):
                 psql(database, shell_for(database.url).alembic(*script, "--sql").stdout)
         assert pg_dump(database) == before
@@ -375,7 +376,7 @@ def test_a_stamp_does_not_say_what_is_not_so(shell: ShellFor, house: Household) 
 def test_a_revision_of_a_newer_package(shell: ShellFor, linked: Database, newer: str) -> None:
     linked.execute(newer)
     here = shell(linked.url)
-    for command in (("upgrade", "head"), ("downgrade", "base")):
+    for command in (("upgrade", RELEASE), ("downgrade", "base")):
         assert "by a newer version of this package" in one_line(here.alembic(*command, check=False))
     if "installation" in newer:
         for name in ("status", "doctor", "reconcile", "watch"):
@@ -387,7 +388,7 @@ def test_a_revision_of_a_newer_package(shell: ShellFor, linked: Database, newer:
 def test_the_scripts_see_damage_too(house: Household, psql: Callable[..., str]) -> None:
     here = shell_for(house.database.url)
     house.database.execute("drop table linked.installation; drop table linked.alembic_version")
-    for script in (("upgrade", "head"), ("downgrade", "v1.138.0:base")):
+    for script in (("upgrade", RELEASE), ("downgrade", f"{RELEASE}:base")):
         with pytest.raises(RuntimeError, match="linked assets are damaged") as error:
             psql(house.database, here.alembic(*script, "--sql").stdout)
         assert "cascade" not in str(error.value)

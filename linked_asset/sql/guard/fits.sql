@@ -55,7 +55,7 @@ begin
     from (
 {{ differences | indent(8, first=True) }}
     ) as unfit
-    where unfit.kind <> '{{ tolerated }}';
+    where unfit.kind not in ('{{ tolerated | join("', '") }}');
     if v_problems is not null then
         raise exception 'Immich''s tables do not fit {{ target }}: %', v_problems
             using hint = 'Write the script for the Immich that runs here: alembic upgrade VERSION --sql';

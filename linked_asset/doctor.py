@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, errors, guard, immich, shipped
+from linked_asset import detection, errors, guard, immich, media, shipped
 from linked_asset.config import target
 from linked_asset.queries import query, run_script
 from linked_asset.status import status
+from linked_asset.talk import and_more
 
 PROBLEM = "problem"
 ADVICE = "advice"
@@ -30,7 +32,7 @@ class Finding:
         return asdict(self)
 
 
-def examine(connection: Connection) -> list[Finding]:
+def examine(connection: Connection, media_folder: Path | None = None) -> list[Finding]:
     """Everything that is not as it should be; empty when all is well."""
     state = shipped.installation(connection)
     if state is None:
@@ -57,6 +59,8 @@ def examine(connection: Connection) -> list[Finding]:
         findings += [*_groups(connection), *_forgotten(connection)]
     if not unfit:
         findings += _surroundings(connection)
+        if media_folder:
+            findings += _files(connection, release, media_folder)
     return findings
 
 
@@ -148,6 +152,27 @@ def _forgotten(connection: Connection) -> Iterator[Finding]:
             f"{count} assets look like clones that are not remembered; deleted in Immich, they take the file along",
             "`select linked.clones_unknown()` has their ids; delete in psql those that you know to be clones",
         )
+
+
+def _files(connection: Connection, release: str, folder: Path) -> Iterator[Finding]:
+    found = media.take_inventory(connection, immich.release(release), folder)
+    if found.missing:
+        yield Finding(
+            "files",
+            PROBLEM,
+            f"{len(found.missing)} files of linked media are missing: {and_more(found.missing, 3)}",
+            "restore originals from a backup; of thumbnails run Immich's job for missing ones, then for all",
+        )
+    if found.left_over:
+        yield Finding(
+            "files",
+            ADVICE,
+            f"{len(found.left_over)} thumbnails or videos are named by nobody: {and_more(found.left_over, 3)}",
+            "they only take space; Immich from v3.0 on lists and deletes them (integrity report: untracked files)",
+        )
+    if found.unseen:
+        what = f"{found.unseen} files of linked media lie outside the media folder and were not looked for"
+        yield Finding("files", ADVICE, what, "mount their folder where Immich's container has it")
 
 
 def _surroundings(connection: Connection) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ def status(connection: Connection) -> dict[str, Any]:
     return {
         "installed": _installed(connection, installed),
         "detected": _detected(connection),
-        "albums": [_album(row) for row in _rows(connection, "albums")],
+        "albums": read_albums(connection),
         "users": _users(connection),
         "locked": connection.execute(query("status/locked")).scalar_one(),
         "queued": connection.execute(text("select count(*) from linked.queue")).scalar_one(),
@@ -52,6 +52,11 @@ def status(connection: Connection) -> dict[str, Any]:
             "latest": [{name: _plain(value) for name, value in row.items() if name != "total"} for row in incidents],
         },
     }
+
+
+def read_albums(connection: Connection) -> list[dict[str, Any]]:
+    """The linked albums as they are understood, with notes on what may be meant otherwise."""
+    return [_album(row) for row in _rows(connection, "albums")]
 
 
 def _installed(connection: Connection, state: Mapping[str, Any]) -> dict[str, Any]:

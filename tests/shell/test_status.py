@@ -9,7 +9,7 @@ import pytest
 from linked_asset import __version__
 from tests.builders import Immich
 from tests.database import Database
-from tests.shell.conftest import Shell, inside
+from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
 
@@ -153,6 +153,15 @@ def test_suspended(shell: ShellFor, immich: Database) -> None:
     found = status(here)["installed"]
     assert found["suspended_why"] == "a column is gone"
     assert any("suspended" in line for line in found["outdated"])
+    assert "sync has been suspended since" in one_line(here.linked_asset("status", "--check", check=False))
+
+
+def test_a_check_says_nothing_if_sync_is_at_work(shell: ShellFor, immich: Database) -> None:
+    here = shell(immich.url)
+    assert "not installed" in one_line(here.linked_asset("status", "--check", check=False))
+    here.alembic("upgrade", "head")
+    checked = here.linked_asset("status", "--check")
+    assert (checked.stdout, checked.stderr) == ("", "")
 
 
 def test_no_linked_album(shell: ShellFor, immich: Database) -> None:

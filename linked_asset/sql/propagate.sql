@@ -155,12 +155,15 @@ $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
 
-{% for table in ["asset_exif", "asset_file", "smart_search", "asset_job_status"] %}
+{% for table in rows_of_assets %}
 create or replace function linked.propagate_{{ table }}(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
 begin
-{% if key(table) %}
+{% if is_set(table) %}
+{% if table in deletions %}
+    with gone as (
+{% endif %}
     delete from public.{{ table }} mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
     where mine."assetId" = pair.to_id
@@ -170,7 +173,14 @@ begin
 {% for column in key(table) %}
                 and theirs.{{ column }} = mine.{{ column }}
 {% endfor %}
-        );
+        )
+{%- if table in deletions %}
+
+    returning mine.*
+    )
+    insert into public.{{ deletions[table][0] }} ({% for column in deletions[table][1] %}"{{ column }}"{{ ", " if not loop.last }}{% endfor %})
+    select {{ deletions[table][1].values() | join(", ") }} from gone where pg_trigger_depth() > 0
+{%- endif %};
 {% endif %}
 {% if table == "asset_exif" %}
     -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
@@ -178,6 +188,15 @@ begin
     using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
     where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
         and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+{% endif %}
+{% if not has_unique_key(table) %}
+    update public.{{ table }} mine
+    set {{ assignments(table, "shared", "theirs") }}
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.{{ table }} theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
+
+        and {{ differ(table, "shared", "mine", "theirs") }};
 {% endif %}
     insert into public.{{ table }} ("assetId", {% for column in key(table) %}{{ column }}, {% endfor %}{{ names(table, "shared") }})
     select pair.to_id, {% for column in key(table) %}theirs.{{ column }}, {% endfor %}{{ names(table, "shared", "theirs") }}
@@ -187,9 +206,12 @@ begin
         on mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
     where mine."assetId" is null
+{%- if has_unique_key(table) %}
+
         or {{ differ(table, "shared", "mine", "theirs") }}
     on conflict ("assetId"{% for column in key(table) %}, {{ column }}{% endfor %}) do update
-    set {{ assignments(table, "shared", "excluded") }};
+    set {{ assignments(table, "shared", "excluded") }}
+{%- endif %};
 end
 $linked$;
 comment on function linked.propagate_{{ table }}(uuid[], uuid[]) is
@@ -232,9 +254,9 @@ create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) ret
 language plpgsql
 as $linked$
 begin
-    perform linked.propagate_asset_exif(p_from, p_to);
-    perform linked.propagate_asset_file(p_from, p_to);
-    perform linked.propagate_smart_search(p_from, p_to);
+{% for table in rows_of_assets if table != "asset_job_status" %}
+    perform linked.propagate_{{ table }}(p_from, p_to);
+{% endfor %}
     perform linked.propagate_faces(p_from, p_to);
     perform linked.propagate_asset_job_status(p_from, p_to);
 end

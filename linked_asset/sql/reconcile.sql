@@ -76,7 +76,7 @@ as $linked$
             then source."sidecarPath" else linked.viewers_sidecar(source."originalPath") end
 {% endif %}
         or mine."livePhotoVideoId" is distinct from video.asset_id
-{% for table in ["asset_exif", "asset_file", "smart_search", "asset_job_status"] %}
+{% for table in rows_of_assets %}
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), '{{ table }}'
     from (
@@ -284,16 +284,19 @@ as $linked$
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
-                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
-                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
-                when 'smart_search' then (
-                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+{% for table in rows_of_assets if table != "asset_job_status" %}
+                when '{{ table }}' then (
+                    select {{ 'max("updatedAt")' if has_column(table, "updatedAt") else "max(to_timestamp(0))" }} from public.{{ table }} where "assetId" = member.asset_id
                 )
+{% endfor %}
             end as written_at
         from linked.member
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
-        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
+        where member.source_id = any (p_sources) and (
+                member.can_write
+                or p_table in ({% for table in rows_of_assets if is_followed(table) %}'{{ table }}'{{ ", " if not loop.last }}{% endfor %})
+            )
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
@@ -323,6 +326,28 @@ as $linked$
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
+
+{% if has("asset_edit") %}
+-- What an edit makes of the picture is told by the asset, too.
+create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id and member.asset_id = member.source_id
+    join public.asset theirs on theirs.id = pair.from_id
+    where source.id = pair.to_id
+        and exists (
+            select from public.asset_edit
+            where "assetId" in (pair.from_id, pair.to_id)
+            group by sequence, action, parameters
+            having count(*) = 1
+        )
+$linked$;
+comment on function linked.take_edits(uuid[], uuid[]) is
+    'Gives sources the measures and the thumbhash of the member whose edits they are about to take over.';
+{% endif %}
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
 language sql
@@ -609,12 +634,15 @@ begin
     perform linked.release_replaced(p_sources);
     perform linked.refresh_membership(p_sources, p_all_at_once => true);
     perform linked.take_dates(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_exif');
+{% if has("asset_edit") %}
+    perform linked.take_edits(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_edit');
+{% endif %}
     perform linked.propagate_asset(array_agg(source_id), array_agg(asset_id))
     from linked.member
     where source_id = any (p_sources) and asset_id <> source_id;
     perform linked.pair_live_photos(p_sources);
     -- Of what jobs produced the last is there for certain: each deletes what its own member had before.
-{% for table in ["asset_exif", "asset_file", "smart_search"] %}
+{% for table in rows_of_assets if table != "asset_job_status" %}
     perform linked.propagate_{{ table }}(array_agg(from_id), array_agg(to_id))
     from linked.last_written(p_sources, '{{ table }}');
 {% endfor %}

@@ -85,12 +85,12 @@ comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{
 
 -- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
 -- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-{% for table, events in [
+{% set below = namespace(events=[]) %}
+{% for table in rows_of_assets %}
+{% set below.events = below.events + [(table, "insert or update or delete")] %}
+{% endfor %}
+{% for table, events in below.events + [
     ("asset", "insert or update or delete"),
-    ("asset_exif", "insert or update or delete"),
-    ("asset_file", "insert or update or delete"),
-    ("asset_job_status", "insert or update or delete"),
-    ("smart_search", "insert or update or delete"),
     ("asset_face", "insert or update or delete"),
     ("face_search", "insert or update or delete"),
     ("album", "insert or update or delete"),
@@ -358,15 +358,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         end;
 {% endcall %}
 
-{# Rows that hang on an asset. Immich never deletes the rows of smart_search and asset_job_status of single assets: such a
-   delete is a reset, and not passed on. #}
-{% for table, followed, events in [
-    ("asset_exif", "false", ["insert", "update"]),
-    ("asset_file", "true", ["insert", "update", "delete"]),
-    ("smart_search", "true", ["insert", "update"]),
-    ("asset_job_status", "true", ["insert", "update"]),
-] %}
-{% for event in events %}
+{# Rows that hang on an asset. A delete of what is no set is a reset, and not passed on. #}
+{% for table in rows_of_assets %}
+{% for event in ["insert", "update"] + (["delete"] if is_set(table) else []) %}
 {% call on(table, event, "Propagates rows of " ~ table ~ " to the siblings.") %}
 
 {% if table == "asset_file" %}
@@ -412,7 +406,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% else %}
             array(select "assetId" from fresh),
 {% endif %}
-            {{ followed }}
+            {{ is_followed(table) | lower }}
         )
         having count(*) > 0;
 {% endcall %}

@@ -880,24 +880,6 @@ end
 $linked$;
 comment on function linked.propagate_asset_file(uuid[], uuid[]) is
     'Makes the rows of asset_file of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
-language plpgsql
-as $linked$
-begin
-    insert into public.smart_search ("assetId", "embedding")
-    select pair.to_id, theirs."embedding"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.smart_search theirs on theirs."assetId" = pair.from_id
-    left join public.smart_search mine
-        on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
-    on conflict ("assetId") do update
-    set "embedding" = excluded."embedding";
-end
-$linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[]) is
-    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
 create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
@@ -916,6 +898,24 @@ end
 $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
     'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.smart_search ("assetId", "embedding")
+    select pair.to_id, theirs."embedding"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.smart_search theirs on theirs."assetId" = pair.from_id
+    left join public.smart_search mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    on conflict ("assetId") do update
+    set "embedding" = excluded."embedding";
+end
+$linked$;
+comment on function linked.propagate_smart_search(uuid[], uuid[]) is
+    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -4977,19 +4977,6 @@ as $linked$
     where mine.member_id is null or theirs.member_id is null
         or (row(mine."path") is distinct from row(theirs."path"))
     union all
-    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
-    from (
-        select pair.source_id, pair.asset_id as member_id, theirs.*
-        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
-    ) as theirs
-    full join (
-        select pair.source_id, pair.asset_id as member_id, mine.*
-        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
-    ) as mine
-        on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
-    union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
     from (
         select pair.source_id, pair.asset_id as member_id, theirs.*
@@ -5002,6 +4989,19 @@ as $linked$
         on mine.member_id = theirs.member_id
     where mine.member_id is null or theirs.member_id is null
         or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -5194,16 +5194,23 @@ as $linked$
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
-                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
-                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
+                when 'asset_exif' then (
+                    select max("updatedAt") from public.asset_exif where "assetId" = member.asset_id
+                )
+                when 'asset_file' then (
+                    select max("updatedAt") from public.asset_file where "assetId" = member.asset_id
+                )
                 when 'smart_search' then (
-                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+                    select max(to_timestamp(0)) from public.smart_search where "assetId" = member.asset_id
                 )
             end as written_at
         from linked.member
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
-        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
+        where member.source_id = any (p_sources) and (
+                member.can_write
+                or p_table in ('asset_file', 'asset_job_status', 'smart_search')
+            )
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
@@ -5233,6 +5240,7 @@ as $linked$
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
+
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
 language sql
@@ -5819,10 +5827,6 @@ comment on function linked.catch_up() is 'linked.review for reconcile, as the ad
 
 -- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
 -- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_line_up on public."asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_exif_line_up before insert or update or delete on public."asset_exif"
 for each statement execute function linked.line_up();
 comment on trigger linked_asset_exif_line_up on public."asset_exif" is
@@ -5838,6 +5842,10 @@ comment on trigger linked_asset_job_status_line_up on public."asset_job_status" 
 create or replace trigger linked_smart_search_line_up before insert or update or delete on public."smart_search"
 for each statement execute function linked.line_up();
 comment on trigger linked_smart_search_line_up on public."smart_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_line_up on public."asset" is
     'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_face_line_up before insert or update or delete on public."asset_face"
 for each statement execute function linked.line_up();
@@ -6737,146 +6745,6 @@ create or replace trigger linked_asset_file_delete after delete on public."asset
 referencing old table as stale
 for each statement execute function linked.on_asset_file_delete();
 comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_smart_search_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_insert after insert on public."smart_search"
-referencing new table as fresh
-for each statement execute function linked.on_smart_search_insert();
-comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
-create or replace function linked.on_smart_search_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_update after update on public."smart_search"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_smart_search_update();
-comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -7027,6 +6895,146 @@ create or replace trigger linked_asset_job_status_update after update on public.
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_asset_job_status_update();
 comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_smart_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_insert after insert on public."smart_search"
+referencing new table as fresh
+for each statement execute function linked.on_smart_search_insert();
+comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_smart_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_update after update on public."smart_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_smart_search_update();
+comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
 
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer

@@ -846,24 +846,6 @@ end
 $linked$;
 comment on function linked.propagate_asset_file(uuid[], uuid[]) is
     'Makes the rows of asset_file of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
-language plpgsql
-as $linked$
-begin
-    insert into public.smart_search ("assetId", "embedding")
-    select pair.to_id, theirs."embedding"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.smart_search theirs on theirs."assetId" = pair.from_id
-    left join public.smart_search mine
-        on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
-    on conflict ("assetId") do update
-    set "embedding" = excluded."embedding";
-end
-$linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[]) is
-    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
 create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
@@ -882,6 +864,176 @@ end
 $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
     'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.smart_search ("assetId", "embedding")
+    select pair.to_id, theirs."embedding"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.smart_search theirs on theirs."assetId" = pair.from_id
+    left join public.smart_search mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    on conflict ("assetId") do update
+    set "embedding" = excluded."embedding";
+end
+$linked$;
+comment on function linked.propagate_smart_search(uuid[], uuid[]) is
+    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_video(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_video ("assetId", "bitrate", "frameCount", "timeBase", "index", "profile", "level", "colorPrimaries", "colorTransfer", "colorMatrix", "dvProfile", "dvLevel", "dvBlSignalCompatibilityId", "codecName", "formatName", "formatLongName", "pixelFormat")
+    select pair.to_id, theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_video theirs on theirs."assetId" = pair.from_id
+    left join public.asset_video mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"))
+    on conflict ("assetId") do update
+    set "bitrate" = excluded."bitrate", "frameCount" = excluded."frameCount", "timeBase" = excluded."timeBase", "index" = excluded."index", "profile" = excluded."profile", "level" = excluded."level", "colorPrimaries" = excluded."colorPrimaries", "colorTransfer" = excluded."colorTransfer", "colorMatrix" = excluded."colorMatrix", "dvProfile" = excluded."dvProfile", "dvLevel" = excluded."dvLevel", "dvBlSignalCompatibilityId" = excluded."dvBlSignalCompatibilityId", "codecName" = excluded."codecName", "formatName" = excluded."formatName", "formatLongName" = excluded."formatLongName", "pixelFormat" = excluded."pixelFormat";
+end
+$linked$;
+comment on function linked.propagate_asset_video(uuid[], uuid[]) is
+    'Makes the rows of asset_video of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_audio(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_audio ("assetId", "bitrate", "index", "profile", "codecName")
+    select pair.to_id, theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_audio theirs on theirs."assetId" = pair.from_id
+    left join public.asset_audio mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"))
+    on conflict ("assetId") do update
+    set "bitrate" = excluded."bitrate", "index" = excluded."index", "profile" = excluded."profile", "codecName" = excluded."codecName";
+end
+$linked$;
+comment on function linked.propagate_asset_audio(uuid[], uuid[]) is
+    'Makes the rows of asset_audio of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_keyframe(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_keyframe ("assetId", "pts", "accDuration", "ownDuration", "totalDuration", "packetCount", "outputFrames")
+    select pair.to_id, theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
+    left join public.asset_keyframe mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"))
+    on conflict ("assetId") do update
+    set "pts" = excluded."pts", "accDuration" = excluded."accDuration", "ownDuration" = excluded."ownDuration", "totalDuration" = excluded."totalDuration", "packetCount" = excluded."packetCount", "outputFrames" = excluded."outputFrames";
+end
+$linked$;
+comment on function linked.propagate_asset_keyframe(uuid[], uuid[]) is
+    'Makes the rows of asset_keyframe of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_edit(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    with gone as (
+    delete from public.asset_edit mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.asset_edit theirs
+            where theirs."assetId" = pair.from_id
+                and theirs."sequence" = mine."sequence"
+        )
+    returning mine.*
+    )
+    insert into public.asset_edit_audit ("editId", "assetId")
+    select id, "assetId" from gone where pg_trigger_depth() > 0;
+    insert into public.asset_edit ("assetId", "sequence", "action", "parameters")
+    select pair.to_id, theirs."sequence", theirs."action", theirs."parameters"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_edit theirs on theirs."assetId" = pair.from_id
+    left join public.asset_edit mine
+        on mine."assetId" = pair.to_id and mine."sequence" = theirs."sequence"
+    where mine."assetId" is null
+        or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters"))
+    on conflict ("assetId", "sequence") do update
+    set "action" = excluded."action", "parameters" = excluded."parameters";
+end
+$linked$;
+comment on function linked.propagate_asset_edit(uuid[], uuid[]) is
+    'Makes the rows of asset_edit of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_ocr(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    with gone as (
+    delete from public.asset_ocr mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.asset_ocr theirs
+            where theirs."assetId" = pair.from_id
+                and theirs."x1" = mine."x1"
+                and theirs."y1" = mine."y1"
+                and theirs."x2" = mine."x2"
+                and theirs."y2" = mine."y2"
+                and theirs."x3" = mine."x3"
+                and theirs."y3" = mine."y3"
+                and theirs."x4" = mine."x4"
+                and theirs."y4" = mine."y4"
+                and theirs."text" = mine."text"
+        )
+    returning mine.*
+    )
+    insert into public.asset_ocr_audit ("assetId")
+    select "assetId" from gone where pg_trigger_depth() > 0;
+    update public.asset_ocr mine
+    set "boxScore" = theirs."boxScore", "textScore" = theirs."textScore", "isVisible" = theirs."isVisible"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_ocr theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+        and (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible"));
+    insert into public.asset_ocr ("assetId", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text", "boxScore", "textScore", "isVisible")
+    select pair.to_id, theirs."x1", theirs."y1", theirs."x2", theirs."y2", theirs."x3", theirs."y3", theirs."x4", theirs."y4", theirs."text", theirs."boxScore", theirs."textScore", theirs."isVisible"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_ocr theirs on theirs."assetId" = pair.from_id
+    left join public.asset_ocr mine
+        on mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+    where mine."assetId" is null;
+end
+$linked$;
+comment on function linked.propagate_asset_ocr(uuid[], uuid[]) is
+    'Makes the rows of asset_ocr of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_ocr_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from public.ocr_search mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.ocr_search theirs
+            where theirs."assetId" = pair.from_id
+        );
+    insert into public.ocr_search ("assetId", "text")
+    select pair.to_id, theirs."text"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.ocr_search theirs on theirs."assetId" = pair.from_id
+    left join public.ocr_search mine
+        on mine."assetId" = pair.to_id
+    where mine."assetId" is null
+        or (row(mine."text") is distinct from row(theirs."text"))
+    on conflict ("assetId") do update
+    set "text" = excluded."text";
+end
+$linked$;
+comment on function linked.propagate_ocr_search(uuid[], uuid[]) is
+    'Makes the rows of ocr_search of the members p_to equal to those of p_from, pair by pair.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -917,6 +1069,12 @@ begin
     perform linked.propagate_asset_exif(p_from, p_to);
     perform linked.propagate_asset_file(p_from, p_to);
     perform linked.propagate_smart_search(p_from, p_to);
+    perform linked.propagate_asset_video(p_from, p_to);
+    perform linked.propagate_asset_audio(p_from, p_to);
+    perform linked.propagate_asset_keyframe(p_from, p_to);
+    perform linked.propagate_asset_edit(p_from, p_to);
+    perform linked.propagate_asset_ocr(p_from, p_to);
+    perform linked.propagate_ocr_search(p_from, p_to);
     perform linked.propagate_faces(p_from, p_to);
     perform linked.propagate_asset_job_status(p_from, p_to);
 end
@@ -4909,6 +5067,19 @@ as $linked$
     where mine.member_id is null or theirs.member_id is null
         or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent"))
     union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_job_status theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"))
+    union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
     from (
         select pair.source_id, pair.asset_id as member_id, theirs.*
@@ -4922,18 +5093,83 @@ as $linked$
     where mine.member_id is null or theirs.member_id is null
         or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
     union all
-    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_video'
     from (
         select pair.source_id, pair.asset_id as member_id, theirs.*
-        from pair join public.asset_job_status theirs on theirs."assetId" = pair.source_id
+        from pair join public.asset_video theirs on theirs."assetId" = pair.source_id
     ) as theirs
     full join (
         select pair.source_id, pair.asset_id as member_id, mine.*
-        from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
+        from pair join public.asset_video mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
     where mine.member_id is null or theirs.member_id is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"))
+        or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_audio'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_audio theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_audio mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_keyframe'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_keyframe theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_keyframe mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_edit'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_edit theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_edit mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id and mine."sequence" = theirs."sequence"
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_ocr'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_ocr theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_ocr mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible"))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'ocr_search'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.ocr_search theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.ocr_search mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where mine.member_id is null or theirs.member_id is null
+        or (row(mine."text") is distinct from row(theirs."text"))
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -5126,16 +5362,41 @@ as $linked$
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
-                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
-                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
+                when 'asset_exif' then (
+                    select max("updatedAt") from public.asset_exif where "assetId" = member.asset_id
+                )
+                when 'asset_file' then (
+                    select max("updatedAt") from public.asset_file where "assetId" = member.asset_id
+                )
                 when 'smart_search' then (
-                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+                    select max(to_timestamp(0)) from public.smart_search where "assetId" = member.asset_id
+                )
+                when 'asset_video' then (
+                    select max(to_timestamp(0)) from public.asset_video where "assetId" = member.asset_id
+                )
+                when 'asset_audio' then (
+                    select max(to_timestamp(0)) from public.asset_audio where "assetId" = member.asset_id
+                )
+                when 'asset_keyframe' then (
+                    select max(to_timestamp(0)) from public.asset_keyframe where "assetId" = member.asset_id
+                )
+                when 'asset_edit' then (
+                    select max("updatedAt") from public.asset_edit where "assetId" = member.asset_id
+                )
+                when 'asset_ocr' then (
+                    select max(to_timestamp(0)) from public.asset_ocr where "assetId" = member.asset_id
+                )
+                when 'ocr_search' then (
+                    select max(to_timestamp(0)) from public.ocr_search where "assetId" = member.asset_id
                 )
             end as written_at
         from linked.member
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
-        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
+        where member.source_id = any (p_sources) and (
+                member.can_write
+                or p_table in ('asset_file', 'asset_job_status', 'smart_search', 'asset_video', 'asset_audio', 'asset_keyframe', 'asset_ocr', 'ocr_search')
+            )
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
@@ -5165,6 +5426,26 @@ as $linked$
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
+
+-- What an edit makes of the picture is told by the asset, too.
+create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id and member.asset_id = member.source_id
+    join public.asset theirs on theirs.id = pair.from_id
+    where source.id = pair.to_id
+        and exists (
+            select from public.asset_edit
+            where "assetId" in (pair.from_id, pair.to_id)
+            group by sequence, action, parameters
+            having count(*) = 1
+        )
+$linked$;
+comment on function linked.take_edits(uuid[], uuid[]) is
+    'Gives sources the measures and the thumbhash of the member whose edits they are about to take over.';
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
 language sql
@@ -5460,6 +5741,7 @@ begin
     perform linked.release_replaced(p_sources);
     perform linked.refresh_membership(p_sources, p_all_at_once => true);
     perform linked.take_dates(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_exif');
+    perform linked.take_edits(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_edit');
     perform linked.propagate_asset(array_agg(source_id), array_agg(asset_id))
     from linked.member
     where source_id = any (p_sources) and asset_id <> source_id;
@@ -5471,6 +5753,18 @@ begin
     from linked.last_written(p_sources, 'asset_file');
     perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
     from linked.last_written(p_sources, 'smart_search');
+    perform linked.propagate_asset_video(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_video');
+    perform linked.propagate_asset_audio(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_audio');
+    perform linked.propagate_asset_keyframe(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_keyframe');
+    perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_edit');
+    perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_ocr');
+    perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'ocr_search');
     -- By dates that equalizing moves.
     perform linked.recognize_own_faces(array(select asset_id from linked.member where source_id = any (p_sources)));
     perform linked.equalize_faces(p_sources);
@@ -5747,10 +6041,6 @@ comment on function linked.catch_up() is 'linked.review for reconcile, as the ad
 
 -- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
 -- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_line_up on public."asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_exif_line_up before insert or update or delete on public."asset_exif"
 for each statement execute function linked.line_up();
 comment on trigger linked_asset_exif_line_up on public."asset_exif" is
@@ -5766,6 +6056,34 @@ comment on trigger linked_asset_job_status_line_up on public."asset_job_status" 
 create or replace trigger linked_smart_search_line_up before insert or update or delete on public."smart_search"
 for each statement execute function linked.line_up();
 comment on trigger linked_smart_search_line_up on public."smart_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_video_line_up before insert or update or delete on public."asset_video"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_video_line_up on public."asset_video" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_audio_line_up before insert or update or delete on public."asset_audio"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_audio_line_up on public."asset_audio" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_keyframe_line_up before insert or update or delete on public."asset_keyframe"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_keyframe_line_up on public."asset_keyframe" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_edit_line_up before insert or update or delete on public."asset_edit"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_edit_line_up on public."asset_edit" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_ocr_line_up before insert or update or delete on public."asset_ocr"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_ocr_line_up on public."asset_ocr" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_ocr_search_line_up before insert or update or delete on public."ocr_search"
+for each statement execute function linked.line_up();
+comment on trigger linked_ocr_search_line_up on public."ocr_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_line_up on public."asset" is
     'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_face_line_up before insert or update or delete on public."asset_face"
 for each statement execute function linked.line_up();
@@ -6650,146 +6968,6 @@ create or replace trigger linked_asset_file_delete after delete on public."asset
 referencing old table as stale
 for each statement execute function linked.on_asset_file_delete();
 comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_smart_search_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_insert after insert on public."smart_search"
-referencing new table as fresh
-for each statement execute function linked.on_smart_search_insert();
-comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
-create or replace function linked.on_smart_search_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_update after update on public."smart_search"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_smart_search_update();
-comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -6940,6 +7118,1196 @@ create or replace trigger linked_asset_job_status_update after update on public.
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_asset_job_status_update();
 comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_smart_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_insert after insert on public."smart_search"
+referencing new table as fresh
+for each statement execute function linked.on_smart_search_insert();
+comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_smart_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_update after update on public."smart_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_smart_search_update();
+comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_asset_video_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_video(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_video insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_video insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_video_insert() is 'Propagates rows of asset_video to the siblings.';
+create or replace trigger linked_asset_video_insert after insert on public."asset_video"
+referencing new table as fresh
+for each statement execute function linked.on_asset_video_insert();
+comment on trigger linked_asset_video_insert on public."asset_video" is 'Propagates rows of asset_video to the siblings.';
+create or replace function linked.on_asset_video_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_video(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_video update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_video update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_video_update() is 'Propagates rows of asset_video to the siblings.';
+create or replace trigger linked_asset_video_update after update on public."asset_video"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_video_update();
+comment on trigger linked_asset_video_update on public."asset_video" is 'Propagates rows of asset_video to the siblings.';
+create or replace function linked.on_asset_audio_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_audio(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_audio insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_audio insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_audio_insert() is 'Propagates rows of asset_audio to the siblings.';
+create or replace trigger linked_asset_audio_insert after insert on public."asset_audio"
+referencing new table as fresh
+for each statement execute function linked.on_asset_audio_insert();
+comment on trigger linked_asset_audio_insert on public."asset_audio" is 'Propagates rows of asset_audio to the siblings.';
+create or replace function linked.on_asset_audio_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_audio(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_audio update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_audio update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_audio_update() is 'Propagates rows of asset_audio to the siblings.';
+create or replace trigger linked_asset_audio_update after update on public."asset_audio"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_audio_update();
+comment on trigger linked_asset_audio_update on public."asset_audio" is 'Propagates rows of asset_audio to the siblings.';
+create or replace function linked.on_asset_keyframe_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_keyframe(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_keyframe insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_keyframe insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_keyframe_insert() is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace trigger linked_asset_keyframe_insert after insert on public."asset_keyframe"
+referencing new table as fresh
+for each statement execute function linked.on_asset_keyframe_insert();
+comment on trigger linked_asset_keyframe_insert on public."asset_keyframe" is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace function linked.on_asset_keyframe_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_keyframe(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_keyframe update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_keyframe update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_keyframe_update() is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace trigger linked_asset_keyframe_update after update on public."asset_keyframe"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_keyframe_update();
+comment on trigger linked_asset_keyframe_update on public."asset_keyframe" is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace function linked.on_asset_edit_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_edit insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_edit insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_edit_insert() is 'Propagates rows of asset_edit to the siblings.';
+create or replace trigger linked_asset_edit_insert after insert on public."asset_edit"
+referencing new table as fresh
+for each statement execute function linked.on_asset_edit_insert();
+comment on trigger linked_asset_edit_insert on public."asset_edit" is 'Propagates rows of asset_edit to the siblings.';
+create or replace function linked.on_asset_edit_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_edit update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_edit update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_edit_update() is 'Propagates rows of asset_edit to the siblings.';
+create or replace trigger linked_asset_edit_update after update on public."asset_edit"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_edit_update();
+comment on trigger linked_asset_edit_update on public."asset_edit" is 'Propagates rows of asset_edit to the siblings.';
+create or replace function linked.on_asset_edit_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
+        perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_edit delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_edit delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_edit_delete() is 'Propagates rows of asset_edit to the siblings.';
+create or replace trigger linked_asset_edit_delete after delete on public."asset_edit"
+referencing old table as stale
+for each statement execute function linked.on_asset_edit_delete();
+comment on trigger linked_asset_edit_delete on public."asset_edit" is 'Propagates rows of asset_edit to the siblings.';
+create or replace function linked.on_asset_ocr_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_ocr insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_ocr insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_ocr_insert() is 'Propagates rows of asset_ocr to the siblings.';
+create or replace trigger linked_asset_ocr_insert after insert on public."asset_ocr"
+referencing new table as fresh
+for each statement execute function linked.on_asset_ocr_insert();
+comment on trigger linked_asset_ocr_insert on public."asset_ocr" is 'Propagates rows of asset_ocr to the siblings.';
+create or replace function linked.on_asset_ocr_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_ocr update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_ocr update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_ocr_update() is 'Propagates rows of asset_ocr to the siblings.';
+create or replace trigger linked_asset_ocr_update after update on public."asset_ocr"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_ocr_update();
+comment on trigger linked_asset_ocr_update on public."asset_ocr" is 'Propagates rows of asset_ocr to the siblings.';
+create or replace function linked.on_asset_ocr_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
+        perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_ocr delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_ocr delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_ocr_delete() is 'Propagates rows of asset_ocr to the siblings.';
+create or replace trigger linked_asset_ocr_delete after delete on public."asset_ocr"
+referencing old table as stale
+for each statement execute function linked.on_asset_ocr_delete();
+comment on trigger linked_asset_ocr_delete on public."asset_ocr" is 'Propagates rows of asset_ocr to the siblings.';
+create or replace function linked.on_ocr_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('ocr_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in ocr_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_ocr_search_insert() is 'Propagates rows of ocr_search to the siblings.';
+create or replace trigger linked_ocr_search_insert after insert on public."ocr_search"
+referencing new table as fresh
+for each statement execute function linked.on_ocr_search_insert();
+comment on trigger linked_ocr_search_insert on public."ocr_search" is 'Propagates rows of ocr_search to the siblings.';
+create or replace function linked.on_ocr_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('ocr_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in ocr_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_ocr_search_update() is 'Propagates rows of ocr_search to the siblings.';
+create or replace trigger linked_ocr_search_update after update on public."ocr_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_ocr_search_update();
+comment on trigger linked_ocr_search_update on public."ocr_search" is 'Propagates rows of ocr_search to the siblings.';
+create or replace function linked.on_ocr_search_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
+        perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('ocr_search delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in ocr_search delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_ocr_search_delete() is 'Propagates rows of ocr_search to the siblings.';
+create or replace trigger linked_ocr_search_delete after delete on public."ocr_search"
+referencing old table as stale
+for each statement execute function linked.on_ocr_search_delete();
+comment on trigger linked_ocr_search_delete on public."ocr_search" is 'Propagates rows of ocr_search to the siblings.';
 
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer

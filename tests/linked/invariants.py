@@ -64,6 +64,10 @@ class Snapshot:
     def __getitem__(self, table: str) -> list[Row]:
         return self.tables[table]
 
+    @property
+    def rows_of_assets(self) -> tuple[str, ...]:
+        return tuple(table.name for table in self.release.rows_of_assets)
+
     def shared(self, table: str) -> tuple[str, ...]:
         return tuple(column.name for column in self.release.table(table).columns if column.policy in SHARED)
 
@@ -229,7 +233,7 @@ def _membership(snapshot: Snapshot) -> Iterator[str]:
 def _agreement(snapshot: Snapshot) -> Iterator[str]:
     assets = {row["id"]: row for row in snapshot["asset"]}
     rows: dict[str, dict[UUID, list[Row]]] = {}
-    for table in ("asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face"):
+    for table in (*snapshot.rows_of_assets, "asset_face"):
         by_asset = rows[table] = defaultdict(list)
         for row in snapshot[table]:
             by_asset[row["assetId"]].append(row)
@@ -269,7 +273,7 @@ def _agreement(snapshot: Snapshot) -> Iterator[str]:
                 video = None
             if clone["livePhotoVideoId"] != video:
                 yield f"{where}: livePhotoVideoId is {clone['livePhotoVideoId']}, not {video}"
-            for table in ("asset_exif", "asset_file", "asset_job_status", "smart_search"):
+            for table in snapshot.rows_of_assets:
                 names = snapshot.shared(table)
                 mine = _comparable(rows[table][clone["id"]], names)
                 theirs = _comparable(rows[table][source_id], names)

@@ -13,7 +13,7 @@ import pytest
 
 from linked_asset.immich import Policy
 from tests.database import Databases
-from tests.linked.columns import RELEASE, ROWS, SYNCED, other_value, read, write
+from tests.linked.columns import RELEASE, ROWS, SYNCED, other_value, read, row_in_every_table, write
 from tests.linked.conftest import MEDIA, Household
 
 ALL = [(table, column.name) for table in ("asset", *ROWS) for column in RELEASE.table(table).columns]
@@ -51,7 +51,7 @@ def birth(databases: Databases, linked_template: str) -> Iterator[Birth]:
     with databases.copy(linked_template) as database:
         house = Household(database)
         source = house.photo(house.family, "/elsewhere/1.jpg")
-        house.detect_faces(source, [(1, 1, 2, 2)])
+        row_in_every_table(house, source)
         house.update_asset(source, createdAt=dt.datetime(2003, 3, 3, tzinfo=dt.UTC))
         complete(house, source)
         house.update_asset(source, isExternal=False)

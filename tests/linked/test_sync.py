@@ -12,7 +12,7 @@ from psycopg import Rollback, sql
 
 from linked_asset.immich import Policy
 from tests.database import Databases
-from tests.linked.columns import CHOICES, RELEASE, other_value, read, synced, write
+from tests.linked.columns import CHOICES, RELEASE, other_value, read, row_in_every_table, synced, write
 from tests.linked.conftest import MEDIA, Household
 
 COLUMNS = synced()
@@ -37,7 +37,7 @@ def groups(house: Household) -> list[list[UUID]]:
 
 def full_photo(house: Household) -> UUID:
     photo = house.photo()
-    house.detect_faces(photo, [(1, 1, 2, 2)])
+    row_in_every_table(house, photo)
     return photo
 
 

@@ -121,7 +121,7 @@ class Template:
         ]
 
     def is_set(self, table: str) -> bool:
-        """Whether Immich deletes rows of the table of single assets, and means them. Of others such a delete is a reset."""
+        """Whether Immich deletes rows of single assets, and means these. Of other tables such a delete is a reset."""
         return bool(self.key(table)) or table == "ocr_search"
 
     def is_followed(self, table: str) -> bool:
@@ -168,6 +168,10 @@ def render(name: str, release: Release) -> str:
             assignments=template.assignments,
             differ=template.differ,
             births=template.births,
+            # v2.4 writes the tags of an asset, a viewer's own among them, to its sidecar; v2.5 those of its exif.
+            sidecar_rows_of_viewers=not (
+                release.table("asset").has("sidecarPath") or release.table("asset_exif").has("tags")
+            ),
             key=template.key,
             has_column=lambda table, column: release.table(table).has(column),
             deletions={table: told for table, told in DELETIONS.items() if release.has(told[0])},

@@ -227,6 +227,9 @@ begin
     perform linked.set_apart(v_viewers);
 {% if "sidecarPath" in asset %}
     perform linked.assign_sidecars(v_editors || v_viewers);
+{% elif sidecar_rows_of_viewers %}
+    perform linked.propagate_asset_file(array_agg(source_id), array_agg(asset_id))
+    from linked.member where asset_id = any (v_editors || v_viewers);
 {% endif %}
 
     select array_agg(wanted.source_id order by wanted.user_id, wanted.source_id),

@@ -89,8 +89,29 @@ as $linked$
     ) as mine
         on mine.member_id = theirs.member_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
-    where mine.member_id is null or theirs.member_id is null
-        or {{ differ(table, "shared", "mine", "theirs") }}
+    where (mine.member_id is null or theirs.member_id is null or {{ differ(table, "shared", "mine", "theirs") }})
+{%- if table == "asset_file" and "encodedVideoPath" not in asset %}
+
+        and (
+            coalesce(mine.type, theirs.type) <> 'encoded_video'
+            or not exists (
+                select from linked.unsettled
+                where unsettled.source_id = coalesce(mine.source_id, theirs.source_id) and what = 'video'
+                    and marked_at is not null
+            )
+        )
+{%- endif %}
+{%- if table == "asset_file" and sidecar_rows_of_viewers %}
+
+        and (
+            coalesce(mine.type, theirs.type) <> 'sidecar'
+            or exists (
+                select from linked.member
+                where member.asset_id = coalesce(mine.member_id, theirs.member_id) and member.can_write
+            )
+        )
+{%- endif %}
+
 {% endfor %}
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is

@@ -399,6 +399,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             where not member.can_write
         ));
 {% endif %}
+{% if table == "asset_file" and event == "insert" and "encodedVideoPath" not in asset %}
+        perform linked.note_settled(array(select "assetId" from fresh where type = 'encoded_video'));
+{% endif %}
         perform linked.propagate_{{ table }}(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
 {% if event == "delete" %}

@@ -181,6 +181,21 @@ class Jobs(Tags):
         else:
             self.upsert_files({"assetId": asset_id, "type": "encoded_video", "path": path})
 
+    def forget_encoded_video(self, asset_id: UUID) -> None:
+        """Transcoding finds that the video can be played as it is."""
+        if self.has("asset", "encodedVideoPath"):
+            self.update_asset(asset_id, encodedVideoPath=None)
+        else:
+            self.delete("asset_file", assetId=asset_id, type="encoded_video")
+
+    def file_of(self, asset_id: UUID, kind: str) -> str | None:
+        """The path of a `sidecar` or `encoded_video`: of the asset, or in later releases in a row of asset_file."""
+        column = {"sidecar": "sidecarPath", "encoded_video": "encodedVideoPath"}[kind]
+        if self.has("asset", column):
+            return getattr(self.asset(asset_id), column) or None
+        rows = self.database.fetch('select path from asset_file where "assetId" = %s and type = %s', [asset_id, kind])
+        return rows[0].path if rows else None
+
     def move_file(self, asset_id: UUID, new_path: str) -> None:
         """The storage template puts the original where it belongs."""
         asset = self.asset(asset_id)

@@ -135,6 +135,16 @@ class Template:
         unique = [described.primary_key, *(one.columns for one in described.of(Unique))]
         return key in [set(described.names(columns)) for columns in unique]
 
+    def owner_of(self, album: str) -> str:
+        """The owner of a row of `album` under that name: until v3.0.0 a column, then what `album_user` says."""
+        if self.release.table("album").has("ownerId"):
+            return f'{album}."ownerId"'
+        names = Names(self.release.table("album_user"))
+        return (
+            f"(select owner.{names.userId} from public.album_user owner"
+            f" where owner.{names.albumId} = {album}.id and owner.role = 'owner')"
+        )
+
     def key(self, table: str) -> list[str]:
         """The natural key of a row below an asset, without the asset itself."""
         described = self.release.table(table)
@@ -179,6 +189,7 @@ def render(name: str, release: Release) -> str:
             is_set=template.is_set,
             is_followed=template.is_followed,
             has_unique_key=template.has_unique_key,
+            owner_of=template.owner_of,
             deletes_within="1 minute" if immich.version(release.name) < immich.version("v2.5.0") else "10 minutes",
         )
     )

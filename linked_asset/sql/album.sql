@@ -20,6 +20,29 @@ $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
+{% if "ownerId" not in album %}
+-- In some releases an editor can take an album from its owner, who for a moment is none. The last one counts meanwhile.
+{% endif %}
+create or replace function linked.standing_albums(p_albums uuid[])
+returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
+language sql stable
+as $linked$
+{% if "ownerId" in album %}
+    select album.id, album."ownerId", album."albumName", album."deletedAt" is null
+    from public.album
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+{% else %}
+    select album.id, coalesce(owner.id, known.owner_id), album."albumName", album."deletedAt" is null and owner.id is not null
+    from public.album
+    cross join lateral (select {{ owner_of("album") }} as id) as owner
+    left join linked.linked_album known on known.album_id = album.id
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+        and (owner.id is not null or known.album_id is not null)
+{% endif %}
+$linked$;
+comment on function linked.standing_albums(uuid[]) is
+    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
+
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
 create or replace function linked.understand(p_albums uuid[]) returns text
 language plpgsql
@@ -31,26 +54,20 @@ declare
 begin
     delete from linked.linked_album
     where album_id = any (p_albums)
-        and not exists (
-            select from public.album
-            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
-        );
+        and album_id not in (select standing.album_id from linked.standing_albums(p_albums) as standing);
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
     select
-        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
-        count(*) filter (where known.owner_id <> album."ownerId")
+        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
+        count(*) filter (where known.owner_id <> standing.owner_id)
     into v_more, v_count
-    from public.album
-    left join linked.linked_album known on known.album_id = album.id
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    from linked.standing_albums(p_albums) as standing
+    left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select id, "ownerId", "albumName", "deletedAt" is null
-    from public.album
-    where id = any (p_albums) and linked.is_linked_album("albumName")
+    select album_id, owner_id, name, is_live from linked.standing_albums(p_albums)
     on conflict (album_id) do update
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)

@@ -95,7 +95,9 @@ language plpgsql
 as $linked$
 begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (p_albums)
+    select album.id, album.id, {{ owner_of("album") }}
+    from public.album
+    where album.id = any (p_albums) and {{ owner_of("album") }} is not null
     on conflict do nothing;
 
     with missing as materialized (
@@ -119,12 +121,18 @@ begin
                 select from linked.album_pair shared
                 join public.album_user on album_user.{{ album_user.albumId }} = shared.album_id
                 where shared.album_key = wanted.album_key and album_user.{{ album_user.userId }} = wanted.owner_id
+                    and album_user.role <> 'owner'
             )
     ), made as (
-        insert into public.album (id, "ownerId", "albumName", description, "order", "isActivityEnabled")
-        select missing.album_id, missing.owner_id, theirs."albumName", theirs.description, theirs."order",
+        insert into public.album (id{% if "ownerId" in album %}, "ownerId"{% endif %}, "albumName", description, "order", "isActivityEnabled")
+        select missing.album_id{% if "ownerId" in album %}, missing.owner_id{% endif %}, theirs."albumName", theirs.description, theirs."order",
             theirs."isActivityEnabled"
         from missing join public.album theirs on theirs.id = missing.their_id
+{% if "ownerId" not in album %}
+    ), owned as (
+        insert into public.album_user ({{ album_user.albumId }}, {{ album_user.userId }}, role)
+        select album_id, owner_id, 'owner' from missing
+{% endif %}
     )
     insert into linked.album_pair (album_id, album_key, owner_id)
     select album_id, album_key, owner_id from missing;
@@ -150,7 +158,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join linked.member on member.asset_id = pair.from_id and member.can_write
     join public.album_asset theirs on theirs.{{ album_asset.assetId }} = pair.from_id
-    join public.album on album.id = theirs.{{ album_asset.albumId }} and album."ownerId" = member.owner_id
+    join public.album on album.id = theirs.{{ album_asset.albumId }} and {{ owner_of("album") }} = member.owner_id
     join public.asset mine on mine.id = pair.to_id and mine.visibility <> 'locked'
     where album."deletedAt" is null
         and (p_albums is null or album.id = any (p_albums))
@@ -195,7 +203,7 @@ begin
     join public.album on album.id = gone.album_id
     join public.asset theirs on theirs.id = gone.asset_id and theirs.visibility <> 'locked'
     join linked.member their_member
-        on their_member.asset_id = theirs.id and their_member.owner_id = album."ownerId" and their_member.can_write
+        on their_member.asset_id = theirs.id and their_member.owner_id = {{ owner_of("album") }} and their_member.can_write
     join linked.album_pair their_pair on their_pair.album_id = album.id
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
@@ -390,10 +398,12 @@ begin
         from public.album_user where {{ album_user.albumId }} = any (p_albums);
     end if;
     delete from public.album_user where {{ album_user.albumId }} = any (p_albums);
+{% if "ownerId" in album %}
     if pg_trigger_depth() > 0 then
         insert into public.album_audit ("albumId", "userId")
         select id, "ownerId" from public.album where id = any (p_albums);
     end if;
+{% endif %}
     delete from linked.brought
     using public.album_asset
     where album_asset.{{ album_asset.albumId }} = any (p_albums)
@@ -586,7 +596,8 @@ begin
     )
     update linked.album_pair set album_key = new_key from passed where album_key = old_key;
     perform linked.spread_albums(v_left, array(
-        select distinct {{ album_user.userId }} from public.album_user where {{ album_user.albumId }} = any (v_parted)
+        select distinct {{ album_user.userId }} from public.album_user
+        where {{ album_user.albumId }} = any (v_parted) and role <> 'owner'
     ));
 end
 $linked$;

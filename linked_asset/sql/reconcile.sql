@@ -205,7 +205,7 @@ as $linked$
         select member.source_id, member.asset_id, album_pair.album_key
         from linked.member
         join public.album_asset on album_asset.{{ album_asset.assetId }} = member.asset_id
-        join public.album on album.id = album_asset.{{ album_asset.albumId }} and album."ownerId" = member.owner_id
+        join public.album on album.id = album_asset.{{ album_asset.albumId }} and {{ owner_of("album") }} = member.owner_id
         join public.asset on asset.id = member.asset_id and asset.visibility <> 'locked'
         left join linked.album_pair on album_pair.album_id = album.id
         where member.source_id = any (p_sources) and member.can_write
@@ -255,6 +255,7 @@ as $linked$
             select from linked.album_pair shared
             join public.album_user on album_user.{{ album_user.albumId }} = shared.album_id
             where shared.album_key = listed.album_key and album_user.{{ album_user.userId }} = sibling.owner_id
+                and album_user.role <> 'owner'
         )
     union all
     select distinct sibling.source_id, sibling.asset_id, 'stack'
@@ -564,10 +565,10 @@ create or replace function linked.recognize_albums(p_sources uuid[]) returns voi
 language sql
 as $linked$
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct album.id, album.id, album."ownerId"
+    select distinct album.id, album.id, member.owner_id
     from linked.member
     join public.album_asset on album_asset.{{ album_asset.assetId }} = member.asset_id
-    join public.album on album.id = album_asset.{{ album_asset.albumId }} and album."ownerId" = member.owner_id
+    join public.album on album.id = album_asset.{{ album_asset.albumId }} and {{ owner_of("album") }} = member.owner_id
     where member.source_id = any (p_sources) and member.asset_id = member.source_id
         and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
         and not exists (
@@ -582,11 +583,11 @@ as $linked$
     on conflict do nothing;
 
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
+    select distinct on (their_pair.album_key, member.owner_id) mine.id, their_pair.album_key, member.owner_id
     from linked.member
     join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
     join public.album_asset my_row on my_row.{{ album_asset.assetId }} = member.asset_id
-    join public.album mine on mine.id = my_row.{{ album_asset.albumId }} and mine."ownerId" = member.owner_id
+    join public.album mine on mine.id = my_row.{{ album_asset.albumId }} and {{ owner_of("mine") }} = member.owner_id
     join public.album_asset their_row on their_row.{{ album_asset.assetId }} = sibling.asset_id
     join linked.album_pair their_pair
         on their_pair.album_id = their_row.{{ album_asset.albumId }} and their_pair.owner_id = sibling.owner_id
@@ -594,7 +595,7 @@ as $linked$
     where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
-    order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
+    order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
     on conflict do nothing
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is

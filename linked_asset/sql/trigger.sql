@@ -618,6 +618,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             array_agg(fresh.{{ album_user.albumId }}), array_agg(fresh.{{ album_user.userId }})
         )
         from fresh join linked.album_pair on album_pair.album_id = fresh.{{ album_user.albumId }}
+        where fresh.role <> 'owner'
         having count(*) > 0;
 {% elif event == "delete" %}
         perform linked.spread_albums(
@@ -626,6 +627,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         from stale
         join linked.album_pair on album_pair.album_id = stale.{{ album_user.albumId }}
         join public.album on album.id = stale.{{ album_user.albumId }}
+        where stale.role <> 'owner'
         having count(*) > 0;
 {% endif %}
 {% endcall %}

@@ -22,18 +22,16 @@ class Albums(Tags):
         assets: Sequence[UUID] = (),
         users: Sequence[UUID] | dict[UUID, str] = (),
     ) -> UUID:
-        """One transaction: album, its assets, whom it is shared with (editors unless said)."""
+        """One transaction: album, its assets, whom it is shared with (editors unless said). From v3.0.0 on one statement."""
         roles = users if isinstance(users, dict) else dict.fromkeys(users, "editor")
+        values = {
+            "ownerId": owner, "albumName": name, "description": description,
+            "albumThumbnailAssetId": assets[0] if assets else None,
+        }  # fmt: skip
         if not self.has("album", "ownerId"):
-            roles = {owner: "owner", **roles}
+            return self._create_at_once(values, {owner: "owner", **roles}, assets)
         with self.transaction():
-            (album,) = self.insert(
-                "album",
-                {
-                    "ownerId": owner, "albumName": name, "description": description,
-                    "albumThumbnailAssetId": assets[0] if assets else None,
-                },
-            )  # fmt: skip
+            (album,) = self.insert("album", values)
             if assets:
                 self._add(album.id, assets)
             if roles:
@@ -106,6 +104,41 @@ class Albums(Tags):
             [album],
         )
         return {asset for (asset,) in rows}
+
+    def _create_at_once(self, values: dict[str, Any], roles: dict[UUID, str], assets: Sequence[UUID]) -> UUID:
+        keys = [name for name in values if self.has("album", name)]
+        statement = sql.SQL(
+            """with album as (insert into album ({}) values ({}) returning *),
+                 album_user as (
+                   insert into album_user ("albumId", "userId", role)
+                   select album.id, added.id, added.role::album_user_role_enum
+                   from album, unnest(%(users)s::uuid[], %(roles)s::text[]) as added (id, role)
+                   returning *
+                 ),
+                 album_asset as (
+                   insert into album_asset ("albumId", "assetId")
+                   select album.id, asset_id from album, unnest(%(assets)s::uuid[]) as asset_id
+                   on conflict do nothing
+                   returning *
+                 )
+               select * from album"""
+        ).format(self.columns("album", keys), sql.SQL(", ").join(sql.Placeholder(name) for name in keys))
+        given = {name: values[name] for name in keys}
+        album = self.database.row(
+            statement, {**given, "users": list(roles), "roles": list(roles.values()), "assets": list(assets)}
+        )
+        return album.id
+
+    def albums_of(self, user: UUID) -> list[Any]:
+        """All that a user owns, by name."""
+        owner = (
+            sql.SQL('album."ownerId"')
+            if self.has("album", "ownerId")
+            else sql.SQL("""(select "userId" from album_user where "albumId" = album.id and role = 'owner')""")
+        )
+        return self.database.fetch(
+            sql.SQL('select * from album where {} = %s order by "albumName", id').format(owner), [user]
+        )
 
     def _add(self, album: UUID, assets: Sequence[UUID]) -> None:
         self.insert("album_asset", *({"albumId": album, "assetId": asset} for asset in assets))

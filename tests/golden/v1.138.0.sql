@@ -728,7 +728,7 @@ as $linked$
     where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
 $linked$;
 comment on function linked.assign_sidecars(uuid[]) is
-    'Gives editors'' clones the sidecar of their source, and viewers'' clones one that cannot be written.';
+    'Gives viewers'' clones a sidecar that cannot be written, and editors'' clones that of their source.';
 
 -- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
 -- a source is marked with until its thumbnails (or video) are made anew is its own.
@@ -846,8 +846,8 @@ begin
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"))
+    where (
+        mine."assetId" is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")))
     on conflict ("assetId") do update
     set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating";
 end
@@ -872,8 +872,8 @@ begin
     join public.asset_file theirs on theirs."assetId" = pair.from_id
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type"
-    where mine."assetId" is null
-        or (row(mine."path") is distinct from row(theirs."path"))
+    where (
+        mine."assetId" is null or (row(mine."path") is distinct from row(theirs."path")))
     on conflict ("assetId", "type") do update
     set "path" = excluded."path";
 end
@@ -890,8 +890,8 @@ begin
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
+    where (
+        mine."assetId" is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")))
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
 end
@@ -908,8 +908,8 @@ begin
     join public.smart_search theirs on theirs."assetId" = pair.from_id
     left join public.smart_search mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (
+        mine."assetId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
     on conflict ("assetId") do update
     set "embedding" = excluded."embedding";
 end
@@ -1101,7 +1101,10 @@ as $linked$
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
-            and case what when 'image' then thumbhash is not null else "encodedVideoPath" <> '' end
+            and case what
+                when 'image' then thumbhash is not null
+                else "encodedVideoPath" <> ''
+            end
     ), anew as (
         update linked.unsettled set marked_at = null
         from written
@@ -3024,7 +3027,9 @@ language plpgsql
 as $linked$
 begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (p_albums)
+    select album.id, album.id, album."ownerId"
+    from public.album
+    where album.id = any (p_albums) and album."ownerId" is not null
     on conflict do nothing;
 
     with missing as materialized (
@@ -3048,6 +3053,7 @@ begin
                 select from linked.album_pair shared
                 join public.album_user on album_user."albumsId" = shared.album_id
                 where shared.album_key = wanted.album_key and album_user."usersId" = wanted.owner_id
+                    and album_user.role <> 'owner'
             )
     ), made as (
         insert into public.album (id, "ownerId", "albumName", description, "order", "isActivityEnabled")
@@ -3515,7 +3521,8 @@ begin
     )
     update linked.album_pair set album_key = new_key from passed where album_key = old_key;
     perform linked.spread_albums(v_left, array(
-        select distinct "usersId" from public.album_user where "albumsId" = any (v_parted)
+        select distinct "usersId" from public.album_user
+        where "albumsId" = any (v_parted) and role <> 'owner'
     ));
 end
 $linked$;
@@ -4297,6 +4304,17 @@ $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
+create or replace function linked.standing_albums(p_albums uuid[])
+returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
+language sql stable
+as $linked$
+    select album.id, album."ownerId", album."albumName", album."deletedAt" is null
+    from public.album
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+$linked$;
+comment on function linked.standing_albums(uuid[]) is
+    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
+
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
 create or replace function linked.understand(p_albums uuid[]) returns text
 language plpgsql
@@ -4308,26 +4326,20 @@ declare
 begin
     delete from linked.linked_album
     where album_id = any (p_albums)
-        and not exists (
-            select from public.album
-            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
-        );
+        and album_id not in (select standing.album_id from linked.standing_albums(p_albums) as standing);
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
     select
-        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
-        count(*) filter (where known.owner_id <> album."ownerId")
+        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
+        count(*) filter (where known.owner_id <> standing.owner_id)
     into v_more, v_count
-    from public.album
-    left join linked.linked_album known on known.album_id = album.id
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    from linked.standing_albums(p_albums) as standing
+    left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select id, "ownerId", "albumName", "deletedAt" is null
-    from public.album
-    where id = any (p_albums) and linked.is_linked_album("albumName")
+    select album_id, owner_id, name, is_live from linked.standing_albums(p_albums)
     on conflict (album_id) do update
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
@@ -4961,8 +4973,7 @@ as $linked$
         from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
     from (
@@ -4974,8 +4985,7 @@ as $linked$
         from pair join public.asset_file mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."type" = theirs."type"
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."path") is distinct from row(theirs."path"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."path") is distinct from row(theirs."path")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
     from (
@@ -4987,8 +4997,7 @@ as $linked$
         from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
     from (
@@ -5000,8 +5009,7 @@ as $linked$
         from pair join public.smart_search mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -5144,6 +5152,7 @@ as $linked$
             select from linked.album_pair shared
             join public.album_user on album_user."albumsId" = shared.album_id
             where shared.album_key = listed.album_key and album_user."usersId" = sibling.owner_id
+                and album_user.role <> 'owner'
         )
     union all
     select distinct sibling.source_id, sibling.asset_id, 'stack'
@@ -5449,7 +5458,7 @@ create or replace function linked.recognize_albums(p_sources uuid[]) returns voi
 language sql
 as $linked$
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct album.id, album.id, album."ownerId"
+    select distinct album.id, album.id, member.owner_id
     from linked.member
     join public.album_asset on album_asset."assetsId" = member.asset_id
     join public.album on album.id = album_asset."albumsId" and album."ownerId" = member.owner_id
@@ -5467,7 +5476,7 @@ as $linked$
     on conflict do nothing;
 
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
+    select distinct on (their_pair.album_key, member.owner_id) mine.id, their_pair.album_key, member.owner_id
     from linked.member
     join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
     join public.album_asset my_row on my_row."assetsId" = member.asset_id
@@ -5479,7 +5488,7 @@ as $linked$
     where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
-    order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
+    order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
     on conflict do nothing
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is
@@ -7753,6 +7762,7 @@ begin
             array_agg(fresh."albumsId"), array_agg(fresh."usersId")
         )
         from fresh join linked.album_pair on album_pair.album_id = fresh."albumsId"
+        where fresh.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -7898,6 +7908,7 @@ begin
         from stale
         join linked.album_pair on album_pair.album_id = stale."albumsId"
         join public.album on album.id = stale."albumsId"
+        where stale.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then

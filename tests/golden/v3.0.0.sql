@@ -811,8 +811,8 @@ begin
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"))
+    where (
+        mine."assetId" is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")))
     on conflict ("assetId") do update
     set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating", "lockedProperties" = excluded."lockedProperties", "tags" = excluded."tags";
 end
@@ -831,6 +831,14 @@ begin
             where theirs."assetId" = pair.from_id
                 and theirs."type" = mine."type"
                 and theirs."isEdited" = mine."isEdited"
+        )
+        and (
+            mine.type <> 'encoded_video'
+            or not exists (
+                select from linked.member
+                join linked.unsettled on unsettled.source_id = member.source_id and what = 'video' and marked_at is not null
+                where member.asset_id = pair.from_id
+            )
         );
     insert into public.asset_file ("assetId", "type", "isEdited", "path", "isProgressive", "isTransparent")
     select pair.to_id, theirs."type", theirs."isEdited", theirs."path", theirs."isProgressive", theirs."isTransparent"
@@ -838,8 +846,16 @@ begin
     join public.asset_file theirs on theirs."assetId" = pair.from_id
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
-    where mine."assetId" is null
-        or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent"))
+    where (
+        mine."assetId" is null or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent")))
+        and (
+            theirs.type <> 'encoded_video'
+            or not exists (
+                select from linked.member
+                join linked.unsettled on unsettled.source_id = member.source_id and what = 'video' and marked_at is not null
+                where member.asset_id = pair.from_id
+            )
+        )
     on conflict ("assetId", "type", "isEdited") do update
     set "path" = excluded."path", "isProgressive" = excluded."isProgressive", "isTransparent" = excluded."isTransparent";
 end
@@ -856,8 +872,8 @@ begin
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"))
+    where (
+        mine."assetId" is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")))
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "ocrAt" = excluded."ocrAt";
 end
@@ -874,8 +890,8 @@ begin
     join public.smart_search theirs on theirs."assetId" = pair.from_id
     left join public.smart_search mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (
+        mine."assetId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
     on conflict ("assetId") do update
     set "embedding" = excluded."embedding";
 end
@@ -892,8 +908,8 @@ begin
     join public.asset_video theirs on theirs."assetId" = pair.from_id
     left join public.asset_video mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"))
+    where (
+        mine."assetId" is null or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")))
     on conflict ("assetId") do update
     set "bitrate" = excluded."bitrate", "frameCount" = excluded."frameCount", "timeBase" = excluded."timeBase", "index" = excluded."index", "profile" = excluded."profile", "level" = excluded."level", "colorPrimaries" = excluded."colorPrimaries", "colorTransfer" = excluded."colorTransfer", "colorMatrix" = excluded."colorMatrix", "dvProfile" = excluded."dvProfile", "dvLevel" = excluded."dvLevel", "dvBlSignalCompatibilityId" = excluded."dvBlSignalCompatibilityId", "codecName" = excluded."codecName", "formatName" = excluded."formatName", "formatLongName" = excluded."formatLongName", "pixelFormat" = excluded."pixelFormat";
 end
@@ -910,8 +926,8 @@ begin
     join public.asset_audio theirs on theirs."assetId" = pair.from_id
     left join public.asset_audio mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"))
+    where (
+        mine."assetId" is null or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")))
     on conflict ("assetId") do update
     set "bitrate" = excluded."bitrate", "index" = excluded."index", "profile" = excluded."profile", "codecName" = excluded."codecName";
 end
@@ -928,8 +944,8 @@ begin
     join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
     left join public.asset_keyframe mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"))
+    where (
+        mine."assetId" is null or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")))
     on conflict ("assetId") do update
     set "pts" = excluded."pts", "accDuration" = excluded."accDuration", "ownDuration" = excluded."ownDuration", "totalDuration" = excluded."totalDuration", "packetCount" = excluded."packetCount", "outputFrames" = excluded."outputFrames";
 end
@@ -959,8 +975,8 @@ begin
     join public.asset_edit theirs on theirs."assetId" = pair.from_id
     left join public.asset_edit mine
         on mine."assetId" = pair.to_id and mine."sequence" = theirs."sequence"
-    where mine."assetId" is null
-        or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters"))
+    where (
+        mine."assetId" is null or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters")))
     on conflict ("assetId", "sequence") do update
     set "action" = excluded."action", "parameters" = excluded."parameters";
 end
@@ -1004,7 +1020,8 @@ begin
     join public.asset_ocr theirs on theirs."assetId" = pair.from_id
     left join public.asset_ocr mine
         on mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
-    where mine."assetId" is null;
+    where (
+        mine."assetId" is null);
 end
 $linked$;
 comment on function linked.propagate_asset_ocr(uuid[], uuid[]) is
@@ -1026,8 +1043,8 @@ begin
     join public.ocr_search theirs on theirs."assetId" = pair.from_id
     left join public.ocr_search mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."text") is distinct from row(theirs."text"))
+    where (
+        mine."assetId" is null or (row(mine."text") is distinct from row(theirs."text")))
     on conflict ("assetId") do update
     set "text" = excluded."text";
 end
@@ -1046,16 +1063,17 @@ begin
     end if;
     delete from public.asset_job_status mine
     where mine."assetId" = any (p_clones)
+        and mine."ocrAt" is null
         and not exists (
             select from linked.member join public.asset_job_status theirs on theirs."assetId" = member.source_id
             where member.asset_id = mine."assetId"
         );
     update public.asset_job_status mine
-    set "facesRecognizedAt" = theirs."facesRecognizedAt", "metadataExtractedAt" = theirs."metadataExtractedAt", "duplicatesDetectedAt" = theirs."duplicatesDetectedAt", "ocrAt" = theirs."ocrAt"
+    set "facesRecognizedAt" = theirs."facesRecognizedAt", "metadataExtractedAt" = theirs."metadataExtractedAt", "duplicatesDetectedAt" = theirs."duplicatesDetectedAt"
     from linked.member
     left join public.asset_job_status theirs on theirs."assetId" = member.source_id
     where member.asset_id = any (p_clones) and mine."assetId" = member.asset_id
-        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"));
+        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt"));
 end
 $linked$;
 comment on function linked.undo_viewers_status(uuid[]) is
@@ -1202,6 +1220,14 @@ begin
     into v_images, v_videos
     from due;
     update public.asset set thumbhash = null where id = any (v_images);
+    delete from public.asset_file where "assetId" = any (v_videos) and type = 'encoded_video';
+    delete from public.asset_file mine
+    using linked.member, public.asset source
+    where member.source_id = any (v_videos) and source.id = member.source_id and source.visibility = 'hidden'
+        and mine."assetId" = member.asset_id and mine.type = 'encoded_video';
+    delete from linked.unsettled
+    using public.asset
+    where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
 end
 $linked$;
 comment on function linked.settle() is
@@ -1215,7 +1241,10 @@ as $linked$
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
-            and case what when 'image' then thumbhash is not null end
+            and case what
+                when 'image' then thumbhash is not null
+                else exists (select from public.asset_file where "assetId" = asset.id and asset_file.type = 'encoded_video')
+            end
     ), anew as (
         update linked.unsettled set marked_at = null
         from written
@@ -3139,7 +3168,9 @@ language plpgsql
 as $linked$
 begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (p_albums)
+    select album.id, album.id, (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner')
+    from public.album
+    where album.id = any (p_albums) and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') is not null
     on conflict do nothing;
 
     with missing as materialized (
@@ -3163,12 +3194,16 @@ begin
                 select from linked.album_pair shared
                 join public.album_user on album_user."albumId" = shared.album_id
                 where shared.album_key = wanted.album_key and album_user."userId" = wanted.owner_id
+                    and album_user.role <> 'owner'
             )
     ), made as (
-        insert into public.album (id, "ownerId", "albumName", description, "order", "isActivityEnabled")
-        select missing.album_id, missing.owner_id, theirs."albumName", theirs.description, theirs."order",
+        insert into public.album (id, "albumName", description, "order", "isActivityEnabled")
+        select missing.album_id, theirs."albumName", theirs.description, theirs."order",
             theirs."isActivityEnabled"
         from missing join public.album theirs on theirs.id = missing.their_id
+    ), owned as (
+        insert into public.album_user ("albumId", "userId", role)
+        select album_id, owner_id, 'owner' from missing
     )
     insert into linked.album_pair (album_id, album_key, owner_id)
     select album_id, album_key, owner_id from missing;
@@ -3194,7 +3229,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join linked.member on member.asset_id = pair.from_id and member.can_write
     join public.album_asset theirs on theirs."assetId" = pair.from_id
-    join public.album on album.id = theirs."albumId" and album."ownerId" = member.owner_id
+    join public.album on album.id = theirs."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') = member.owner_id
     join public.asset mine on mine.id = pair.to_id and mine.visibility <> 'locked'
     where album."deletedAt" is null
         and (p_albums is null or album.id = any (p_albums))
@@ -3239,7 +3274,7 @@ begin
     join public.album on album.id = gone.album_id
     join public.asset theirs on theirs.id = gone.asset_id and theirs.visibility <> 'locked'
     join linked.member their_member
-        on their_member.asset_id = theirs.id and their_member.owner_id = album."ownerId" and their_member.can_write
+        on their_member.asset_id = theirs.id and their_member.owner_id = (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') and their_member.can_write
     join linked.album_pair their_pair on their_pair.album_id = album.id
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
@@ -3434,10 +3469,6 @@ begin
         from public.album_user where "albumId" = any (p_albums);
     end if;
     delete from public.album_user where "albumId" = any (p_albums);
-    if pg_trigger_depth() > 0 then
-        insert into public.album_audit ("albumId", "userId")
-        select id, "ownerId" from public.album where id = any (p_albums);
-    end if;
     delete from linked.brought
     using public.album_asset
     where album_asset."albumId" = any (p_albums)
@@ -3630,7 +3661,8 @@ begin
     )
     update linked.album_pair set album_key = new_key from passed where album_key = old_key;
     perform linked.spread_albums(v_left, array(
-        select distinct "userId" from public.album_user where "albumId" = any (v_parted)
+        select distinct "userId" from public.album_user
+        where "albumId" = any (v_parted) and role <> 'owner'
     ));
 end
 $linked$;
@@ -4409,6 +4441,21 @@ $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
+-- In some releases an editor can take an album from its owner, who for a moment is none. The last one counts meanwhile.
+create or replace function linked.standing_albums(p_albums uuid[])
+returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
+language sql stable
+as $linked$
+    select album.id, coalesce(owner.id, known.owner_id), album."albumName", album."deletedAt" is null and owner.id is not null
+    from public.album
+    cross join lateral (select (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') as id) as owner
+    left join linked.linked_album known on known.album_id = album.id
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+        and (owner.id is not null or known.album_id is not null)
+$linked$;
+comment on function linked.standing_albums(uuid[]) is
+    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
+
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
 create or replace function linked.understand(p_albums uuid[]) returns text
 language plpgsql
@@ -4420,26 +4467,20 @@ declare
 begin
     delete from linked.linked_album
     where album_id = any (p_albums)
-        and not exists (
-            select from public.album
-            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
-        );
+        and album_id not in (select standing.album_id from linked.standing_albums(p_albums) as standing);
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
     select
-        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
-        count(*) filter (where known.owner_id <> album."ownerId")
+        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
+        count(*) filter (where known.owner_id <> standing.owner_id)
     into v_more, v_count
-    from public.album
-    left join linked.linked_album known on known.album_id = album.id
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    from linked.standing_albums(p_albums) as standing
+    left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select id, "ownerId", "albumName", "deletedAt" is null
-    from public.album
-    where id = any (p_albums) and linked.is_linked_album("albumName")
+    select album_id, owner_id, name, is_live from linked.standing_albums(p_albums)
     on conflict (album_id) do update
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
@@ -5051,8 +5092,7 @@ as $linked$
         from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
     from (
@@ -5064,8 +5104,15 @@ as $linked$
         from pair join public.asset_file mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent")))
+        and (
+            coalesce(mine.type, theirs.type) <> 'encoded_video'
+            or not exists (
+                select from linked.unsettled
+                where unsettled.source_id = coalesce(mine.source_id, theirs.source_id) and what = 'video'
+                    and marked_at is not null
+            )
+        )
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
     from (
@@ -5077,8 +5124,7 @@ as $linked$
         from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
     from (
@@ -5090,8 +5136,7 @@ as $linked$
         from pair join public.smart_search mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_video'
     from (
@@ -5103,8 +5148,7 @@ as $linked$
         from pair join public.asset_video mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_audio'
     from (
@@ -5116,8 +5160,7 @@ as $linked$
         from pair join public.asset_audio mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_keyframe'
     from (
@@ -5129,8 +5172,7 @@ as $linked$
         from pair join public.asset_keyframe mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_edit'
     from (
@@ -5142,8 +5184,7 @@ as $linked$
         from pair join public.asset_edit mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."sequence" = theirs."sequence"
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_ocr'
     from (
@@ -5155,8 +5196,7 @@ as $linked$
         from pair join public.asset_ocr mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'ocr_search'
     from (
@@ -5168,8 +5208,7 @@ as $linked$
         from pair join public.ocr_search mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."text") is distinct from row(theirs."text"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."text") is distinct from row(theirs."text")))
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -5262,7 +5301,7 @@ as $linked$
         select member.source_id, member.asset_id, album_pair.album_key
         from linked.member
         join public.album_asset on album_asset."assetId" = member.asset_id
-        join public.album on album.id = album_asset."albumId" and album."ownerId" = member.owner_id
+        join public.album on album.id = album_asset."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') = member.owner_id
         join public.asset on asset.id = member.asset_id and asset.visibility <> 'locked'
         left join linked.album_pair on album_pair.album_id = album.id
         where member.source_id = any (p_sources) and member.can_write
@@ -5312,6 +5351,7 @@ as $linked$
             select from linked.album_pair shared
             join public.album_user on album_user."albumId" = shared.album_id
             where shared.album_key = listed.album_key and album_user."userId" = sibling.owner_id
+                and album_user.role <> 'owner'
         )
     union all
     select distinct sibling.source_id, sibling.asset_id, 'stack'
@@ -5650,10 +5690,10 @@ create or replace function linked.recognize_albums(p_sources uuid[]) returns voi
 language sql
 as $linked$
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct album.id, album.id, album."ownerId"
+    select distinct album.id, album.id, member.owner_id
     from linked.member
     join public.album_asset on album_asset."assetId" = member.asset_id
-    join public.album on album.id = album_asset."albumId" and album."ownerId" = member.owner_id
+    join public.album on album.id = album_asset."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') = member.owner_id
     where member.source_id = any (p_sources) and member.asset_id = member.source_id
         and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
         and not exists (
@@ -5668,11 +5708,11 @@ as $linked$
     on conflict do nothing;
 
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
+    select distinct on (their_pair.album_key, member.owner_id) mine.id, their_pair.album_key, member.owner_id
     from linked.member
     join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
     join public.album_asset my_row on my_row."assetId" = member.asset_id
-    join public.album mine on mine.id = my_row."albumId" and mine."ownerId" = member.owner_id
+    join public.album mine on mine.id = my_row."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = mine.id and owner.role = 'owner') = member.owner_id
     join public.album_asset their_row on their_row."assetId" = sibling.asset_id
     join linked.album_pair their_pair
         on their_pair.album_id = their_row."albumId" and their_pair.owner_id = sibling.owner_id
@@ -5680,7 +5720,7 @@ as $linked$
     where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
-    order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
+    order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
     on conflict do nothing
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is
@@ -6739,6 +6779,7 @@ begin
             select count(*)
             from (select distinct "assetId" from fresh limit 2) as first
         ) = 1;
+        perform linked.note_settled(array(select "assetId" from fresh where type = 'encoded_video'));
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -9026,6 +9067,7 @@ begin
             array_agg(fresh."albumId"), array_agg(fresh."userId")
         )
         from fresh join linked.album_pair on album_pair.album_id = fresh."albumId"
+        where fresh.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -9171,6 +9213,7 @@ begin
         from stale
         join linked.album_pair on album_pair.album_id = stale."albumId"
         join public.album on album.id = stale."albumId"
+        where stale.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then

@@ -59,6 +59,10 @@ class Snapshot:
             for table_name in STATE:
                 rows = cursor.execute(f"select * from linked.{table_name}").fetchall()  # type: ignore[arg-type]
                 snapshot.tables[f"linked.{table_name}"] = rows
+        if not snapshot.release.table("album").has("ownerId"):
+            owners = {row["albumId"]: row["userId"] for row in snapshot["album_user"] if row["role"] == "owner"}
+            for album in snapshot["album"]:
+                album["ownerId"] = owners.get(album["id"])
         return snapshot
 
     def __getitem__(self, table: str) -> list[Row]:
@@ -344,6 +348,7 @@ def _albums(snapshot: Snapshot) -> Iterator[str]:
     seen_by = {
         (key_of.get(row[album_user.column("albumId").name]), row[album_user.column("userId").name])
         for row in snapshot["album_user"]
+        if row["role"] != "owner"
     }
     content: set[tuple[UUID, UUID]] = {
         (row[album_asset.column("albumId").name], row[album_asset.column("assetId").name])

@@ -16,11 +16,7 @@ from tests.linked.conftest import MEDIA, Household, install
 
 def albums(household: Household, user: UUID) -> list[Any]:
     """A user's albums, linked ones aside."""
-    return household.database.fetch(
-        """select * from album where "ownerId" = %s and lower("albumName") not like 'linked album%%'
-           order by "albumName", id""",
-        [user],
-    )
+    return [album for album in household.albums_of(user) if not album.albumName.lower().startswith("linked album")]
 
 
 def counterpart(household: Household, album: UUID, user: UUID) -> Any:

@@ -202,7 +202,7 @@ language plpgsql
 as $linked$
 begin
     perform linked.forget_persons(array(
-        select person_id from linked.person_pair
+        select pair_id from linked.person_pair
         where made and owner_id not in (select user_id from linked.participant)
     ));
     perform linked.delete_albums(array(

@@ -1,5 +1,7 @@
 -- Refresh membership: which assets are linked for whom, and making it so.
 
+{% from "macro/person.sql" import is_person with context %}
+
 -- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
 -- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
 -- own file lies.
@@ -554,7 +556,8 @@ as $linked$
 begin
     delete from linked.stack_pair where not exists (select from public.stack where stack.id = stack_pair.stack_id);
     delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
-    delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
+    delete from linked.person_pair
+    where not exists (select from public.person where {{ is_person("person", "person_pair") }});
     delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
     delete from linked.passing_stack where not exists (select from public.stack where stack.id = passing_stack.stack_id);
     delete from linked.brought

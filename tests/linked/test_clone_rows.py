@@ -16,7 +16,14 @@ from tests.database import Databases
 from tests.linked.columns import RELEASE, ROWS, SYNCED, other_value, read, row_in_every_table, write
 from tests.linked.conftest import MEDIA, Household
 
-ALL = [(table, column.name) for table in ("asset", *ROWS) for column in RELEASE.table(table).columns]
+ALL = [(table, column) for table in ("asset", *ROWS) for column in RELEASE.table(table).columns]
+
+
+def with_policy(*policies: Policy) -> list[tuple[str, str]]:
+    """Table and column."""
+    return [(table, column.name) for table, column in ALL if column.policy in policies]
+
+
 NOT_AT_BIRTH = {"isOffline", "deletedAt", "status", "originalPath"}
 """Assets in such a state are not linked; the path decides whether they are."""
 
@@ -63,16 +70,14 @@ def birth(databases: Databases, linked_template: str) -> Iterator[Birth]:
         house.check()
 
 
-@pytest.mark.parametrize(
-    ("table", "column"), [(t, c) for t, c in ALL if RELEASE.table(t).column(c).policy is Policy.IDENTITY]
-)
+@pytest.mark.parametrize(("table", "column"), with_policy(Policy.IDENTITY))
 def test_identity_is_new(birth: Birth, table: str, column: str) -> None:
     theirs, mine = birth.both(table, column)
     assert mine is not None
     assert mine != theirs
 
 
-@pytest.mark.parametrize(("table", "column"), [(t, c) for t, c in ALL if RELEASE.table(t).column(c).policy in SYNCED])
+@pytest.mark.parametrize(("table", "column"), with_policy(*SYNCED))
 def test_shared_column_is_copied(birth: Birth, table: str, column: str) -> None:
     theirs, mine = birth.both(table, column)
     assert mine == theirs
@@ -91,7 +96,7 @@ PERSONAL = {
 }
 
 
-@pytest.mark.parametrize("column", [c for t, c in ALL if RELEASE.table(t).column(c).policy is Policy.PERSONAL])
+@pytest.mark.parametrize("column", [column for _, column in with_policy(Policy.PERSONAL)])
 def test_personal_column_is_as_at_birth(birth: Birth, column: str) -> None:
     source, clone = birth.house.asset(birth.source), birth.house.asset(birth.clone)
     assert getattr(clone, column) == PERSONAL[column](source)
@@ -99,9 +104,7 @@ def test_personal_column_is_as_at_birth(birth: Birth, column: str) -> None:
         assert getattr(clone, column) != getattr(source, column)
 
 
-@pytest.mark.parametrize(
-    ("table", "column"), [(t, c) for t, c in ALL if RELEASE.table(t).column(c).policy is Policy.DERIVED]
-)
+@pytest.mark.parametrize(("table", "column"), with_policy(Policy.DERIVED))
 def test_derived_column_is_the_clones_own(birth: Birth, table: str, column: str) -> None:
     theirs, mine = birth.both(table, column)
     if column in {"livePhotoVideoId", "stackId", "personGroupId", "personId"}:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from linked_asset import detection, errors, guard, immich, media, shipped
 from linked_asset.config import target
 from linked_asset.queries import query, run_script
-from linked_asset.status import status
+from linked_asset.status import status, waits
 from linked_asset.talk import and_more
 
 PROBLEM = "problem"
@@ -52,6 +52,7 @@ def examine(connection: Connection, media_folder: Path | None = None) -> list[Fi
         *objects,
         *_strangers(connection),
         *_state(found),
+        *_waiting(found),
         *_albums(found),
         *_settings(connection),
     ]
@@ -110,6 +111,12 @@ def _state(found: dict[str, Any]) -> Iterator[Finding]:
             f"{found['unsettled']} media may lack thumbnails or video, because jobs of Immich overlapped",
             "wait for the night, or run Immich's job for missing thumbnails (of videos: transcoding)",
         )
+
+
+def _waiting(found: dict[str, Any]) -> Iterator[Finding]:
+    for waiting in found["waiting"]:
+        remedy = f"run `linked-asset approve {waiting['album_id']}`, if the owner meant it"
+        yield Finding("approval", ADVICE, waits(waiting), remedy)
 
 
 def _albums(found: dict[str, Any]) -> Iterator[Finding]:

@@ -137,6 +137,14 @@ class SuspendedAgain(LinkedAssetError):
     same command again."""
 
 
+class NothingWaits(LinkedAssetError):
+    """nothing waits for approval in an album "{album}". Waiting: {waiting}."""
+
+
+class SeveralAlbums(LinkedAssetError):
+    """several albums "{album}" wait for approval: give the id of one ({ids})."""
+
+
 class UnknownImmich(LinkedAssetError):
     """there is no step for Immich {version}, the oldest is {oldest}."""
 

@@ -105,7 +105,16 @@ set local client_min_messages = 'warning';
 
 
 def after_installing(release: str) -> str:
+    asking = ", ".join(f"'{one}'" for one in immich.RELEASES if render.needs_approval(one))
     return f"""\
+do $linked$
+begin
+    -- What stands in the albums counts, unless it has been asked for approval before.
+    if not exists (select from linked.installation where immich_version in ({asking})) then
+        perform linked.take_over();
+    end if;
+end
+$linked$;
 insert into linked.installation (immich_version, package_version, script_sha256)
 values ('{release}', '{__version__}', '{render.script_hash(release)}')
 on conflict (singleton) do update set

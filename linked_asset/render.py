@@ -190,9 +190,15 @@ def render(name: str, release: Release) -> str:
             is_followed=template.is_followed,
             has_unique_key=template.has_unique_key,
             owner_of=template.owner_of,
+            needs_approval=needs_approval(release.name),
             deletes_within="1 minute" if immich.version(release.name) < immich.version("v2.5.0") else "10 minutes",
         )
     )
+
+
+def needs_approval(release: str) -> bool:
+    """From v2.6.2 an album's editors may change its name and description; no table tells v2.6.0 from it."""
+    return immich.version(release) >= immich.version("v2.6.0")
 
 
 @cache

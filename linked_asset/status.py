@@ -43,6 +43,7 @@ def status(connection: Connection) -> dict[str, Any]:
         "installed": _installed(connection, installed),
         "detected": _detected(connection),
         "albums": read_albums(connection),
+        "waiting": _rows(connection, "waiting"),
         "users": _users(connection),
         "locked": connection.execute(query("status/locked")).scalar_one(),
         "queued": connection.execute(text("select count(*) from linked.queue")).scalar_one(),
@@ -52,6 +53,12 @@ def status(connection: Connection) -> dict[str, Any]:
             "latest": [{name: _plain(value) for name, value in row.items() if name != "total"} for row in incidents],
         },
     }
+
+
+def waits(waiting: Mapping[str, Any]) -> str:
+    """What an editor may have written, in a line."""
+    what = "its name" if waiting["is_name"] else f"the folder {waiting['path']}"
+    return f'the album "{waiting["name"]}" waits for its owner to approve {what}'
 
 
 def read_albums(connection: Connection) -> list[dict[str, Any]]:

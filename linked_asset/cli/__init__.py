@@ -7,6 +7,7 @@ import click
 
 from linked_asset import __version__
 from linked_asset.cli.alembic import current, downgrade, history, upgrade
+from linked_asset.cli.approve import approve
 from linked_asset.cli.doctor import doctor
 from linked_asset.cli.ini import ini
 from linked_asset.cli.plan import plan
@@ -59,5 +60,5 @@ def main(env_file: str | None, debug: bool) -> None:
         os.environ[DEBUG] = "1"
 
 
-for command in (current, doctor, downgrade, history, ini, plan, reconcile, sql, status, upgrade, watch):
+for command in (approve, current, doctor, downgrade, history, ini, plan, reconcile, sql, status, upgrade, watch):
     main.add_command(command)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from linked_asset.doctor import Finding
 from linked_asset.reconcile import Difference
-from linked_asset.status import REASONS
+from linked_asset.status import REASONS, waits
 from linked_asset.talk import and_more
 
 PREFIXES_SHOWN = 5
@@ -138,6 +138,8 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {line}"
     if installed["outdated"]:
         yield f"To be installed again (alembic upgrade head): {and_more(installed['outdated'])}."
+    for waiting in found["waiting"]:
+        yield f"{waits(waiting)}: linked-asset approve {waiting['album_id']}"
     if found["queued"]:
         yield f"{found['queued']} media are queued for linking."
     if found["unsettled"]:

@@ -42,6 +42,14 @@ create unique index if not exists linked_prefix_album_id_path_key on linked.pref
 comment on table linked.prefix is
     'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
 
+create table if not exists linked.waiting (
+    album_id uuid not null,
+    path text
+);
+create index if not exists linked_waiting_album_id_idx on linked.waiting (album_id);
+comment on table linked.waiting is
+    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, or (null) the name that would make it a linked album.';
+
 create table if not exists linked.participant (
     album_id uuid not null,
     user_id uuid not null,

@@ -594,20 +594,40 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("album", "insert", "Takes note of new linked albums.") %}
 
-        perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
+        -- Whoever makes an album owns it, whatever editors it is made with.
+        declare
+            v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+        begin
+            perform linked.refresh_albums(v_made, v_made);
+            perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+        end;
 {% endcall %}
 
 {% call on("album", "update", "Follows edits of linked albums and their prefixes, and of albums with counterparts.") %}
 
-        perform linked.refresh_albums(array(
-            select id from {{ changed('"albumName", description, "deletedAt"') }}
+        perform linked.refresh_albums(
+            array(
+                select id from {{ changed('"albumName", description, "deletedAt"') }}
+                intersect
+                (
+                    select id from fresh where linked.is_linked_album("albumName")
+                    union
+                    select id from stale where linked.is_linked_album("albumName")
+                )
+            ),
+{% if needs_approval %}
+            linked.without_editors(array(select id from {{ changed('"albumName", description') }}))
+{% else %}
+            array(select id from fresh)
+{% endif %}
+        );
+{% if needs_approval %}
+        perform linked.approve_by_album(array(
+            select id from {{ changed('"albumName"') }}
             intersect
-            (
-                select id from fresh where linked.is_linked_album("albumName")
-                union
-                select id from stale where linked.is_linked_album("albumName")
-            )
+            select id from fresh where linked.is_approval("albumName")
         ));
+{% endif %}
         perform linked.follow_deleted_albums(array(
             select fresh.id
             from fresh join linked.album_pair on album_pair.album_id = fresh.id
@@ -631,7 +651,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("album", "delete", "Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.") %}
 
-        perform linked.refresh_albums(array(select id from stale));
+        perform linked.refresh_albums(array(select id from stale), '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -640,11 +660,14 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% for event in ["insert", "update", "delete"] %}
 {% call on("album_user", event, "Links and unlinks users with whom a linked album is shared.") %}
 
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from {{ "stale" if event == "delete" else "fresh" }} as change
-            join linked.linked_album on linked_album.album_id = change.{{ album_user.albumId }}
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from {{ "stale" if event == "delete" else "fresh" }} as change
+                join linked.linked_album on linked_album.album_id = change.{{ album_user.albumId }}
+            ),
+            '{}'
+        );
 {% if event == "insert" %}
         perform linked.follow_shared_albums(
             array_agg(fresh.{{ album_user.albumId }}), array_agg(fresh.{{ album_user.userId }})

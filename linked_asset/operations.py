@@ -105,12 +105,11 @@ set local client_min_messages = 'warning';
 
 
 def after_installing(release: str) -> str:
-    asking = ", ".join(f"'{one}'" for one in immich.RELEASES if render.needs_approval(one))
     return f"""\
 do $linked$
 begin
-    -- What stands in the albums counts, unless it has been asked for approval before.
-    if not exists (select from linked.installation where immich_version in ({asking})) then
+    -- What stands in the albums counts. Later, what was written while sync was off may have been written by an editor.
+    if not exists (select from linked.installation) then
         perform linked.take_over();
     end if;
 end

@@ -4433,7 +4433,7 @@ comment on function linked.without_editors(uuid[]) is
     'Those of these albums into which nobody but their owner can write.';
 
 -- Nobody watched what was written while sync was off: where an editor takes part, or took part when it was last understood, the
--- owner is asked. What stands when an installation begins to ask counts (linked.take_over).
+-- owner is asked. What stands at the first installation counts (linked.take_over).
 create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
 language sql stable
 as $linked$

@@ -203,3 +203,16 @@ def test_it_is_told(home: Home) -> None:
     assert 'nothing waits for approval in an album "Other". Waiting: "Linked album"' in one_line(
         here.linked_asset("approve", "Other", check=False)
     )
+
+
+@pytest.mark.parametrize("template", ["v2.6.0"], indirect=True)
+def test_moving_from_an_older_step_takes_over_what_is_known(home: Home) -> None:
+    """Immich was upgraded, sync is suspended, and an editor may write before the addon is upgraded."""
+    here = inside(home.database.url)
+    home.database.execute("update linked.installation set immich_version = 'v2.5.2'")
+    home.database.execute("update linked.alembic_version set version_num = 'v2.5.2'")
+    home.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'other tables'")
+    home.update_album(home.album, description="/photos")
+    here.alembic("upgrade", "head")
+    assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg"}
+    assert home.waiting() == ["/photos"]

@@ -1,11 +1,13 @@
 """Alembic's commands for those who have the package and no checkout."""
 
+import re
 from typing import NoReturn
 
 import click
 from alembic.config import CommandLine
 
-from linked_asset.alembic_ini import alembic_ini
+from linked_asset import script
+from linked_asset.alembic_ini import alembic_config, alembic_ini
 
 
 @click.command(epilog="Example: linked-asset upgrade, or on the way to an older step: linked-asset upgrade v2.5.0")
@@ -15,14 +17,14 @@ def upgrade(revision: str) -> NoReturn:
 
     REVISION is an Immich version; without it the newest that fits Immich's tables. Running it again changes nothing.
     """
-    run("upgrade", revision)
+    run("upgrade", step_for(revision))
 
 
 @click.command(epilog="Example: linked-asset downgrade base")
 @click.argument("revision")
 def downgrade(revision: str) -> NoReturn:
     """Go back to the step of an older Immich version, or remove everything: base."""
-    run("downgrade", revision)
+    run("downgrade", step_for(revision))
 
 
 @click.command(epilog="Example: linked-asset current")
@@ -36,6 +38,13 @@ def current() -> NoReturn:
 def history(indicate_current: bool) -> NoReturn:
     """List the Immich versions that have a step of their own."""
     run("history", *["--indicate-current"] * indicate_current)
+
+
+def step_for(revision: str) -> str:
+    """Most Immich versions have no step of their own, but that of an earlier one."""
+    if not re.fullmatch(r"v?\d+\.\d+\.\d+", revision):
+        return revision
+    return script.step(alembic_config(), revision)
 
 
 def run(*arguments: str) -> NoReturn:

@@ -5,17 +5,23 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
+RELEASES = $(shell $(BIN)/python -c "from linked_asset import immich; print(*immich.RELEASES)")
+# What differs most between Immich's releases, and the releases that it is tested on each time.
+CORE := $(addprefix tests/linked/test_,clone_rows.py sync.py albums.py people.py)
+CHOSEN := v2.3.0 v2.6.0 v3.3.0
 
-.PHONY: help demo test test-all test-pg14 lint bench golden clean
+.PHONY: help demo test test-all test-pg14 docs dist lint bench golden clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       a family with four accounts, linked before your eyes (needs no Immich, no Docker)"
 	@echo "make test       tests on a real PostgreSQL, about a quarter of an hour"
-	@echo "make test-all   all tests, the slow ones too, then once more on PostgreSQL 14"
+	@echo "make test-all   all tests, the slow ones too, the core on every release of Immich, then once more on PostgreSQL 14"
 	@echo "make test-pg14  tests on PostgreSQL 14, what Immich's own image runs"
-	@echo "make lint       ruff, mypy"
+	@echo "make docs       the documentation as a site: build/docs"
+	@echo "make lint       ruff, mypy, the image, dead links in the documentation"
 	@echo "make bench      what the addon costs, and how that grows with the rows"
+	@echo "make dist       wheel and sdist, in dist"
 	@echo "make golden     writes down anew what each revision runs (tests/golden)"
 	@echo "make clean      removes $(VENV) and everything built"
 
@@ -29,18 +35,27 @@ demo: $(READY)
 
 test: $(READY)
 	$(PYTEST) -n $(WORKERS) -m 'not slow'
+	for release in $(CHOSEN); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) -m 'not slow' $(CORE) || exit 1; done
 
 test-all: $(READY)
 	$(PYTEST) -n $(WORKERS)
+	for release in $(RELEASES); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) $(CORE) || exit 1; done
 	$(MAKE) test-pg14
 
 test-pg14: $(READY)
 	TEST_POSTGRES_BIN="$$($(BIN)/python -m sample.pg14)" && export TEST_POSTGRES_BIN && $(PYTEST) -n $(WORKERS) -m 'not packaging'
 
-lint: $(READY)
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet --site-dir build/docs
+
+lint: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+
+dist: $(READY)
+	$(BIN)/python -m build --no-isolation --outdir dist
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -39,7 +39,8 @@ def as_far_as_it_fits(connection: Connection, current: str | None, steps: Sequen
     if current and fitting < immich.version(current):
         raise errors.TablesOlderThanInstalled(fitting=found.fitting, installed=current)
     within = [step for step in steps if immich.version(step.to_revisions[0]) <= fitting]
-    return _plan(connection, current, found.fitting, within, _why_no_further(connection, found.fitting, known))
+    remarks = [*_why_no_further(connection, found.fitting, known), *_new_columns(connection, found.fitting)]
+    return _plan(connection, current, found.fitting, within, remarks)
 
 
 def up_to(connection: Connection, current: str | None, steps: Sequence[Any]) -> Plan:
@@ -47,7 +48,7 @@ def up_to(connection: Connection, current: str | None, steps: Sequence[Any]) -> 
     goal = destination(steps, current)
     if goal:
         guard.refuse_unfit(connection, goal)
-    return _plan(connection, current, goal, steps, [])
+    return _plan(connection, current, goal, steps, _new_columns(connection, goal) if goal else [])
 
 
 def down_to(connection: Connection, current: str, steps: Sequence[Any]) -> Plan:
@@ -70,6 +71,10 @@ def _plan(
     if reasons:
         return Plan((), goal, [f"installs for Immich {goal} again: {and_more(reasons)}", *remarks], again=True)
     return Plan((), goal, [f"is up to date for Immich {goal}", *remarks])
+
+
+def _new_columns(connection: Connection, goal: str) -> list[str]:
+    return [f"warning: {column}" for column in detection.new_columns(connection, goal)]
 
 
 def _why_no_further(connection: Connection, fitting: str, known: Sequence[str]) -> list[str]:

@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
+from dotenv import dotenv_values
 from sqlalchemy import URL
 
 from linked_asset.errors import InvalidConfiguration
@@ -19,6 +21,8 @@ LIBPQ_OPTIONS = frozenset(
     | {"sslmode", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "ssl_min_protocol_version"}
     | {"channel_binding", "gssencmode", "krbsrvname", "passfile", "requirepeer", "service"}
 )
+FROM_FILES = ("DB_URL", "DB_HOSTNAME", "DB_DATABASE_NAME", "DB_USERNAME", "DB_PASSWORD")
+"""What Immich's container takes from the file that NAME_FILE names, as Docker's secrets are given."""
 SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
 _FORM = "postgresql://user:password@host:port/database"
@@ -33,9 +37,17 @@ _DB_URL = re.compile(
 
 def database_url(environment: Mapping[str, str] = os.environ) -> URL:
     """The database as SQLAlchemy wants it. DB_URL wins over the single variables, as in Immich."""
+    environment = {**environment, **_secrets(environment)}
     if environment.get("DB_URL"):
         return _from_url(environment["DB_URL"])
     return _from_variables(environment)
+
+
+def read_env_file(path: str) -> None:
+    """Immich's own .env file: what the environment says itself wins."""
+    for name, value in dotenv_values(path).items():
+        if name.startswith("DB_") and value is not None:
+            os.environ.setdefault(name, value)
 
 
 def target(url: URL) -> str:
@@ -44,6 +56,18 @@ def target(url: URL) -> str:
     host = str(options.get("host") or url.host or "localhost")
     where = host if host.startswith("/") else f"{host}:{options.get('port') or url.port or 5432}"
     return f'database "{url.database or url.username or ""}" at {where}'
+
+
+def _secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name in FROM_FILES:
+        if file := environment.get(f"{name}_FILE"):
+            try:
+                found[name] = Path(file).read_text("utf-8").rstrip("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'} ({file})"
+                raise InvalidConfiguration(variable=f"{name}_FILE", problem=problem) from error
+    return found
 
 
 def _from_variables(environment: Mapping[str, str]) -> URL:

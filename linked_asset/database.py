@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from linked_asset import errors
 from linked_asset.config import target
-from linked_asset.queries import source
+from linked_asset.queries import query, source
 
 LOCK_NOT_AVAILABLE = frozenset({"55P03", "40P01", "40001"})  # lock timeout, deadlock, serialization failure
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -105,12 +105,22 @@ def explain(connection: Connection, error: DBAPIError) -> NoReturn:
     if debugging():
         raise error
     if state == INSUFFICIENT_PRIVILEGE:
-        raise errors.RightMissing(role=connection.engine.url.username, right=message(error)) from error
+        raise errors.RightMissing(role=connection.engine.url.username, right=_right(connection, error)) from error
     if state == READ_ONLY:
         raise errors.ReadOnly(target=target(connection.engine.url), reason=message(error)) from error
     if state.startswith(SERVER_GAVE_UP) or (isinstance(error, OperationalError) and not state):
         raise errors.DatabaseRefused(reason=message(error)) from error
     raise errors.UnexpectedError(reason=message(error), sqlstate=state) from error
+
+
+def _right(connection: Connection, error: DBAPIError) -> str:
+    """Who may act as the owner of Immich's tables has all rights that it takes; PostgreSQL names a table among many."""
+    connection.rollback()
+    owner = connection.execute(query("guard/owner")).first()
+    connection.rollback()
+    if owner is None or owner.lacking is None:
+        return message(error)
+    return f"{owner.lacking} ({message(error)})"
 
 
 def _refused(url: URL, error: DBAPIError) -> NoReturn:

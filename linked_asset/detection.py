@@ -17,6 +17,9 @@ from linked_asset import immich
 from linked_asset.immich.model import Embedding, Index, Table, Unique
 from linked_asset.queries import query, run_script, source, without_comments
 
+NEW = "new_column"
+"""The kind of a difference that keeps nobody from anything: a column that may be left out of an insert, and that no
+release we know has. It is left to its default, because whether a copy would be right is not known."""
 COPIED = (immich.Policy.SHARED, immich.Policy.PRODUCED)
 OF_AN_ACCOUNT = frozenset({"birthDate", "userId", "albumName"})
 """Persons, tags and albums have counterparts, which need not agree on everything."""
@@ -51,8 +54,17 @@ class Detection:
 
 def differences(connection: Connection, release: str) -> tuple[Difference, ...]:
     """How the live tables differ from those of a release, in what we touch. Empty when they fit."""
+    return tuple(found for found in _compared(connection, release) if found.kind != NEW)
+
+
+def new_columns(connection: Connection, release: str) -> tuple[Difference, ...]:
+    """Columns that no release we know has, in tables that we copy."""
+    return tuple(found for found in _compared(connection, release) if found.kind == NEW)
+
+
+def _compared(connection: Connection, release: str) -> list[Difference]:
     rows: Iterable[Any] = run_script(connection, differences_query(release))
-    return tuple(Difference(*row) for row in rows)
+    return [Difference(*row) for row in rows]
 
 
 def detect(connection: Connection, releases: Iterable[str]) -> Detection:
@@ -109,7 +121,8 @@ def has_table(connection: Connection, name: str, schema: str = "public") -> bool
 @cache
 def differences_query(release: str) -> str:
     """The comparison as one query without parameters, so that a psql script can hold it."""
-    tables = [f'"{table.name}": {json.dumps(_shape(table))}' for table in immich.release(release) if table.touched]
+    touched = [table for table in immich.release(release) if table.touched]
+    tables = [f'"{table.name}": {json.dumps(_shape(table))}' for table in touched]
     quoted = "{{\n{}\n}}".format(",\n".join(tables)).replace("'", "''")
     return without_comments(source("guard/differences")).replace(":expected", f"'{quoted}'::jsonb")
 
@@ -121,8 +134,16 @@ def _shape(table: Table) -> dict[str, Any]:
         "columns": {column.name: [_type(column.type), column.nullable] for column in used},
         "keys": [[table.names(columns), partial] for columns, partial in _keys(table) if names.issuperset(columns)],
         "inserted": table.uses is None,
+        "elsewhere": _elsewhere(table),
         "copied": any(column.policy in COPIED for column in used) and not OF_AN_ACCOUNT.intersection(names),
     }
+
+
+def _elsewhere(table: Table) -> list[str]:
+    """Columns that the table has in other releases."""
+    described = [immich.release(one) for one in immich.RELEASES]
+    names = {column.name for one in described if one.has(table.name) for column in one.table(table.name).columns}
+    return sorted(names - {column.name for column in table.columns})
 
 
 def _type(type_: Any) -> str | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, errors, guard, immich, operations, shipped
+from linked_asset import detection, errors, guard, immich, media, shipped
 from linked_asset.config import target
 from linked_asset.queries import query, run_script
-from linked_asset.status import status
+from linked_asset.status import status, waits
+from linked_asset.talk import and_more
 
 PROBLEM = "problem"
 ADVICE = "advice"
@@ -30,7 +32,7 @@ class Finding:
         return asdict(self)
 
 
-def examine(connection: Connection) -> list[Finding]:
+def examine(connection: Connection, media_folder: Path | None = None) -> list[Finding]:
     """Everything that is not as it should be; empty when all is well."""
     state = shipped.installation(connection)
     if state is None:
@@ -43,18 +45,34 @@ def examine(connection: Connection) -> list[Finding]:
     except errors.Damaged as damage:
         return objects or [Finding("objects", PROBLEM, str(damage), "run `alembic upgrade head`")]
     found = status(connection)
-    fitting = list(_tables(connection, release))
-    findings = [*fitting, *objects, *_strangers(connection), *_state(found), *_albums(found), *_settings(connection)]
-    if not fitting and not objects:
+    unfit = list(_tables(connection, release))
+    findings = [
+        *unfit,
+        *_new_columns(connection, release),
+        *objects,
+        *_strangers(connection),
+        *_state(found),
+        *_waiting(found),
+        *_albums(found),
+        *_settings(connection),
+    ]
+    if not unfit and not objects:
         findings += [*_groups(connection), *_forgotten(connection)]
-    if not fitting:
+    if not unfit:
         findings += _surroundings(connection)
+        if media_folder:
+            findings += _files(connection, release, media_folder)
     return findings
 
 
 def _tables(connection: Connection, release: str) -> Iterator[Finding]:
     for difference in detection.differences(connection, release):
         yield Finding("tables", PROBLEM, str(difference), "run `alembic upgrade head`")
+
+
+def _new_columns(connection: Connection, release: str) -> Iterator[Finding]:
+    for column in detection.new_columns(connection, release):
+        yield Finding("tables", ADVICE, str(column), "look for a version of this package that knows it")
 
 
 def _objects(connection: Connection, release: str) -> Iterator[Finding]:
@@ -68,7 +86,7 @@ def _objects(connection: Connection, release: str) -> Iterator[Finding]:
 
 
 def _strangers(connection: Connection) -> Iterator[Finding]:
-    for one in run_script(connection, operations.strangers()).scalars():
+    for one in run_script(connection, shipped.strangers_query()).scalars():
         yield Finding("strangers", ADVICE, f"{one} is not ours", "drop it before linked assets are removed")
 
 
@@ -93,6 +111,12 @@ def _state(found: dict[str, Any]) -> Iterator[Finding]:
             f"{found['unsettled']} media may lack thumbnails or video, because jobs of Immich overlapped",
             "wait for the night, or run Immich's job for missing thumbnails (of videos: transcoding)",
         )
+
+
+def _waiting(found: dict[str, Any]) -> Iterator[Finding]:
+    for waiting in found["waiting"]:
+        remedy = f"run `linked-asset approve {waiting['album_id']}`, if the owner meant it"
+        yield Finding("approval", ADVICE, waits(waiting), remedy)
 
 
 def _albums(found: dict[str, Any]) -> Iterator[Finding]:
@@ -135,6 +159,27 @@ def _forgotten(connection: Connection) -> Iterator[Finding]:
             f"{count} assets look like clones that are not remembered; deleted in Immich, they take the file along",
             "`select linked.clones_unknown()` has their ids; delete in psql those that you know to be clones",
         )
+
+
+def _files(connection: Connection, release: str, folder: Path) -> Iterator[Finding]:
+    found = media.take_inventory(connection, immich.release(release), folder)
+    if found.missing:
+        yield Finding(
+            "files",
+            PROBLEM,
+            f"{len(found.missing)} files of linked media are missing: {and_more(found.missing, 3)}",
+            "restore originals from a backup; of thumbnails run Immich's job for missing ones, then for all",
+        )
+    if found.left_over:
+        yield Finding(
+            "files",
+            ADVICE,
+            f"{len(found.left_over)} thumbnails or videos are named by nobody: {and_more(found.left_over, 3)}",
+            "they only take space; Immich from v3.0 on lists and deletes them (integrity report: untracked files)",
+        )
+    if found.unseen:
+        what = f"{found.unseen} files of linked media lie outside the media folder and were not looked for"
+        yield Finding("files", ADVICE, what, "mount their folder where Immich's container has it")
 
 
 def _surroundings(connection: Connection) -> Iterator[Finding]:

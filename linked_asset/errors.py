@@ -95,6 +95,11 @@ class Damaged(LinkedAssetError):
     clones would stay, and with one of them Immich deletes the family's file."""
 
 
+class Renamed(LinkedAssetError):
+    """linked assets are damaged: schema "linked" is called "{name}" now, and no trigger finds it: `{remedy}`. Do not
+    drop it: clones would stay, and with one of them Immich deletes the family's file. Nothing has been changed."""
+
+
 class NotCompared(LinkedAssetError):
     """whether tables, functions and triggers of linked assets are as they should be cannot be told: {reason}."""
 
@@ -130,6 +135,14 @@ class Suspended(LinkedAssetError):
 class SuspendedAgain(LinkedAssetError):
     """installed, but sync has been suspended again while linking, because Immich's tables have changed ({why}): run the
     same command again."""
+
+
+class NothingWaits(LinkedAssetError):
+    """nothing waits for approval in an album "{album}". Waiting: {waiting}."""
+
+
+class SeveralAlbums(LinkedAssetError):
+    """several albums "{album}" wait for approval: give the id of one ({ids})."""
 
 
 class UnknownImmich(LinkedAssetError):

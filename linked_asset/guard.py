@@ -15,6 +15,7 @@ UNKNOWN = "unknown_column"
 
 def refuse_foreign_schema(connection: Connection) -> None:
     """A schema `linked` with anything in it, but nothing of ours, belongs to somebody else."""
+    shipped.refuse_renamed(connection)
     if shipped.present(connection) or not connection.execute(query("guard/schema_objects")).scalar():
         return
     triggers = connection.execute(query("guard/foreign_triggers")).scalars()
@@ -23,9 +24,9 @@ def refuse_foreign_schema(connection: Connection) -> None:
 
 
 def refuse_newer(versions: Sequence[str], known: Sequence[str]) -> None:
-    """A revision that this version of the package does not have."""
+    """A revision that this version of the package does not have. What is no version at all is damage instead."""
     for version in versions:
-        if version not in known:
+        if version not in known and shipped.is_version(version) and detection.is_newer(version, immich.RELEASES[0]):
             raise errors.InstalledByNewer(release=version)
 
 
@@ -67,10 +68,21 @@ def unfit_for(connection: Connection, release: str, unfit: Sequence[detection.Di
     )
 
 
+def refuse_other_roles(connection: Connection) -> None:
+    """Whoever changes anything does it as the owner of Immich's tables."""
+    owner = connection.execute(query("guard/owner")).first()
+    if owner is not None and owner.lacking is not None:
+        raise errors.RightMissing(role=_session_user(connection), right=owner.lacking)
+
+
 def refuse_missing_rights(connection: Connection, release: str) -> None:
     """Says what a role lacks before PostgreSQL does, table by table."""
     tables = [table.name for table in immich.release(release) if table.touched]
-    lacking = connection.execute(query("guard/missing_rights"), {"tables": tables}).scalars().all()
+    parameters = {"tables": tables, "functions": list(shipped.functions())}
+    lacking = connection.execute(query("guard/missing_rights"), parameters).scalars().all()
     if lacking:
-        role = connection.exec_driver_sql("select session_user").scalar()
-        raise errors.RightMissing(role=role, right=and_more(lacking))
+        raise errors.RightMissing(role=_session_user(connection), right=and_more(lacking))
+
+
+def _session_user(connection: Connection) -> str:
+    return str(connection.exec_driver_sql("select session_user").scalar())

@@ -1,7 +1,7 @@
 """Mending a damaged schema linked: what can be told from the rest is made anew, the rest is refused.
 
 The script of a release makes what is missing and replaces every function and trigger. What it passes by is done here:
-columns that were renamed, constraints and indexes of tables that exist, and what is there too much.
+columns that were renamed or retyped, constraints and indexes of tables that exist, and what is there too much.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from linked_asset.talk import and_more, say
 
 REBUILT = frozenset(
     {"installation", "linked_album", "prefix", "participant", "face", "stack_pair", "queue", "quota_credit", "incident"}
+    | {"passing_stack", "produced", "replacement", "unsettled", "waiting"}
 )
 """Tables whose content follows from Immich's tables and the others, or is of the moment. Which rows are clones, what
 the addon made and what people decided cannot be told once it is forgotten."""
 
+APPROVED = frozenset({"linked_album", "prefix"})
+"""Where they are lost, what stands in the albums counts: nobody is to lose a clone over it."""
 NEEDED_FOR_REMOVAL = ("member", "album_pair", "person_pair", "made_tag")
 FROM_THE_START = (*NEEDED_FOR_REMOVAL, "album_refusal", "dismissal")
 """Other tables may be missing because an older version had none."""
@@ -32,7 +35,9 @@ def run(connection: Connection, release: str) -> None:
     """Runs the script of a release, and mends until everything is as the script would make it from nothing."""
     script = render.install_script(release)
     _refuse_lost_tables(connection, release)
+    lost = shipped.remains(connection) and not _tables(connection).issuperset(APPROVED)
     _rename_back(connection, release)
+    _convert_back(connection, release)
     try:
         with connection.begin_nested():
             run_script(connection, script)
@@ -42,8 +47,11 @@ def run(connection: Connection, release: str) -> None:
             raise
         _clear_away(connection, release, error)
         run_script(connection, script)
-    if _rebuild(connection, shipped.damages(connection, release)):
+    rebuilt = _rebuild(connection, shipped.damages(connection, release))
+    if rebuilt:
         run_script(connection, script)
+    if lost or APPROVED.intersection(rebuilt):
+        run_script(connection, "do $linked$ begin perform linked.take_over(); end $linked$")
     for damage in sorted(shipped.damages(connection, release), key=lambda one: one.object.kind != "trigger"):
         _mend(connection, damage)
     left = shipped.damages(connection, release)
@@ -56,6 +64,7 @@ def prepare_removal(connection: Connection) -> None:
     release = immich.RELEASES[0]
     try:
         _rename_back(connection, release)
+        _convert_back(connection, release)
     except errors.NotCompared:  # then the script itself says what is missing
         return
     broken = {damage.object.table for damage in shipped.damages(connection, release) if _has_lost_content(damage)}
@@ -76,10 +85,13 @@ def _refuse_lost_tables(connection: Connection, release: str) -> None:
     state = shipped.readable_installation(connection)
     same_build = state is not None and state["script_sha256"] == render.script_hash(str(state["immich_version"]))
     expected = set(shipped.tables()) - REBUILT if same_build else set(FROM_THE_START)
-    there = {one.table for one in shipped.installed(connection).values() if one.kind == "table"}
-    lost = sorted(expected - there - {"alembic_version"})
+    lost = sorted(expected - _tables(connection) - {"alembic_version"})
     if lost:
         raise errors.BeyondMending(what=and_more([f"table {SCHEMA}.{table} is missing" for table in lost]))
+
+
+def _tables(connection: Connection) -> set[str]:
+    return {one.table or "" for one in shipped.installed(connection).values() if one.kind == "table"}
 
 
 def _rename_back(connection: Connection, release: str) -> None:
@@ -95,6 +107,22 @@ def _rename_back(connection: Connection, release: str) -> None:
             continue
         for one, other in zip(strange, lost, strict=True):
             run_script(connection, f"alter table {SCHEMA}.{table} rename column {_last(one)} to {_last(other)}")
+
+
+def _convert_back(connection: Connection, release: str) -> None:
+    """A column of another type whose values are still those of the type that it should have."""
+    for damage in shipped.damages(connection, release):
+        if damage.found is None or not _has_lost_content(damage):
+            continue
+        wanted = _type(damage.object)
+        change = f"alter table {SCHEMA}.{damage.object.table} alter column {_last(damage.object)}"
+        try:
+            with connection.begin_nested():
+                run_script(connection, f"{change} drop default")
+                run_script(connection, f"{change} type {wanted} using {_last(damage.object)}::{wanted}")
+        except DBAPIError as error:
+            if not sqlstate(error).startswith(("22", "23", "42")) or sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+                raise
 
 
 def _columns(objects: Iterable[Object], table: str) -> list[Object]:
@@ -132,14 +160,14 @@ def _clear_away(connection: Connection, release: str, error: DBAPIError) -> None
         raise errors.BeyondMending(what=and_more(found)) from error
 
 
-def _rebuild(connection: Connection, found: Sequence[Damage]) -> bool:
-    """Drops tables that lost a column, for the script to make them anew."""
+def _rebuild(connection: Connection, found: Sequence[Damage]) -> list[str]:
+    """Drops tables that lost a column, for the script to make them anew. Returns which."""
     broken = sorted({one.object.table or "" for one in found if _has_lost_content(one)})
     beyond = [one for one in found if _has_lost_content(one) and one.object.table not in REBUILT]
     if beyond:
         raise errors.BeyondMending(what=and_more(beyond))
     _drop_tables(connection, broken)
-    return bool(broken)
+    return broken
 
 
 def _drop_tables(connection: Connection, tables: Iterable[str]) -> None:

@@ -6,13 +6,14 @@ climb over several revisions therefore runs only the script of the last one; `ta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 
 from linked_asset import __version__, immich, mend, render, shipped
-from linked_asset.queries import run_script, without_comments
+from linked_asset.queries import run_script
 
 TARGET_OPTION = "linked_target"
 LOCK_TIMEOUT = "3s"
@@ -100,11 +101,19 @@ set local client_min_messages = 'warning';
 {own()}
 {template("names", triggers=triggers)}
 {_lock(mode, release, wait=True)}
-{template("renew")}"""
+{template("renew", functions=_quoted(sorted(shipped.functions())))}"""
 
 
 def after_installing(release: str) -> str:
     return f"""\
+do $linked$
+begin
+    -- What stands in the albums counts. Later, what was written while sync was off may have been written by an editor.
+    if not exists (select from linked.installation) then
+        perform linked.take_over();
+    end if;
+end
+$linked$;
 insert into linked.installation (immich_version, package_version, script_sha256)
 values ('{release}', '{__version__}', '{render.script_hash(release)}')
 on conflict (singleton) do update set
@@ -125,7 +134,7 @@ set local lock_timeout = '{LOCK_TIMEOUT}';
 set local client_min_messages = 'warning';
 {own()}
 {_lock("share row exclusive", wait=True)}
-{template("remove", strangers=strangers())}
+{template("remove", strangers=shipped.strangers_query())}
 {_lock("access exclusive", wait=False)}
 {render.remove_script().strip()}
 """
@@ -133,17 +142,11 @@ set local client_min_messages = 'warning';
 
 def own() -> str:
     """Whatever follows in the transaction is done as the role that owns Immich's tables, and so is all that is ours."""
-    return template("own", tables=_tables())
+    return template("own", tables=_quoted(shipped.tables()), functions=_quoted(sorted(shipped.functions())))
 
 
-def strangers() -> str:
-    """The query for what is in the way of a removal."""
-    statement = render.environment().get_template("guard/strangers.sql").render(tables=_tables())
-    return without_comments(statement)
-
-
-def _tables() -> list[str]:
-    return [f"'{name}'" for name in shipped.tables()]
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f"'{name}'" for name in names]
 
 
 def _lock(mode: str, release: str | None = None, *, wait: bool) -> str:

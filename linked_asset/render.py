@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from linked_asset import detection, immich
 from linked_asset.immich import Column, Policy, Release, Table
-from linked_asset.immich.model import Embedding
+from linked_asset.immich.model import Embedding, Unique
 
 CONCERNS = (
     "state",
@@ -37,6 +37,12 @@ CONCERNS = (
     "trigger",
 )
 """The files of an installation, in the order in which they are run."""
+
+DELETIONS = {
+    "asset_edit": ("asset_edit_audit", {"editId": "id", "assetId": '"assetId"'}),
+    "asset_ocr": ("asset_ocr_audit", {"assetId": '"assetId"'}),
+}
+"""Where Immich's clients learn that rows below an asset are gone: a table, and what its columns hold of such a row."""
 
 POLICIES = {
     "shared": (Policy.SHARED, Policy.PRODUCED),
@@ -114,6 +120,21 @@ class Template:
             if column.birth is not None
         ]
 
+    def is_set(self, table: str) -> bool:
+        """Whether Immich deletes rows of single assets, and means these. Of other tables such a delete is a reset."""
+        return bool(self.key(table)) or table == "ocr_search"
+
+    def is_followed(self, table: str) -> bool:
+        """Whether only Immich's jobs write the table: what they produce for a viewer's clone is followed as well."""
+        return not self.release.table(table).with_policy(Policy.SHARED)
+
+    def has_unique_key(self, table: str) -> bool:
+        """Whether no two rows of an asset can have the same natural key."""
+        described = self.release.table(table)
+        key = set(described.names(described.key))
+        unique = [described.primary_key, *(one.columns for one in described.of(Unique))]
+        return key in [set(described.names(columns)) for columns in unique]
+
     def owner_of(self, album: str) -> str:
         """The owner of a row of `album` under that name: until v3.0.0 a column, then what `album_user` says."""
         if self.release.table("album").has("ownerId"):
@@ -157,11 +178,27 @@ def render(name: str, release: Release) -> str:
             assignments=template.assignments,
             differ=template.differ,
             births=template.births,
+            # v2.4 writes the tags of an asset, a viewer's own among them, to its sidecar; v2.5 those of its exif.
+            sidecar_rows_of_viewers=not (
+                release.table("asset").has("sidecarPath") or release.table("asset_exif").has("tags")
+            ),
             key=template.key,
+            has_column=lambda table, column: release.table(table).has(column),
+            deletions={table: told for table, told in DELETIONS.items() if release.has(told[0])},
+            rows_of_assets=[table.name for table in release.rows_of_assets],
+            is_set=template.is_set,
+            is_followed=template.is_followed,
+            has_unique_key=template.has_unique_key,
             owner_of=template.owner_of,
+            needs_approval=needs_approval(release.name),
             deletes_within="1 minute" if immich.version(release.name) < immich.version("v2.5.0") else "10 minutes",
         )
     )
+
+
+def needs_approval(release: str) -> bool:
+    """From v2.6.2 an album's editors may change its name and description; no table tells v2.6.0 from it."""
+    return immich.version(release) >= immich.version("v2.6.0")
 
 
 @cache

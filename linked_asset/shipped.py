@@ -28,6 +28,14 @@ _TRIGGER = re.compile(r'create (?:or replace )?trigger (\w+)\s[^;]*?\son\s+publi
 _FUNCTION = re.compile(r"create or replace (?:function|procedure) linked\.(\w+)")
 _TABLE = re.compile(r"create table if not exists linked\.(\w+)")
 
+ENDS = (immich.RELEASES[0], immich.RELEASES[-1])
+"""Between them their scripts have all names of ours."""
+FORMER = frozenset(
+    {"finish_deletions", "follow_unshared_albums", "newest", "propagate_albums", "propagate_persons", "refresh_queued"}
+    | {"remove_clones", "repair", "repair_state", "take_stock"}
+)
+"""Functions that earlier versions had: add to it what is dropped or renamed, or it counts as somebody else's."""
+
 TABLE_PARTS = frozenset({"table", "column", "constraint", "index", "rule"})
 
 
@@ -93,21 +101,52 @@ def tables() -> tuple[str, ...]:
 
 
 @cache
-def present_query() -> str:
-    """What there is of ours, known by name, as one query without parameters, so that a psql script can hold it."""
-    script = render.install_script(immich.RELEASES[0])
+def functions() -> frozenset[str]:
+    """The names of our functions, whatever the release. What has another name in schema linked is not ours."""
+    return FORMER.union(*(_FUNCTION.findall(render.install_script(release)) for release in ENDS))
+
+
+@cache
+def _by_name(query: str) -> str:
+    """A query that knows ours by name, without parameters, so that a psql script can hold it."""
 
     def names(found: Iterable[str]) -> str:
         return ", ".join(f"'{name}'" for name in sorted(set(found)))
 
-    template = render.environment().get_template("guard/ours.sql")
+    template = render.environment().get_template(f"guard/{query}.sql")
     return without_comments(
         template.render(
             tables=names(tables()),
-            functions=names(_FUNCTION.findall(script)),
-            triggers=names(name for name, _ in _TRIGGER.findall(script)),
+            functions=names(functions()),
+            triggers=names(name for release in ENDS for _, name in triggers(release)),
         )
     )
+
+
+def present_query() -> str:
+    """What there is of ours."""
+    return _by_name("ours")
+
+
+def renamed_query() -> str:
+    """Under which name schema linked is found, if somebody has renamed it."""
+    return _by_name("renamed")
+
+
+def strangers_query() -> str:
+    """What is in the way of a removal."""
+    return _by_name("strangers")
+
+
+def refuse_renamed(connection: Connection) -> None:
+    """Nothing works then, Immich's triggers have lost what they look for, and it looks as if nothing was installed."""
+    name = run_script(connection, renamed_query()).scalar()
+    if name is None:
+        return
+    quoted = connection.dialect.identifier_preparer.quote(name)
+    is_taken = connection.execute(text("select to_regnamespace('linked') is not null")).scalar_one()
+    remedy = f"{'drop schema linked; ' if is_taken else ''}alter schema {quoted} rename to linked"
+    raise errors.Renamed(name=name, remedy=remedy)
 
 
 def present(connection: Connection) -> list[str]:
@@ -135,26 +174,35 @@ def versions(connection: Connection) -> list[str]:
 
 def installation(connection: Connection) -> Mapping[str, Any] | None:
     """The row in which an installation says what it is; None when nothing of ours is there."""
+    refuse_renamed(connection)
     state = readable_installation(connection)
     if state is None and is_there(connection):
         raise errors.Damaged(what="nothing says any more what is installed")
     return state
 
 
+def is_version(text: str) -> bool:
+    """Whether it can be a revision, of this version of the package or of a newer one."""
+    return re.fullmatch(r"v\d+\.\d+\.\d+", text) is not None and not detection.is_newer(immich.RELEASES[0], text)
+
+
 def readable_installation(connection: Connection) -> Mapping[str, Any] | None:
-    """The same; None also when there is no such row, or not the columns that it should have."""
+    """The same; None also when there is no such row, not the columns that it should have, or no version in it."""
     if not detection.has_table(connection, "installation", SCHEMA):
         return None
     row = connection.execute(text("select * from linked.installation")).mappings().first()
     known = {"immich_version", "package_version", "script_sha256", "installed_at", "suspended_at", "suspended_why"}
-    return dict(row) if row is not None and known <= row.keys() else None
+    readable = row is not None and known <= row.keys() and is_version(str(row["immich_version"]))
+    return dict(row) if row is not None and readable else None
 
 
 def refuse_damaged(connection: Connection) -> None:
     """One line instead of PostgreSQL's complaint about a table or column that is not there."""
     state = installation(connection)
-    if state is None or state["immich_version"] not in immich.RELEASES:
+    if state is None:
         return
+    if state["immich_version"] not in immich.RELEASES:
+        raise errors.InstalledByNewer(release=state["immich_version"])
     if versions(connection) != [state["immich_version"]]:
         raise errors.Damaged(what="Alembic's version table does not say what is installed")
     try:
@@ -189,13 +237,22 @@ def damages(connection: Connection, release: str) -> list[Damage]:
 
 def _acts(stranger: Object, wanted: Objects) -> bool:
     """Whether an object that we do not know changes what ours do: a column that must be filled stops inserts."""
-    if stranger.kind in ("function", "trigger"):
+    if stranger.kind == "trigger":
         return True
+    if stranger.kind == "function":
+        return _is_ours(stranger)
     if ("table", f"{SCHEMA}.{stranger.table}") not in wanted:
         return False
     if stranger.kind == "column":
         return stranger.definition.endswith("not null") and not re.search(r" default | identity ", stranger.definition)
     return stranger.kind != "index" or " UNIQUE " in stranger.definition
+
+
+def _is_ours(one: Object) -> bool:
+    """By name: another shape of one of our functions has no business there."""
+    if one.kind == "function":
+        return one.name.removeprefix(f"{SCHEMA}.").partition("(")[0] in functions()
+    return one.kind == "table" and one.table in tables()
 
 
 def fresh(connection: Connection, release: str) -> Objects:
@@ -232,7 +289,8 @@ def _script_beside(release: str) -> str:
         script = re.sub(pattern, there, script)
     stand_ins = "\n".join(f'create table {BESIDE}_immich."{table}" ();' for table in tables)
     return f"""\
-select set_config('role', 'none', true), set_config('check_function_bodies', 'off', true),
+select set_config('role', 'none', true) where has_database_privilege(session_user, current_database(), 'CREATE');
+select set_config('check_function_bodies', 'off', true),
     set_config('client_min_messages', 'warning', true);
 create schema {BESIDE};
 create schema {BESIDE}_immich;
@@ -289,4 +347,4 @@ def misowned(connection: Connection) -> list[tuple[Object, str]]:
     owner = connection.execute(query("guard/owner")).scalar()
     if owner is None:
         return []
-    return [(one, owner) for one in installed(connection).values() if one.owner is not None and one.owner != owner]
+    return [(one, owner) for one in installed(connection).values() if _is_ours(one) and one.owner not in (None, owner)]

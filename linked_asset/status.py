@@ -8,7 +8,7 @@ from typing import Any
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from linked_asset import detection, immich, shipped
+from linked_asset import detection, shipped
 from linked_asset.alembic_ini import alembic_config
 from linked_asset.config import target
 from linked_asset.errors import NotCompared, NotInstalled
@@ -42,7 +42,8 @@ def status(connection: Connection) -> dict[str, Any]:
     return {
         "installed": _installed(connection, installed),
         "detected": _detected(connection),
-        "albums": [_album(row) for row in _rows(connection, "albums")],
+        "albums": read_albums(connection),
+        "waiting": _rows(connection, "waiting"),
         "users": _users(connection),
         "locked": connection.execute(query("status/locked")).scalar_one(),
         "queued": connection.execute(text("select count(*) from linked.queue")).scalar_one(),
@@ -54,16 +55,26 @@ def status(connection: Connection) -> dict[str, Any]:
     }
 
 
+def waits(waiting: Mapping[str, Any]) -> str:
+    """What an editor may have written, in a line."""
+    what = "its name" if waiting["is_name"] else f"the folder {waiting['path']}"
+    return f'the album "{waiting["name"]}" waits for its owner to approve {what}'
+
+
+def read_albums(connection: Connection) -> list[dict[str, Any]]:
+    """The linked albums as they are understood, with notes on what may be meant otherwise."""
+    return [_album(row) for row in _rows(connection, "albums")]
+
+
 def _installed(connection: Connection, state: Mapping[str, Any]) -> dict[str, Any]:
     release = str(state["immich_version"])
-    known = release in immich.RELEASES
     return {
         "immich": release,
         "package": state["package_version"],
         "installed_at": _plain(state["installed_at"]),
         "suspended_at": _plain(state["suspended_at"]),
         "suspended_why": state["suspended_why"],
-        "outdated": _outdated(connection, release) if known else ["this version does not know that release"],
+        "outdated": _outdated(connection, release),
     }
 
 

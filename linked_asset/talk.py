@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+INTERRUPTED = "interrupted. The database is consistent; the same command goes on from here"
+
 
 def say(line: str) -> None:
     print(f"linked-asset: {line}", file=sys.stderr, flush=True)

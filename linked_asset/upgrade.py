@@ -20,11 +20,12 @@ from linked_asset.database import (
     LOCK_NOT_AVAILABLE,
     READ_ONLY,
     SERVER_GAVE_UP,
+    SETTINGS,
     message,
     sqlstate,
 )
-from linked_asset.queries import query, run_script
-from linked_asset.talk import say
+from linked_asset.queries import query, run_script, source, without_comments
+from linked_asset.talk import INTERRUPTED, say
 
 UPGRADE_LOCK = {"class": 1818848875, "key": 1}
 """The class is that of all our advisory locks; key 0 lines up writers (sql/guard.sql)."""
@@ -32,17 +33,12 @@ SECONDS_TO_WAIT_FOR_ANOTHER = 5.0
 OUR_REFUSAL, OUR_WARNING = "LA001", "LA002"
 """SQLSTATEs of what our scripts say."""
 SCRIPT_SETTINGS = {
-    "search_path": "pg_catalog, public, vectors, pg_temp",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "default_transaction_isolation": "'read committed'",
-    "quote_all_identifiers": "off",
+    **SETTINGS,
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "idle_session_timeout": "0",
 }
-"""What a role or database may have set otherwise, and matters to a script."""
-ALL_TRIGGERS = """\
-select set_config('session_replication_role', 'origin', false)
-where current_setting('session_replication_role') <> 'origin';"""
-"""Only a superuser may say so, and only where it is set otherwise it has to be said."""
+"""What a script needs of its session, whatever the role, the database or the server has set."""
 DROP_SCHEMA = "drop table linked.alembic_version;\ndrop schema linked;"
 
 COMMANDS = {"upgrade": "upgrade", "downgrade": "downgrade", "do_stamp": "stamp"}
@@ -64,7 +60,7 @@ def in_one_line(config: Config) -> Iterator[None]:
     except KeyboardInterrupt:
         if called_from_python:
             raise
-        say("interrupted. The database is consistent; the same command goes on from here")
+        say(INTERRUPTED)
         sys.exit(130)
 
 
@@ -80,9 +76,12 @@ def command() -> str:
 def show(connection: Connection) -> None:
     """`current`, `history --indicate-current` and the like: no change, whatever the state of the database."""
     with connection.begin():
-        guard.refuse_newer(shipped.versions(connection), _known_releases())
-        if shipped.installation(connection) and not shipped.versions(connection):
+        versions, known = shipped.versions(connection), _known_releases()
+        guard.refuse_newer(versions, known)
+        if shipped.installation(connection) and not versions:
             raise errors.Damaged(what="Alembic's version table is gone")
+        if not set(versions) <= set(known):
+            raise errors.Damaged(what=f"Alembic's version table says {', '.join(versions)}")
         configure(connection=connection, dont_mutate=True)
         context.run_migrations()
 
@@ -101,6 +100,8 @@ def change(connection: Connection) -> None:
 def write_script() -> None:
     """`--sql`: a psql script that checks first, changes in one transaction, and links what exists."""
     configure(dialect_name="postgresql", literal_binds=True)
+    if command() == "stamp":
+        raise errors.Refused(reason="a stamp only says what is installed, which a script cannot know")
     migration, step_function, down = context.get_context(), _step_function(), command() == "downgrade"
     emit = migration.impl.static_output
     current = _only(migration.get_current_heads())
@@ -108,9 +109,8 @@ def write_script() -> None:
     goal = climb.destination(steps, current)
     configure(dialect_name="postgresql", literal_binds=True, fn=lambda *_: steps, **{operations.TARGET_OPTION: goal})
     emit("\\set ON_ERROR_STOP on")
-    for name, value in SCRIPT_SETTINGS.items():
-        emit(f"set {name} = {value};")
-    emit(ALL_TRIGGERS)
+    emit("\\set AUTOCOMMIT on")
+    emit(operations.template("settings", settings=SCRIPT_SETTINGS))
     with context.begin_transaction():
         emit(_checks(current, goal, down=down))
         emit(operations.own())
@@ -170,8 +170,11 @@ def _telling_who_is_waited_for(connection: Connection) -> Iterator[None]:
 def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> None:
     _wait_for_others(connection)
     guard.refuse_foreign_schema(connection)
+    is_there = shipped.is_there(connection)
+    if is_there or name == "upgrade":
+        guard.refuse_other_roles(connection)
     configure(connection=connection)
-    if shipped.is_there(connection):
+    if is_there:
         _restore_version(connection)
     heads = context.get_context().get_current_heads()
     current = _only(heads)
@@ -198,12 +201,14 @@ def _restore_version(connection: Connection) -> None:
     if not shipped.remains(connection):
         raise errors.BeyondMending(what="nothing is left but Alembic's version table")
     state = shipped.readable_installation(connection)
-    release = str(state["immich_version"]) if state else shipped.most_like(connection, known)
+    release = str(state["immich_version"]) if state else ""
     guard.refuse_newer([release], known)
+    if release not in known:
+        release = shipped.most_like(connection, known)
     if versions != [release]:
         run_script(connection, f"{operations.own()}\ndrop table if exists linked.alembic_version")
         context.get_context().stamp(context.script, release)
-        say(f"Alembic's version table was lost; what is installed is for Immich {release}")
+        say(f"Alembic's version table was lost or wrong; what is installed is for Immich {release}")
 
 
 def _known_releases() -> list[str]:
@@ -281,11 +286,13 @@ def _only(heads: Sequence[str]) -> str | None:
 def _checks(installed: str | None, goal: str | None, *, down: bool) -> str:
     template = render.environment().get_template("guard/fits.sql")
     differences = detection.differences_query(goal) if goal else None
-    tolerated = guard.UNKNOWN if down else ""
+    tolerated = [detection.NEW, *[guard.UNKNOWN] * down]
     return template.render(
         installed=installed,
         target=goal,
         differences=differences,
         tolerated=tolerated,
         ours=shipped.present_query(),
+        renamed=shipped.renamed_query(),
+        settings=None if down or goal is None else without_comments(source("guard/settings")),
     ).strip()

@@ -60,10 +60,13 @@ class Worker:
         self._engine = engine
         self._given_up: Incidents = frozenset()
         """Incidents that reconciling left open: it is not tried again until something is new."""
+        self._idle: str | None = None
+        """Why nothing can be done, as it was said."""
 
     def look(self) -> None:
         with connected(self._engine) as connection:
             state = _state(connection)
+            self._say_why_idle(state)
             if state is None or state["suspended_at"]:
                 return
             linking.link_queued(connection)
@@ -75,6 +78,19 @@ class Worker:
         say(f"{len(incidents)} incidents: {report.rows} differences repaired")
         for failure in report.failures:
             say(str(failure))
+
+    def _say_why_idle(self, state: Mapping[str, object] | None) -> None:
+        """Once, and when it is over: a restore of the database takes the addon away and brings it back."""
+        idle = None
+        if state is None:
+            idle = "linked assets have been removed"
+        elif state["suspended_at"]:
+            idle = f"sync is suspended, because Immich's tables have changed ({state['suspended_why']})"
+        if idle and idle != self._idle:
+            say(f"{idle}: waiting for `alembic upgrade head`")
+        elif self._idle and not idle:
+            say("watching")
+        self._idle = idle
 
 
 def _state(connection: Connection) -> Mapping[str, object] | None:

@@ -51,7 +51,11 @@ create trigger "{{ table.name }}_{{ 'updated_at' if table.name == 'asset_metadat
 {{ audited('asset_metadata', 'asset_metadata_audit', 'asset_metadata_audit', {'assetId': '"assetId"', 'key': 'key'}) }}
 {{ audited('asset_edit', 'asset_edit_audit', 'asset_edit_audit', {'editId': 'id', 'assetId': '"assetId"'}) }}
 {{ audited('asset_ocr', 'asset_ocr_delete_audit', 'asset_ocr_audit', {'assetId': '"assetId"'}) }}
-{{ audited('person', 'person_delete_audit', 'person_audit', {'personId': 'id', 'ownerId': '"ownerId"'}) }}
+{{ audited('person', 'person_delete_audit', 'person_audit',
+           {column('person_audit', 'personGroupId') | replace('"', ''): column('person', 'personGroupId'), 'ownerId': '"ownerId"'},
+           depth='<= 1' if release.has('person_group') else '= 0') }}
+{{ audited('person_group', 'person_group_delete_audit', 'person_group_audit',
+           {'personGroupId': 'id', 'clusterGroupId': '"clusterGroupId"'}) }}
 {{ audited('stack', 'stack_delete_audit', 'stack_audit', {'stackId': 'id', 'userId': '"ownerId"'}) }}
 {{ audited('user', 'user_delete_audit', 'user_audit', {'userId': 'id'}) }}
 {{ audited('partner', 'partner_delete_audit', 'partner_audit', {'sharedById': '"sharedById"', 'sharedWithId': '"sharedWithId"'}) }}
@@ -89,6 +93,49 @@ create trigger album_user_after_insert after insert on public.album_user
   referencing new table as inserted_rows
   for each statement execute function public.album_user_after_insert();
 
+{% if release.has('person_group') %}
+-- An album without an owner is nobody's.
+{% call function('album_user_delete') %}
+  delete from public.album
+  where album.id = old."albumId"
+    and not exists (
+      select from public.album_user where album_user."albumId" = album.id and album_user.role = 'owner'
+    );
+{% endcall %}
+create trigger album_user_delete after delete on public.album_user
+  referencing old table as old
+  for each row execute function public.album_user_delete();
+
+{% endif %}
+{% if release.has('person_user') %}
+-- With whom a person is shared gets a view of it, or fills the gaps of the one that is there.
+{% call function('person_user_after_insert') %}
+  insert into public.person ("ownerId", "personGroupId", name, "birthDate")
+  select distinct on (shared."sharedWithId", shared."personGroupId")
+    shared."sharedWithId", shared."personGroupId", theirs.name, theirs."birthDate"
+  from inserted_rows as shared
+  join public.person as theirs
+    on theirs."ownerId" = shared."sharedById" and theirs."personGroupId" = shared."personGroupId"
+  order by shared."sharedWithId", shared."personGroupId", shared."sharedById"
+  on conflict ("ownerId", "personGroupId") do update
+  set name = case when person.name = '' then excluded.name else person.name end,
+    "birthDate" = coalesce(person."birthDate", excluded."birthDate");
+{% endcall %}
+create trigger person_user_after_insert after insert on public.person_user
+  referencing new table as inserted_rows
+  for each statement execute function public.person_user_after_insert();
+
+-- Who gives up a shared person is not shared with any more.
+{% call function('person_delete_shares') %}
+  delete from public.person_user
+  using deleted_rows as gone
+  where person_user."sharedWithId" = gone."ownerId" and person_user."personGroupId" = gone."personGroupId";
+{% endcall %}
+create trigger person_delete_shares after delete on public.person
+  referencing old table as deleted_rows
+  for each statement execute function public.person_delete_shares();
+
+{% endif %}
 {% if release.has('asset_edit') %}
 -- An asset knows whether it has edits.
 {% call function('asset_edit_insert') %}

@@ -31,7 +31,7 @@ def running_server() -> Iterator[str]:
     elif os.environ.get("PG14") == "1":
         with server(pg14_bin()) as local:
             yield local.url
-    elif _docker_answers():
+    elif docker_answers():
         with _container() as url:
             yield url
     else:
@@ -39,7 +39,7 @@ def running_server() -> Iterator[str]:
             yield local.url
 
 
-def _docker_answers() -> bool:
+def docker_answers() -> bool:
     if "TEST_POSTGRES" in os.environ:
         return False
     try:

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 from rich.console import Console, RenderableType
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
 from linked_asset.doctor import Finding
 from linked_asset.reconcile import Difference
-from linked_asset.status import REASONS
+from linked_asset.status import REASONS, waits
 from linked_asset.talk import and_more
 
 PREFIXES_SHOWN = 5
@@ -21,13 +22,21 @@ Rows = Sequence[Mapping[str, Sequence[str]]]
 
 
 def show_status(found: Mapping[str, Any]) -> None:
-    if found["albums"]:
-        _show([_album(album) for album in found["albums"]])
-    else:
-        click.echo('There is no linked album: one whose name starts with "linked album" becomes one.')
+    _show_albums(found["albums"])
     _show([_user(user) for user in found["users"]])
     for line in _summary(found):
         click.echo(line)
+
+
+def show_plan(found: Mapping[str, Any]) -> None:
+    _show_albums(found["albums"])
+    _show([_planned(user) for user in found["users"]])
+    if found["clones"]:
+        click.echo(
+            f"{found['clones']:,} clones, {found['rows']:,} rows, about {decimal(found['bytes'])} in the database and "
+            f"{_time(found['seconds'])}. No file is stored again."
+        )
+    click.echo(f"Nothing has been changed. To install it for Immich {found['immich']}: linked-asset upgrade")
 
 
 def show_differences(differences: Sequence[Difference]) -> None:
@@ -44,6 +53,28 @@ def show_differences(differences: Sequence[Difference]) -> None:
 
 def show_findings(findings: Sequence[Finding]) -> None:
     _show([{"Check": [one.check], "": [one.kind], "What": [one.what], "What to do": [one.remedy]} for one in findings])
+
+
+def _show_albums(albums: Sequence[Mapping[str, Any]]) -> None:
+    if albums:
+        _show([_album(album) for album in albums])
+    else:
+        click.echo('There is no linked album: one whose name starts with "linked album" becomes one.')
+
+
+def _planned(user: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    twice = user["left_out"].get("own_copy")
+    return {
+        "User": [user["name"] or user["id"]],
+        "Would get": [f"{user['to_link']:,} media"],
+        "Saves": [decimal(user["saved_bytes"])],
+        "Stored twice today": [f"{twice['media']:,} media, {decimal(twice['bytes'])}"] if twice else [],
+        "Left out": [f"{left_out['media']:,} {REASONS[reason]}" for reason, left_out in user["left_out"].items()],
+    }
+
+
+def _time(seconds: int) -> str:
+    return f"{max(seconds, 1)} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
 
 
 def _album(album: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
@@ -107,6 +138,8 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {line}"
     if installed["outdated"]:
         yield f"To be installed again (alembic upgrade head): {and_more(installed['outdated'])}."
+    for waiting in found["waiting"]:
+        yield f"{waits(waiting)}: linked-asset approve {waiting['album_id']}"
     if found["queued"]:
         yield f"{found['queued']} media are queued for linking."
     if found["unsettled"]:

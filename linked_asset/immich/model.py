@@ -268,6 +268,15 @@ class Release:
     def __iter__(self) -> Iterator[Table]:
         return iter(self.tables)
 
+    @property
+    def rows_of_assets(self) -> tuple[Table, ...]:
+        """What hangs on an asset, is copied with it, and has a key of its own below it."""
+        return tuple(
+            table
+            for table in self
+            if table.touched and table.key[:1] == ("assetId",) and table.with_policy(Policy.SHARED, Policy.PRODUCED)
+        )
+
     def __repr__(self) -> str:
         return f"<Immich {self.name}>"
 

@@ -24,6 +24,8 @@ RELEASES = (
     "v2.6.0",
     "v2.7.0",
     "v3.0.0",
+    "v3.2.0",
+    "v3.3.0",
 )
 """Every release at which a table of the model changed, ascending."""
 
@@ -59,6 +61,7 @@ STATUS = pg.ENUM("active", "trashed", "deleted", name="assets_status_enum")
 SOURCE_TYPE = pg.ENUM("machine-learning", "exif", "manual", name="sourcetype")
 CHECKSUM_ALGORITHM = pg.ENUM("sha1", "sha1-path", name="asset_checksum_algorithm_enum")
 ALBUM_USER_ROLE = pg.ENUM("owner", "editor", "viewer", name="album_user_role_enum")
+PERSON_USER_ROLE = pg.ENUM("read", "write", "admin", name="person_user_role_enum")
 
 RANDOM_ID = "uuid_generate_v4()"
 ORDERED_ID = "immich_uuid_v7()"
@@ -282,6 +285,7 @@ ASSET_OCR = Table(
     Column("text", TEXT, PRODUCED),
     Column("isVisible", BOOLEAN, PRODUCED, default="true", since="v2.5.0"),
     Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True, since="v3.0.0"),
+    Column("updatedAt", TIMESTAMP, DERIVED, default=NOW, since="v3.2.0"),
     key=("assetId", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text"),
     since="v2.2.0",
 )
@@ -312,7 +316,16 @@ ASSET_METADATA = Table(
 ASSET_FACE = Table(
     "asset_face",
     Column("assetId", UUID, IDENTITY, references=Reference("asset")),
-    Column("personId", UUID, DERIVED, nullable=True, references=Reference("person", on_delete=SET_NULL)),
+    Column(
+        "personGroupId",
+        UUID,
+        DERIVED,
+        nullable=True,
+        references=Reference("person_group", on_delete=SET_NULL),
+        was={
+            "v3.2.0": {"name": "personId", "references": Reference("person", "personGroupId", on_delete=SET_NULL)},
+        },
+    ),
     Column("imageWidth", INTEGER, PRODUCED, default="0"),
     Column("imageHeight", INTEGER, PRODUCED, default="0"),
     Column("boundingBoxX1", INTEGER, PRODUCED, default="0"),
@@ -325,13 +338,20 @@ ASSET_FACE = Table(
     Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
     Column("updateId", UUID, DERIVED, default=ORDERED_ID),
     Column("isVisible", BOOLEAN, PRODUCED, default="true", since="v2.5.0"),
-    Index(("assetId", "personId")),
-    Index(("personId", "assetId")),
+    Index(("assetId", "personGroupId")),
+    Index(("personGroupId", "assetId")),
     Index(
-        ("personId", "assetId"),
+        ("personGroupId", "assetId"),
         where='("deletedAt" IS NULL) AND ("isVisible" IS TRUE)',
         name="asset_face_personId_assetId_notDeleted_isVisible_idx",
         since="v2.6.0",
+        until="v3.2.0",
+    ),
+    Index(
+        ("personGroupId", "assetId"),
+        where='("deletedAt" IS NULL) AND ("isVisible" IS TRUE)',
+        name="asset_face_personGroupId_assetId_notDeleted_isVisible_idx",
+        since="v3.2.0",
     ),
 )
 
@@ -343,12 +363,22 @@ FACE_SEARCH = Table(
     key=("faceId",),
 )
 
+PERSON_GROUP = Table(
+    "person_group",
+    Column("id", UUID, IDENTITY, default=RANDOM_ID),
+    Column("clusterGroupId", UUID, DERIVED, references=Reference("cluster_group"), index=True),
+    Column("createdAt", TIMESTAMP, DERIVED, default=NOW),
+    Column("createId", UUID, DERIVED, default=ORDERED_ID, index=True),
+    Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
+    Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True),
+    since="v3.2.0",
+)
+
 PERSON = Table(
     "person",
-    Column("id", UUID, IDENTITY, default=RANDOM_ID),
     Column("createdAt", TIMESTAMP, PERSONAL, default=NOW),
     Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
-    Column("ownerId", UUID, IDENTITY, references=Reference("user"), index=True),
+    Column("ownerId", UUID, IDENTITY, references=Reference("user"), was={"v3.2.0": {"index": True}}),
     Column("name", VARCHAR, SHARED, default="''::character varying"),
     Column("thumbnailPath", VARCHAR, DERIVED, default="''::character varying"),
     Column("isHidden", BOOLEAN, PERSONAL, default="false"),
@@ -364,7 +394,34 @@ PERSON = Table(
     Column("isFavorite", BOOLEAN, PERSONAL, default="false"),
     Column("color", VARCHAR, SHARED, nullable=True),
     Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True),
+    Column(
+        "personGroupId",
+        UUID,
+        IDENTITY,
+        references=Reference("person_group"),
+        index=True,
+        was={"v3.2.0": {"name": "id", "default": RANDOM_ID, "references": None, "index": False}},
+    ),
     Check("person_birthDate_chk", '("birthDate" <= CURRENT_DATE)'),
+    primary_key=("ownerId", "personGroupId"),
+    was={"v3.2.0": {"primary_key": ("personGroupId",)}},
+)
+
+PERSON_USER = Table(
+    "person_user",
+    Column("personGroupId", UUID, IDENTITY),
+    Column("sharedById", UUID, IDENTITY),
+    Column("sharedWithId", UUID, IDENTITY, references=Reference("user"), index=True),
+    Column("role", PERSON_USER_ROLE, PERSONAL),
+    Column("createdAt", TIMESTAMP, PERSONAL, default=NOW),
+    Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
+    Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True),
+    Check("person_user_sharedBy_sharedWith_chk", '("sharedById" <> "sharedWithId")'),
+    ForeignKey(("sharedById", "personGroupId"), "person", ("ownerId", "personGroupId")),
+    Index(("sharedById", "personGroupId")),
+    primary_key=("personGroupId", "sharedById", "sharedWithId"),
+    uses=("personGroupId", "sharedById", "sharedWithId"),
+    since="v3.3.0",
 )
 
 # --- Tags, stacks, albums -------------------------------------------------------------------
@@ -433,7 +490,7 @@ ALBUM = Table(
         index=True,
     ),
     Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
-    Column("description", TEXT, SHARED, default="''::text"),
+    Column("description", TEXT, SHARED, nullable=True, was={"v3.2.0": {"nullable": False, "default": "''::text"}}),
     Column("deletedAt", TIMESTAMP, PERSONAL, nullable=True),
     Column("isActivityEnabled", BOOLEAN, PERSONAL, default="true", birth='s."isActivityEnabled"'),
     Column("order", VARCHAR, SHARED, default="'desc'::character varying"),
@@ -483,13 +540,25 @@ USER = Table(
     "user",
     Column("id", UUID, IDENTITY, default=RANDOM_ID),
     Column("email", VARCHAR, PERSONAL),
-    Column("password", VARCHAR, PERSONAL, default="''::character varying"),
+    Column(
+        "password",
+        VARCHAR,
+        PERSONAL,
+        nullable=True,
+        was={"v3.2.0": {"nullable": False, "default": "''::character varying"}},
+    ),
     Column("createdAt", TIMESTAMP, PERSONAL, default=NOW),
     Column("profileImagePath", VARCHAR, PERSONAL, default="''::character varying"),
     Column("isAdmin", BOOLEAN, PERSONAL, default="false"),
     Column("shouldChangePassword", BOOLEAN, PERSONAL, default="true"),
     Column("deletedAt", TIMESTAMP, PERSONAL, nullable=True),
-    Column("oauthId", VARCHAR, PERSONAL, default="''::character varying"),
+    Column(
+        "oauthId",
+        VARCHAR,
+        PERSONAL,
+        nullable=True,
+        was={"v3.3.0": {"nullable": False, "default": "''::character varying"}},
+    ),
     Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
     Column("storageLabel", VARCHAR, PERSONAL, nullable=True),
     Column("name", VARCHAR, PERSONAL, default="''::character varying"),
@@ -500,10 +569,18 @@ USER = Table(
     Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True),
     Column("avatarColor", VARCHAR, PERSONAL, nullable=True),
     Column("pinCode", VARCHAR, PERSONAL, nullable=True),
+    Column(
+        "clusterGroupId",
+        UUID,
+        PERSONAL,
+        references=Reference("cluster_group", on_delete=NO_ACTION),
+        index=True,
+        since="v3.2.0",
+    ),
     Unique(("email",)),
     Unique(("storageLabel",)),
     Index(("updatedAt", "id")),
-    uses=("id", "deletedAt", "quotaUsageInBytes"),
+    uses=("id", "deletedAt", "quotaUsageInBytes", "clusterGroupId"),
 )
 
 MEMORY_ASSET = Table(
@@ -581,9 +658,18 @@ ASSET_METADATA_AUDIT = Table(
 PERSON_AUDIT = Table(
     "person_audit",
     Column("id", UUID, IDENTITY, default=ORDERED_ID),
-    Column("personId", UUID, DERIVED, index=True),
+    Column("personGroupId", UUID, DERIVED, index=True, was={"v3.2.0": {"name": "personId"}}),
     Column("ownerId", UUID, DERIVED, index=True),
     Column("deletedAt", TIMESTAMP, DERIVED, default=CLOCK, index=True),
+)
+
+PERSON_GROUP_AUDIT = Table(
+    "person_group_audit",
+    Column("id", UUID, IDENTITY, default=ORDERED_ID),
+    Column("personGroupId", UUID, DERIVED, index=True),
+    Column("clusterGroupId", UUID, DERIVED, index=True),
+    Column("deletedAt", TIMESTAMP, DERIVED, default=CLOCK, index=True),
+    since="v3.2.0",
 )
 
 STACK_AUDIT = Table(
@@ -627,6 +713,28 @@ MEMORY_ASSET_AUDIT = Table(
 )
 
 # --- Context: not ours to read or write, but foreign keys and triggers lead there -----------
+
+CLUSTER_GROUP = Table(
+    "cluster_group",
+    Column("id", UUID, IDENTITY, default=RANDOM_ID),
+    Column("name", VARCHAR, PERSONAL, nullable=True),
+    Column("createdAt", TIMESTAMP, PERSONAL, default=NOW),
+    Column("updatedAt", TIMESTAMP, DERIVED, default=NOW),
+    Column("updateId", UUID, DERIVED, default=ORDERED_ID, index=True),
+    touched=False,
+    since="v3.2.0",
+)
+
+CLUSTER_GROUP_REQUEST = Table(
+    "cluster_group_request",
+    Column("id", UUID, IDENTITY, default=RANDOM_ID),
+    Column("clusterGroupId", UUID, PERSONAL, references=Reference("cluster_group"), index=True),
+    Column("userId", UUID, PERSONAL, references=Reference("user"), index=True),
+    Column("createdAt", TIMESTAMP, PERSONAL, default=NOW),
+    Unique(("clusterGroupId", "userId")),
+    touched=False,
+    since="v3.2.0",
+)
 
 LIBRARY = Table(
     "library",
@@ -797,7 +905,9 @@ TABLES = (
     ASSET_METADATA,
     ASSET_FACE,
     FACE_SEARCH,
+    PERSON_GROUP,
     PERSON,
+    PERSON_USER,
     TAG,
     TAG_ASSET,
     TAG_CLOSURE,
@@ -815,11 +925,14 @@ TABLES = (
     ASSET_OCR_AUDIT,
     ASSET_METADATA_AUDIT,
     PERSON_AUDIT,
+    PERSON_GROUP_AUDIT,
     STACK_AUDIT,
     ALBUM_AUDIT,
     ALBUM_USER_AUDIT,
     ALBUM_ASSET_AUDIT,
     MEMORY_ASSET_AUDIT,
+    CLUSTER_GROUP,
+    CLUSTER_GROUP_REQUEST,
     LIBRARY,
     MEMORY,
     MEMORY_AUDIT,

@@ -43,54 +43,144 @@ $linked$;
 comment on function linked.standing_albums(uuid[]) is
     'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
 
+create or replace function linked.without_editors(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select album.id
+        from public.album
+        where album.id = any (p_albums)
+            and not exists (
+                select from public.album_user
+                where album_user.{{ album_user.albumId }} = album.id and album_user.role::text = 'editor'
+            )
+    )
+$linked$;
+comment on function linked.without_editors(uuid[]) is
+    'Those of these albums into which nobody but their owner can write.';
+
+-- Nobody watched what was written while sync was off: where an editor takes part, or took part when it was last understood, the
+-- owner is asked. What stands at the first installation counts (linked.take_over).
+create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+{% if needs_approval %}
+    select case
+        when current_setting('linked.takes_over', true) = pg_current_xact_id_if_assigned()::text then p_albums
+        else array(
+            select id from unnest(linked.without_editors(p_albums)) as id
+            where not exists (
+                select from linked.participant where participant.album_id = id and participant.role = 'editor'
+            )
+        )
+    end
+{% else %}
+    select p_albums
+{% endif %}
+$linked$;
+comment on function linked.trusted(uuid[]) is
+    'Those of these albums of which all counts that is written in them, although it is not known when and by whom.';
+
+create or replace function linked.take_over() returns void
+language plpgsql
+as $linked$
+begin
+    perform set_config('linked.takes_over', pg_current_xact_id()::text, true);
+end
+$linked$;
+comment on function linked.take_over() is
+    'Lets all count that stands in albums, for the rest of the transaction.';
+
+-- What links more counts in p_trusted alone; elsewhere it waits. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[]) returns text
+create or replace function linked.understand(p_albums uuid[], p_trusted uuid[]) returns text
 language plpgsql
 as $linked$
 declare
+    v_counting uuid[];
     v_more bigint := 0;
     v_less bigint := 0;
     v_count bigint;
 begin
+    v_counting := array(
+        select standing.album_id
+        from linked.standing_albums(p_albums) as standing
+        where standing.album_id = any (p_trusted)
+            or exists (select from linked.linked_album known where known.album_id = standing.album_id)
+    );
     delete from linked.linked_album
-    where album_id = any (p_albums)
-        and album_id not in (select standing.album_id from linked.standing_albums(p_albums) as standing);
+    where album_id = any (p_albums) and album_id <> all (v_counting);
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
+
+    -- Whoever owns the album now has not written what stands in it.
+    delete from linked.prefix
+    using linked.linked_album known, linked.standing_albums(v_counting) as standing
+    where known.album_id = prefix.album_id and standing.album_id = known.album_id
+        and standing.owner_id <> known.owner_id and known.album_id <> all (p_trusted);
 
     select
         count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
         count(*) filter (where known.owner_id <> standing.owner_id)
     into v_more, v_count
-    from linked.standing_albums(p_albums) as standing
+    from linked.standing_albums(v_counting) as standing
     left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select album_id, owner_id, name, is_live from linked.standing_albums(p_albums)
+    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
     on conflict (album_id) do update
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
         is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
 
+    insert into linked.prefix (album_id, path)
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and (
+            album.id = any (p_trusted)
+            or exists (
+                select from linked.prefix wider
+                where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
+            )
+        )
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    v_more := v_more + v_count;
+
+    -- Below one that waits, what counted until now goes on to count.
     delete from linked.prefix
     where album_id = any (p_albums)
         and not exists (
-            select from public.album, linked.prefixes(album.description) as path
-            where album.id = prefix.album_id and path = prefix.path
+            select from public.album, linked.prefixes(album.description) as line (path)
+            where album.id = prefix.album_id
+                and (
+                    line.path = prefix.path
+                    or (
+                        (line.path = '' or starts_with(prefix.path, line.path || '/'))
+                        and not exists (
+                            select from linked.prefix wider
+                            where wider.album_id = album.id and wider.path = line.path
+                        )
+                    )
+                )
         );
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
-    insert into linked.prefix (album_id, path)
-    select linked_album.album_id, path
-    from linked.linked_album
-    join public.album on album.id = linked_album.album_id
-    cross join linked.prefixes(album.description) as path
-    where linked_album.album_id = any (p_albums)
-    on conflict do nothing;
-    get diagnostics v_count = row_count;
-    v_more := v_more + v_count;
+    delete from linked.waiting where album_id = any (p_albums);
+    insert into linked.waiting (album_id, path)
+    select standing.album_id, null
+    from linked.standing_albums(p_albums) as standing
+    where standing.album_id <> all (v_counting)
+    union all
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -119,7 +209,7 @@ begin
     return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
-comment on function linked.understand(uuid[]) is
+comment on function linked.understand(uuid[], uuid[]) is
     'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
@@ -155,7 +245,7 @@ as $linked$
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
-create or replace function linked.refresh_albums(p_albums uuid[]) returns void
+create or replace function linked.refresh_albums(p_albums uuid[], p_trusted uuid[]) returns void
 language plpgsql
 as $linked$
 declare
@@ -165,7 +255,7 @@ declare
     v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    v_change := linked.understand(p_albums);
+    v_change := linked.understand(p_albums, p_trusted);
     if v_change is null then
         return;
     end if;
@@ -193,8 +283,57 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.refresh_albums(uuid[]) is
+comment on function linked.refresh_albums(uuid[], uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
+
+create or replace function linked.is_approval(p_name text) returns boolean
+language sql immutable
+as $linked$
+    select lower(btrim(p_name, E' \t\r\n')) like 'approve linked album%'
+$linked$;
+comment on function linked.is_approval(text) is
+    'An album of this name approves all that waits in its owner''s linked albums, in any case, surrounding blanks ignored.';
+
+-- Only the owner can have written the name of an album that is shared with nobody.
+create or replace function linked.approve_by_album(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_waiting uuid[] := array(
+        select distinct waiting.album_id
+        from linked.waiting
+        join public.album on album.id = waiting.album_id
+        join public.album approval on {{ owner_of("approval") }} = {{ owner_of("album") }}
+        where approval.id = any (p_albums)
+            and not exists (
+                select from public.album_user
+                where album_user.{{ album_user.albumId }} = approval.id and album_user.role::text <> 'owner'
+            )
+    );
+begin
+    if cardinality(v_waiting) > 0 then
+        perform linked.refresh_albums(v_waiting, v_waiting);
+    end if;
+end
+$linked$;
+comment on function linked.approve_by_album(uuid[]) is
+    'Approves what waits in the linked albums of those who own these albums, as far as these are shared with nobody.';
+
+create or replace function linked.approve(p_album uuid) returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_waiting bigint := (select count(*) from linked.waiting where album_id = p_album);
+begin
+    perform linked.start_writing();
+    perform linked.refresh_albums(array[p_album], array[p_album]);
+    perform linked.stop_writing();
+    return v_waiting;
+end
+$linked$;
+comment on function linked.approve(uuid) is
+    'Lets count what waits in an album. Returns how much that was.';
 
 -- What sync had emptied before an account was unlinked goes too: albums and persons that the addon made.
 create or replace function linked.tidy_up() returns void
@@ -202,7 +341,7 @@ language plpgsql
 as $linked$
 begin
     perform linked.forget_persons(array(
-        select person_id from linked.person_pair
+        select pair_id from linked.person_pair
         where made and owner_id not in (select user_id from linked.participant)
     ));
     perform linked.delete_albums(array(
@@ -253,7 +392,10 @@ begin
         returning id
     )
     select array_agg(id) into v_albums from moved;
-    perform linked.understand(v_albums);
+    update linked.prefix
+    set path = v_new_root || substr(path, length(v_old_root) + 1)
+    where album_id = any (v_albums) and (path = v_old_root or starts_with(path, v_old_root || '/'));
+    perform linked.understand(v_albums, '{}');
     return v_albums;
 end
 $linked$;

@@ -107,8 +107,11 @@ begin
         where album_asset.{{ album_asset.assetId }} = any (v_clones)
     );
     v_persons := array(
-        select distinct asset_face."personId"
+        select distinct person_pair.pair_id
         from public.asset_face
+        join public.asset on asset.id = asset_face."assetId"
+        join linked.person_pair
+            on person_pair.person_id = asset_face.{{ asset_face.personGroupId }} and person_pair.owner_id = asset."ownerId"
         where asset_face."assetId" = any (v_clones) or asset_face."assetId" = any (v_sources)
     );
     v_tags := array(
@@ -127,6 +130,19 @@ begin
             and not exists (select from public.album_asset where {{ album_asset.albumId }} = album_id)
     ));
     perform linked.part_albums(v_albums);
+{% if has("cluster_group") %}
+    -- Who is left of a cluster group may be the one that has the embeddings now.
+    insert into linked.queue (source_id, thorough)
+    select distinct member.source_id, true
+    from unnest(v_owners, v_sources) as gone (owner_id, source_id)
+    join public."user" theirs on theirs.id = gone.owner_id
+    join linked.member on member.source_id = gone.source_id and member.asset_id <> member.source_id
+    join public."user" mine on mine.id = member.owner_id and mine."clusterGroupId" = theirs."clusterGroupId"
+    on conflict (source_id) do update set thorough = true;
+    if found then
+        perform pg_notify('linked', 'queue');
+    end if;
+{% endif %}
     perform linked.fill_gaps(v_owners, v_checksums, v_sources);
 end
 $linked$;

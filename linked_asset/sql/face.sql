@@ -104,15 +104,56 @@ begin
     join public.face_search theirs on theirs."faceId" = their_face.face_id
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
-    where mine."faceId" is null
-        or {{ differ("face_search", "shared", "mine", "theirs") }}
+    where (mine."faceId" is null
+        or {{ differ("face_search", "shared", "mine", "theirs") }})
+{% if has("cluster_group") %}
+        and pair.to_id not in (
+            select linked.twins(array(select source_id from linked.member where asset_id = any (p_to)))
+        )
+{% endif %}
     on conflict ("faceId") do update
     set {{ assignments("face_search", "shared", "excluded") }};
+{% if has("cluster_group") %}
+    perform linked.forget_twins(array(select distinct source_id from linked.member where asset_id = any (p_from || p_to)));
+{% endif %}
 end
 $linked$;
 comment on function linked.copy_faces(uuid[], uuid[]) is
     'Gives the members p_to the faces of p_from that they lack, and the embeddings of all that they share, pair by pair.';
 
+{% if has("cluster_group") %}
+-- Immich recognizes the faces of all accounts of a cluster group together, and takes a face that is there twice for one that
+-- is seen often. So in each cluster group one member has the embeddings, the source if it can be. A face without one is left
+-- alone by Immich's recognition, and follows the others.
+create or replace function linked.twins(p_sources uuid[]) returns setof uuid
+language sql stable
+as $linked$
+    select placed.asset_id
+    from (
+        select member.asset_id,
+            row_number() over (
+                partition by member.source_id, account."clusterGroupId"
+                order by member.asset_id = member.source_id desc, member.owner_id
+            ) as place
+        from linked.member
+        join public."user" account on account.id = member.owner_id
+        where member.source_id = any (p_sources)
+    ) as placed
+    where placed.place > 1
+$linked$;
+comment on function linked.twins(uuid[]) is
+    'The members of these groups whose faces have no embeddings, because another member has them for the same cluster group.';
+
+create or replace function linked.forget_twins(p_sources uuid[]) returns void
+language sql
+as $linked$
+    delete from public.face_search
+    using linked.face
+    where face.asset_id in (select linked.twins(p_sources)) and face_search."faceId" = face.face_id
+$linked$;
+comment on function linked.forget_twins(uuid[]) is 'Deletes the embeddings of faces that another member has for the same cluster group.';
+
+{% endif %}
 create or replace function linked.delete_faces(p_faces uuid[]) returns void
 language plpgsql
 as $linked$

@@ -90,6 +90,7 @@ as $linked$
     select line from (
 {{ differences | indent(8, first=True) }}
     ) as difference
+    where kind <> 'new_column'
 $linked$;
 comment on function linked.differences() is
     'How Immich''s tables differ from those that the functions were rendered for. Empty when they fit.';

@@ -255,3 +255,33 @@ create or replace trigger linked_album_drop_gone_cover before update on public.a
 for each row execute function linked.drop_gone_cover();
 comment on trigger linked_album_drop_gone_cover on public.album is
     'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';
+{% if has("integrity_report") %}
+
+-- Immich's look for missing files reports each row that names one, in upserts of ten thousand by path: a file of a group comes
+-- twice, and PostgreSQL refuses to update one row a second time.
+create or replace function linked.report_once() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if exists (
+        select from linked.member
+        where member.asset_id <> member.source_id
+            and member.asset_id = coalesce(
+                new."assetId", (select "assetId" from public.asset_file where asset_file.id = new."fileAssetId")
+            )
+    ) then
+        return null;
+    end if;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.report_once() is
+    'Leaves clones out of Immich''s report of missing files: the source is reported.';
+create or replace trigger linked_integrity_report_once before insert on public.integrity_report
+for each row execute function linked.report_once();
+comment on trigger linked_integrity_report_once on public.integrity_report is
+    'Leaves clones out of Immich''s report of missing files: the source is reported.';
+{% endif %}

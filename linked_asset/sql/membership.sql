@@ -1,5 +1,7 @@
 -- Refresh membership: which assets are linked for whom, and making it so.
 
+{% from "macro/person.sql" import is_person with context %}
+
 -- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
 -- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
 -- own file lies.
@@ -227,6 +229,9 @@ begin
     perform linked.set_apart(v_viewers);
 {% if "sidecarPath" in asset %}
     perform linked.assign_sidecars(v_editors || v_viewers);
+{% elif sidecar_rows_of_viewers %}
+    perform linked.propagate_asset_file(array_agg(source_id), array_agg(asset_id))
+    from linked.member where asset_id = any (v_editors || v_viewers);
 {% endif %}
 
     select array_agg(wanted.source_id order by wanted.user_id, wanted.source_id),
@@ -551,7 +556,8 @@ as $linked$
 begin
     delete from linked.stack_pair where not exists (select from public.stack where stack.id = stack_pair.stack_id);
     delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
-    delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
+    delete from linked.person_pair
+    where not exists (select from public.person where {{ is_person("person", "person_pair") }});
     delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
     delete from linked.passing_stack where not exists (select from public.stack where stack.id = passing_stack.stack_id);
     delete from linked.brought
@@ -687,14 +693,11 @@ create or replace function linked.review() returns table (kind text, changes big
 language plpgsql
 as $linked$
 declare
+    v_albums uuid[] := array(select id from public.album union select album_id from linked.linked_album);
     v_remembered bigint;
 begin
     return query
-    select 'linked album', (linked.understand(array(
-        select id from public.album
-        union
-        select album_id from linked.linked_album
-    )) is not null)::integer::bigint;
+    select 'linked album', (linked.understand(v_albums, linked.trusted(v_albums)) is not null)::integer::bigint;
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();

@@ -124,10 +124,16 @@ begin
     set "encodedVideoPath" = null
     from linked.member join public.asset source on source.id = member.source_id
     where member.source_id = any (v_videos) and source.visibility = 'hidden' and mine.id = member.asset_id;
+{% else %}
+    delete from public.asset_file where "assetId" = any (v_videos) and type = 'encoded_video';
+    delete from public.asset_file mine
+    using linked.member, public.asset source
+    where member.source_id = any (v_videos) and source.id = member.source_id and source.visibility = 'hidden'
+        and mine."assetId" = member.asset_id and mine.type = 'encoded_video';
+{% endif %}
     delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
-{% endif %}
 end
 $linked$;
 comment on function linked.settle() is
@@ -141,8 +147,14 @@ as $linked$
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
-            and case what when 'image' then thumbhash is not null
-{%- if "encodedVideoPath" in asset %} else "encodedVideoPath" <> ''{% endif %} end
+            and case what
+                when 'image' then thumbhash is not null
+{% if "encodedVideoPath" in asset %}
+                else "encodedVideoPath" <> ''
+{% else %}
+                else exists (select from public.asset_file where "assetId" = asset.id and asset_file.type = 'encoded_video')
+{% endif %}
+            end
     ), anew as (
         update linked.unsettled set marked_at = null
         from written

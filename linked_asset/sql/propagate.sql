@@ -22,7 +22,7 @@ $linked$;
 comment on function linked.siblings(uuid[], boolean) is
     'For members that changed: whom to take as origin, and which siblings to make equal to it.';
 
-{% if "sidecarPath" in asset %}
+{% if "sidecarPath" in asset or sidecar_rows_of_viewers %}
 -- Immich's sidecar job writes a viewer's edit to a file that everybody's metadata is read from. A path below a file can neither be
 -- written nor read, and makes the job go on without.
 create or replace function linked.viewers_sidecar(p_original text) returns text
@@ -36,6 +36,15 @@ comment on function linked.viewers_sidecar(text) is
 create or replace function linked.assign_sidecars(p_clones uuid[]) returns void
 language sql
 as $linked$
+{% if sidecar_rows_of_viewers %}
+    insert into public.asset_file as mine ("assetId", type, path)
+    select member.asset_id, 'sidecar', linked.viewers_sidecar(source."originalPath")
+    from linked.member
+    join public.asset source on source.id = member.source_id
+    where member.asset_id = any (p_clones) and not member.can_write
+    on conflict ("assetId", type) do update set path = excluded.path
+    where mine.path <> excluded.path
+{% else %}
     update public.asset mine
     set "sidecarPath" = theirs.path
     from (
@@ -46,9 +55,10 @@ as $linked$
         where member.asset_id = any (p_clones)
     ) as theirs
     where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
+{% endif %}
 $linked$;
 comment on function linked.assign_sidecars(uuid[]) is
-    'Gives editors'' clones the sidecar of their source, and viewers'' clones one that cannot be written.';
+    'Gives viewers'' clones a sidecar that cannot be written{{ ", and editors'' clones that of their source" if "sidecarPath" in asset }}.';
 
 {% endif %}
 {# Columns that a member does not simply take over from another. #}
@@ -92,6 +102,9 @@ begin
             or mine."{{ column }}" is distinct from {{ taken_over(column) }}{% endfor %}
 
         );
+{% if sidecar_rows_of_viewers %}
+    perform linked.assign_sidecars(p_to);
+{% endif %}
 end
 $linked$;
 comment on function linked.propagate_asset(uuid[], uuid[]) is
@@ -155,12 +168,39 @@ $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
 
-{% for table in ["asset_exif", "asset_file", "smart_search", "asset_job_status"] %}
+{# Viewers have sidecars of their own, and a source that is marked to have its video made anew is left alone. #}
+{% macro is_passed_on(table, alias) %}
+{% if table == "asset_file" and sidecar_rows_of_viewers %}
+
+        and (
+            {{ alias }}.type <> 'sidecar'
+            or not exists (
+                select from linked.member viewer
+                where viewer.asset_id in (pair.from_id, pair.to_id) and not viewer.can_write
+            )
+        )
+{%- endif %}
+{% if table == "asset_file" and "encodedVideoPath" not in asset %}
+
+        and (
+            {{ alias }}.type <> 'encoded_video'
+            or not exists (
+                select from linked.member
+                join linked.unsettled on unsettled.source_id = member.source_id and what = 'video' and marked_at is not null
+                where member.asset_id = pair.from_id
+            )
+        )
+{%- endif %}
+{% endmacro %}
+{% for table in rows_of_assets %}
 create or replace function linked.propagate_{{ table }}(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
 begin
-{% if key(table) %}
+{% if is_set(table) %}
+{% if table in deletions %}
+    with gone as (
+{% endif %}
     delete from public.{{ table }} mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
     where mine."assetId" = pair.to_id
@@ -170,7 +210,15 @@ begin
 {% for column in key(table) %}
                 and theirs.{{ column }} = mine.{{ column }}
 {% endfor %}
-        );
+        )
+{{- is_passed_on(table, "mine") }}
+{%- if table in deletions %}
+
+    returning mine.*
+    )
+    insert into public.{{ deletions[table][0] }} ({% for column in deletions[table][1] %}"{{ column }}"{{ ", " if not loop.last }}{% endfor %})
+    select {{ deletions[table][1].values() | join(", ") }} from gone where pg_trigger_depth() > 0
+{%- endif %};
 {% endif %}
 {% if table == "asset_exif" %}
     -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
@@ -179,6 +227,15 @@ begin
     where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
         and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
 {% endif %}
+{% if not has_unique_key(table) %}
+    update public.{{ table }} mine
+    set {{ assignments(table, "shared", "theirs") }}
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.{{ table }} theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
+
+        and {{ differ(table, "shared", "mine", "theirs") }};
+{% endif %}
     insert into public.{{ table }} ("assetId", {% for column in key(table) %}{{ column }}, {% endfor %}{{ names(table, "shared") }})
     select pair.to_id, {% for column in key(table) %}theirs.{{ column }}, {% endfor %}{{ names(table, "shared", "theirs") }}
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -186,10 +243,18 @@ begin
     left join public.{{ table }} mine
         on mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
-    where mine."assetId" is null
-        or {{ differ(table, "shared", "mine", "theirs") }}
+    where (
+        mine."assetId" is null
+{%- if has_unique_key(table) %} or {{ differ(table, "shared", "mine", "theirs") }}{% endif %})
+{{- is_passed_on(table, "theirs") }}
+{%- if has_unique_key(table) %}
+
     on conflict ("assetId"{% for column in key(table) %}, {{ column }}{% endfor %}) do update
-    set {{ assignments(table, "shared", "excluded") }};
+    set {{ assignments(table, "shared", "excluded") }}
+{%- endif %};
+{% if table == "asset_file" and sidecar_rows_of_viewers %}
+    perform linked.assign_sidecars(p_from || p_to);
+{% endif %}
 end
 $linked$;
 comment on function linked.propagate_{{ table }}(uuid[], uuid[]) is
@@ -197,7 +262,7 @@ comment on function linked.propagate_{{ table }}(uuid[], uuid[]) is
 {% endfor %}
 
 {# Whose product is followed whoever's clone the job was for. #}
-{% set followed = ["previewAt", "thumbnailAt"] %}
+{% set followed = ["previewAt", "thumbnailAt", "ocrAt"] %}
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
 create or replace function linked.undo_viewers_status(p_clones uuid[]) returns void
@@ -232,9 +297,9 @@ create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) ret
 language plpgsql
 as $linked$
 begin
-    perform linked.propagate_asset_exif(p_from, p_to);
-    perform linked.propagate_asset_file(p_from, p_to);
-    perform linked.propagate_smart_search(p_from, p_to);
+{% for table in rows_of_assets if table != "asset_job_status" %}
+    perform linked.propagate_{{ table }}(p_from, p_to);
+{% endfor %}
     perform linked.propagate_faces(p_from, p_to);
     perform linked.propagate_asset_job_status(p_from, p_to);
 end

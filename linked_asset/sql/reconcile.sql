@@ -3,6 +3,7 @@
 -- of that table move ("updatedAt" of asset moves with favourites, stacks and the locked folder, so asset has none). Of tags and
 -- albums, which have no date, all that anybody has.
 
+{% from "macro/person.sql" import shown, is_person with context %}
 {% set exceptions = ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] %}
 
 create or replace function linked.member_disagreements(p_sources uuid[])
@@ -76,7 +77,7 @@ as $linked$
             then source."sidecarPath" else linked.viewers_sidecar(source."originalPath") end
 {% endif %}
         or mine."livePhotoVideoId" is distinct from video.asset_id
-{% for table in ["asset_exif", "asset_file", "smart_search", "asset_job_status"] %}
+{% for table in rows_of_assets %}
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), '{{ table }}'
     from (
@@ -89,8 +90,29 @@ as $linked$
     ) as mine
         on mine.member_id = theirs.member_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
-    where mine.member_id is null or theirs.member_id is null
-        or {{ differ(table, "shared", "mine", "theirs") }}
+    where (mine.member_id is null or theirs.member_id is null or {{ differ(table, "shared", "mine", "theirs") }})
+{%- if table == "asset_file" and "encodedVideoPath" not in asset %}
+
+        and (
+            coalesce(mine.type, theirs.type) <> 'encoded_video'
+            or not exists (
+                select from linked.unsettled
+                where unsettled.source_id = coalesce(mine.source_id, theirs.source_id) and what = 'video'
+                    and marked_at is not null
+            )
+        )
+{%- endif %}
+{%- if table == "asset_file" and sidecar_rows_of_viewers %}
+
+        and (
+            coalesce(mine.type, theirs.type) <> 'sidecar'
+            or exists (
+                select from linked.member
+                where member.asset_id = coalesce(mine.member_id, theirs.member_id) and member.can_write
+            )
+        )
+{%- endif %}
+
 {% endfor %}
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
@@ -107,27 +129,34 @@ as $linked$
     ), face as materialized (
         select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
             known.left_open, asset_face.id, asset_face."deletedAt" is not null as is_hidden,
-            case when person."ownerId" = member.owner_id then person.id end as person_id, person_pair.person_key,
+            case when person."ownerId" = member.owner_id then person.{{ person.personGroupId }} end as person_id,
+            person_pair.person_key,
             -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
-            person."ownerId" <> member.owner_id and exists (
+            person."ownerId" <> member.owner_id and not known.left_open and exists (
                 select
                 from linked.member sibling
                 join linked.face their_face on their_face.asset_id = sibling.asset_id
                 where sibling.source_id = member.source_id and sibling.owner_id = person."ownerId"
                     and their_face.face_key = known.face_key
-                    and (not sibling.can_write or (member.can_write and not known.left_open))
+                    and (not sibling.can_write or member.can_write)
             ) as is_misplaced
         from linked.member
         join linked.face known on known.asset_id = member.asset_id
         left join public.asset_face on asset_face.id = known.face_id
-        left join public.person on person.id = asset_face."personId"
-        left join linked.person_pair on person_pair.person_id = person.id and person."ownerId" = member.owner_id
+        {{ shown("asset_face", "member.owner_id", outer=true) }}
+        left join linked.person_pair
+            on {{ is_person("person", "person_pair") }} and person."ownerId" = member.owner_id
         where member.source_id = any (p_sources)
     ), shown as materialized (
-        select face_key,
-                count(*) > 1 and (min(person_key::text) <> max(person_key::text) or count(*) > count(person_key)) as is_unclear
-        from face
-        where can_write and person_id is not null
+        -- Persons of one group are the same, paired or not.
+        select face_key, count(distinct person_id) > max(agreeing) as is_unclear
+        from (
+            select face_key, person_id,
+                case when person_key is null then 1 else count(*) over (partition by face_key, person_key) end as agreeing
+            from (
+                select distinct face_key, person_id, person_key from face where can_write and person_id is not null
+            ) as one
+        ) as known
         group by face_key
     )
     select coalesce(my_face.source_id, their_face.source_id), coalesce(my_face.asset_id, their_face.asset_id), 'asset_face'
@@ -145,7 +174,14 @@ as $linked$
     left join public.face_search their_search on their_search."faceId" = theirs.id
     where mine.id is null or theirs.id is null
         or {{ differ("asset_face", "shared", "mine", "theirs") }}
+{% if has("cluster_group") %}
+        or case
+            when my_face.asset_id in (select linked.twins(p_sources)) then my_search."faceId" is not null
+            else {{ differ("face_search", "shared", "my_search", "their_search") }}
+        end
+{% else %}
         or {{ differ("face_search", "shared", "my_search", "their_search") }}
+{% endif %}
     union all
     select member.source_id, member.asset_id, 'asset_face'
     from linked.member
@@ -285,16 +321,19 @@ as $linked$
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
-                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
-                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
-                when 'smart_search' then (
-                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+{% for table in rows_of_assets if table != "asset_job_status" %}
+                when '{{ table }}' then (
+                    select {{ 'max("updatedAt")' if has_column(table, "updatedAt") else "max(to_timestamp(0))" }} from public.{{ table }} where "assetId" = member.asset_id
                 )
+{% endfor %}
             end as written_at
         from linked.member
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
-        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
+        where member.source_id = any (p_sources) and (
+                member.can_write
+                or p_table in ({% for table in rows_of_assets if is_followed(table) %}'{{ table }}'{{ ", " if not loop.last }}{% endfor %})
+            )
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
@@ -324,6 +363,28 @@ as $linked$
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
+
+{% if has("asset_edit") %}
+-- What an edit makes of the picture is told by the asset, too.
+create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id and member.asset_id = member.source_id
+    join public.asset theirs on theirs.id = pair.from_id
+    where source.id = pair.to_id
+        and exists (
+            select from public.asset_edit
+            where "assetId" in (pair.from_id, pair.to_id)
+            group by sequence, action, parameters
+            having count(*) = 1
+        )
+$linked$;
+comment on function linked.take_edits(uuid[], uuid[]) is
+    'Gives sources the measures and the thumbhash of the member whose edits they are about to take over.';
+{% endif %}
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
 language sql
@@ -463,6 +524,9 @@ as $linked$
     join public.face_search theirs on theirs."faceId" = other.face_id
     where member.source_id = any (p_sources)
         and not exists (select from public.face_search where face_search."faceId" = mine.face_id)
+{% if has("cluster_group") %}
+        and mine.asset_id not in (select linked.twins(p_sources))
+{% endif %}
     order by mine.face_id, other.face_id
     on conflict do nothing
 $linked$;
@@ -484,6 +548,24 @@ $linked$;
 comment on function linked.equalize_faces(uuid[]) is
     'Gives all members the faces that the source has and those that were added to clones.';
 
+{% if has("cluster_group") %}
+create or replace function linked.follow_cluster_groups(p_users uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into linked.queue (source_id, thorough)
+    select member.source_id, true
+    from linked.member where member.owner_id = any (p_users)
+    on conflict (source_id) do update set thorough = true;
+    if found then
+        perform linked.begin_linking();
+    end if;
+end
+$linked$;
+comment on function linked.follow_cluster_groups(uuid[]) is
+    'Has the embeddings of these users'' members looked at again, who have joined or left a cluster group.';
+
+{% endif %}
 -- Of two assignments of a face the later one counts. What viewers and strangers put on others' faces leads no more than it
 -- does live.
 create or replace function linked.equalize_people(p_sources uuid[]) returns void
@@ -503,7 +585,7 @@ begin
                 from linked.member
                 join linked.face on face.asset_id = member.asset_id
                 join public.asset_face on asset_face.id = face.face_id
-                where member.source_id = any (p_sources) and asset_face."personId" is not null
+                where member.source_id = any (p_sources) and asset_face.{{ asset_face.personGroupId }} is not null
             ),
             p_last => true
         ),
@@ -610,12 +692,15 @@ begin
     perform linked.release_replaced(p_sources);
     perform linked.refresh_membership(p_sources, p_all_at_once => true);
     perform linked.take_dates(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_exif');
+{% if has("asset_edit") %}
+    perform linked.take_edits(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_edit');
+{% endif %}
     perform linked.propagate_asset(array_agg(source_id), array_agg(asset_id))
     from linked.member
     where source_id = any (p_sources) and asset_id <> source_id;
     perform linked.pair_live_photos(p_sources);
     -- Of what jobs produced the last is there for certain: each deletes what its own member had before.
-{% for table in ["asset_exif", "asset_file", "smart_search"] %}
+{% for table in rows_of_assets if table != "asset_job_status" %}
     perform linked.propagate_{{ table }}(array_agg(from_id), array_agg(to_id))
     from linked.last_written(p_sources, '{{ table }}');
 {% endfor %}
@@ -802,46 +887,48 @@ declare
 begin
 {% for column in columns("person", "shared") %}
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on {{ is_person("person", "person_pair") }}
             where person_pair.details -> '{{ column.name }}' is distinct from coalesce(to_jsonb(person."{{ column.name }}"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on {{ is_person("theirs", "edited") }}
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on {{ is_person("mine", "my_pair") }}
         where mine."{{ column.name }}" is distinct from theirs."{{ column.name }}"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+{% if column.canonical != "color" %}
+            and not reached.kept_alike
+{% endif %}
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_{{ column.name | lower }}(v_edited);
 {% endfor %}
-    perform linked.note_details(array(select person_id from linked.person_pair));
+    perform linked.note_details(array(select pair_id from linked.person_pair));
     return v_changes;
 end
 $linked$;
 comment on function linked.equalize_persons() is
     'Gives names, birth dates and colours that were edited unseen to the counterparts. Returns how many were.';
 
-create or replace function linked.note_details(p_persons uuid[]) returns void
+create or replace function linked.note_details(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update linked.person_pair
     set details = noted.details
     from (
-        select person.id, jsonb_build_object(
+        select counterpart.pair_id, jsonb_build_object(
 {%- for column in columns("person", "shared") %}'{{ column.name }}', person."{{ column.name }}"{% if not loop.last %}, {% endif %}{% endfor %}) as details
-        from public.person
-        where person.id in (
-            select counterpart.person_id
-            from linked.person_pair
-            join linked.person_pair counterpart on counterpart.person_key = person_pair.person_key
-            where person_pair.person_id = any (p_persons)
+        from linked.person_pair counterpart
+        join public.person on {{ is_person("person", "counterpart") }}
+        where counterpart.person_key in (
+            select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ) as noted
-    where person_pair.person_id = noted.id and person_pair.details is distinct from noted.details
+    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details
 $linked$;
 comment on function linked.note_details(uuid[]) is
     'Notes what these persons and their counterparts are called, so that an edit that sync misses can be told later.';

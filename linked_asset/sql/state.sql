@@ -42,6 +42,14 @@ create unique index if not exists linked_prefix_album_id_path_key on linked.pref
 comment on table linked.prefix is
     'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
 
+create table if not exists linked.waiting (
+    album_id uuid not null,
+    path text
+);
+create index if not exists linked_waiting_album_id_idx on linked.waiting (album_id);
+comment on table linked.waiting is
+    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, or (null) the name that would make it a linked album.';
+
 create table if not exists linked.participant (
     album_id uuid not null,
     user_id uuid not null,
@@ -138,12 +146,17 @@ create table if not exists linked.person_pair (
     owner_id uuid not null,
     made boolean not null default false,
     details jsonb,
-    constraint linked_person_pair_pkey primary key (person_id),
+    pair_id uuid not null default gen_random_uuid(),
     constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
 );
-alter table linked.person_pair add column if not exists details jsonb;
+alter table linked.person_pair
+add column if not exists details jsonb,
+add column if not exists pair_id uuid not null default gen_random_uuid(),
+drop constraint if exists linked_person_pair_pkey;
+create unique index if not exists linked_person_pair_pair_id_key on linked.person_pair (pair_id);
+create unique index if not exists linked_person_pair_person_id_owner_id_key on linked.person_pair (person_id, owner_id);
 comment on table linked.person_pair is
-    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person. Details: what sync has last seen of it.';
+    'Persons with the same key are counterparts: the same person in each account. The id of a person alone need not tell whose it is: persons of several accounts can have the same. Made: the addon created the row of person. Details: what sync has last seen of it.';
 
 create table if not exists linked.dismissal (
     source_id uuid not null,

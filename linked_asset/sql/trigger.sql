@@ -77,20 +77,22 @@ for each statement execute function linked.on_{{ table }}_{{ event }}();
 comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{ what }}';
 {% endmacro %}
 
+{% from "macro/person.sql" import is_person, in_account with context %}
+
 {# The rows of an update in which one of the columns has another value than before. No join of the two transition tables:
    PL/pgSQL keeps the plan of the first call, and where that had one row, the join would be quadratic ever after. #}
-{% macro changed(columns) %}
-(select id, {{ columns }} from fresh except select id, {{ columns }} from stale) as changed
+{% macro changed(columns, key="id") %}
+(select {{ key }}, {{ columns }} from fresh except select {{ key }}, {{ columns }} from stale) as changed
 {%- endmacro %}
 
 -- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
 -- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-{% for table, events in [
+{% set below = namespace(events=[]) %}
+{% for table in rows_of_assets %}
+{% set below.events = below.events + [(table, "insert or update or delete")] %}
+{% endfor %}
+{% for table, events in below.events + [
     ("asset", "insert or update or delete"),
-    ("asset_exif", "insert or update or delete"),
-    ("asset_file", "insert or update or delete"),
-    ("asset_job_status", "insert or update or delete"),
-    ("smart_search", "insert or update or delete"),
     ("asset_face", "insert or update or delete"),
     ("face_search", "insert or update or delete"),
     ("album", "insert or update or delete"),
@@ -107,7 +109,10 @@ comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{
     ("activity", "insert or delete"),
     ("shared_link", "delete"),
     ("shared_link_asset", "insert or delete"),
-] %}
+    ("cluster_group", "delete"),
+    ("person_group", "delete"),
+    ("person_user", "insert or update or delete"),
+] if has(table) %}
 create or replace trigger linked_{{ table }}_line_up before {{ events }} on public."{{ table }}"
 for each statement execute function linked.line_up();
 comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
@@ -358,15 +363,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         end;
 {% endcall %}
 
-{# Rows that hang on an asset. Immich never deletes the rows of smart_search and asset_job_status of single assets: such a
-   delete is a reset, and not passed on. #}
-{% for table, followed, events in [
-    ("asset_exif", "false", ["insert", "update"]),
-    ("asset_file", "true", ["insert", "update", "delete"]),
-    ("smart_search", "true", ["insert", "update"]),
-    ("asset_job_status", "true", ["insert", "update"]),
-] %}
-{% for event in events %}
+{# Rows that hang on an asset. A delete of what is no set is a reset, and not passed on. #}
+{% for table in rows_of_assets %}
+{% for event in ["insert", "update"] + (["delete"] if is_set(table) else []) %}
 {% call on(table, event, "Propagates rows of " ~ table ~ " to the siblings.") %}
 
 {% if table == "asset_file" %}
@@ -405,6 +404,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
             where not member.can_write
         ));
 {% endif %}
+{% if table == "asset_file" and event == "insert" and "encodedVideoPath" not in asset %}
+        perform linked.note_settled(array(select "assetId" from fresh where type = 'encoded_video'));
+{% endif %}
         perform linked.propagate_{{ table }}(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
 {% if event == "delete" %}
@@ -412,7 +414,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% else %}
             array(select "assetId" from fresh),
 {% endif %}
-            {{ followed }}
+            {{ is_followed(table) | lower }}
         )
         having count(*) > 0;
 {% endcall %}
@@ -425,13 +427,13 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(array(select "assetId" from fresh), false)
         having count(*) > 0;
-        perform linked.hand_to_viewers(array(select id from fresh where "personId" is not null));
+        perform linked.hand_to_viewers(array(select id from fresh where {{ asset_face.personGroupId }} is not null));
         perform linked.propagate_people(linked.leading_faces(array(
-            select id from fresh where "personId" is not null
+            select id from fresh where {{ asset_face.personGroupId }} is not null
         )));
 {% endcall %}
 
--- Three changes of "personId" are not passed on: the person was deleted (that unassigns in one account alone); recognition
+-- Three changes of whom faces show are not passed on: the person was deleted (that unassigns in one account alone); recognition
 -- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
 -- siblings that still have theirs); and what viewers do.
 {% call on("asset_face", "update", "Propagates changes of faces, and whom they show, to the siblings.") %}
@@ -449,19 +451,34 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 having count(*) > 0;
             end if;
 
-            v_changed := array(select id from {{ changed('"personId"') }});
+            v_changed := array(select id from {{ changed(asset_face.personGroupId) }});
+{% if has("person_group") %}
+            -- These only follow their person to another group.
+            if current_setting('linked.moved_in', true) = pg_current_xact_id_if_assigned()::text then
+                v_changed := array(
+                    select fresh.id
+                    from fresh
+                    join public.asset on asset.id = fresh."assetId"
+                    where fresh.id = any (v_changed)
+                        and not exists (
+                            select from linked.person_pair
+                            where person_pair.person_id = fresh."personGroupId" and person_pair.owner_id = asset."ownerId"
+                        )
+                );
+            end if;
+{% endif %}
             if cardinality(v_changed) > 0 then
                 -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
-                if current_query() ~* 'where[^;]*"personId"' then
+                if current_query() ~* 'where[^;]*{{ asset_face.personGroupId }}' then
                     for v_merge in
                         with moved as materialized (
-                            select distinct face.old_id, face.new_id
+                            select distinct member.owner_id, face.old_id, face.new_id
                             from (
                                 select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
                                 from (
-                                    select id, null as old_id, "personId"::text as new_id from fresh
+                                    select id, null as old_id, {{ asset_face.personGroupId }}::text as new_id from fresh
                                     union all
-                                    select id, "personId"::text, null from stale
+                                    select id, {{ asset_face.personGroupId }}::text, null from stale
                                 ) as one
                                 where id = any (v_changed)
                                 group by id
@@ -470,56 +487,68 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                             join linked.member on member.asset_id = asset_face."assetId" and member.can_write
                             where face.old_id is not null and face.new_id is not null
                         )
-                        select moved.old_id, moved.new_id
+                        select moved.owner_id, moved.old_id, moved.new_id
                         from moved
                         where not exists (
-                            select from public.asset_face left_over where left_over."personId" = moved.old_id
+                            select from public.asset_face left_over {{ in_account("left_over", "moved.owner_id") }}
+                            where left_over.{{ asset_face.personGroupId }} = moved.old_id
                         )
                     loop
-                        perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
+                        perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
                     end loop;
                 end if;
 
                 v_unassigned := array(
-                    select id from stale where "personId" is not null
+                    select id from stale where {{ asset_face.personGroupId }} is not null
                     intersect
-                    select id from fresh where "personId" is null
+                    select id from fresh where {{ asset_face.personGroupId }} is null
                 );
                 v_reset := array(
                     select asset."ownerId"
                     from fresh join public.asset on asset.id = fresh."assetId"
                     where fresh.id = any (v_unassigned)
                     group by asset."ownerId"
-                    having count(*) > 1
+                    having (count(*) > 1 or current_query() ~* 'where[^;]*"sourceType"')
                         and not exists (
                             select from public.asset_face
                             join public.asset other on other.id = asset_face."assetId"
-                            where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
+                            where other."ownerId" = asset."ownerId" and asset_face.{{ asset_face.personGroupId }} is not null
                                 and asset_face."sourceType" = 'machine-learning'
                         )
                 );
                 update linked.face
-                set left_open = asset_face."personId" is null
+                set left_open = asset_face.{{ asset_face.personGroupId }} is null
                         and (
-                            not exists (select from public.person where person.id = stale."personId")
+                            face.left_open
+                            or not exists (
+                                select from public.person
+                                where person.{{ person.personGroupId }} = stale.{{ asset_face.personGroupId }}
+                            )
                             or (not member.can_write and member.owner_id <> all (v_reset))
                         ),
-                    own = asset_face."personId" is not null and not member.can_write
+                    own = asset_face.{{ asset_face.personGroupId }} is not null and not member.can_write
                 from stale
                 join public.asset_face on asset_face.id = stale.id
                 join linked.member on member.asset_id = asset_face."assetId"
                 where face.face_id = stale.id and stale.id = any (v_changed);
+{% if has("person_group") %}
+                perform linked.agree_within_groups(v_changed);
+{% endif %}
                 perform linked.hand_to_viewers(v_changed);
                 perform linked.part_from_emptied(array(
-                    select distinct "personId" from stale where id = any (v_changed) and "personId" is not null
+                    select distinct person_pair.pair_id
+                    from stale
+                    join public.asset on asset.id = stale."assetId"
+                    join linked.person_pair
+                        on person_pair.person_id = stale.{{ asset_face.personGroupId }} and person_pair.owner_id = asset."ownerId"
+                    where stale.id = any (v_changed)
                 ));
                 perform linked.propagate_people(linked.leading_faces(array(
                     select asset_face.id
                     from public.asset_face
                     join public.asset on asset.id = asset_face."assetId"
-                    join linked.face on face.face_id = asset_face.id and not face.left_open
                     where asset_face.id = any (v_changed)
-                        and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
+                        and (asset_face.{{ asset_face.personGroupId }} is not null or asset."ownerId" <> all (v_reset))
                 )));
                 if cardinality(v_reset) > 0 then
                     perform linked.refill_people(array(
@@ -565,20 +594,40 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("album", "insert", "Takes note of new linked albums.") %}
 
-        perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
+        -- Whoever makes an album owns it, whatever editors it is made with.
+        declare
+            v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+        begin
+            perform linked.refresh_albums(v_made, v_made);
+            perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+        end;
 {% endcall %}
 
 {% call on("album", "update", "Follows edits of linked albums and their prefixes, and of albums with counterparts.") %}
 
-        perform linked.refresh_albums(array(
-            select id from {{ changed('"albumName", description, "deletedAt"') }}
+        perform linked.refresh_albums(
+            array(
+                select id from {{ changed('"albumName", description, "deletedAt"') }}
+                intersect
+                (
+                    select id from fresh where linked.is_linked_album("albumName")
+                    union
+                    select id from stale where linked.is_linked_album("albumName")
+                )
+            ),
+{% if needs_approval %}
+            linked.without_editors(array(select id from {{ changed('"albumName", description') }}))
+{% else %}
+            array(select id from fresh)
+{% endif %}
+        );
+{% if needs_approval %}
+        perform linked.approve_by_album(array(
+            select id from {{ changed('"albumName"') }}
             intersect
-            (
-                select id from fresh where linked.is_linked_album("albumName")
-                union
-                select id from stale where linked.is_linked_album("albumName")
-            )
+            select id from fresh where linked.is_approval("albumName")
         ));
+{% endif %}
         perform linked.follow_deleted_albums(array(
             select fresh.id
             from fresh join linked.album_pair on album_pair.album_id = fresh.id
@@ -602,7 +651,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("album", "delete", "Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.") %}
 
-        perform linked.refresh_albums(array(select id from stale));
+        perform linked.refresh_albums(array(select id from stale), '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -611,11 +660,14 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 {% for event in ["insert", "update", "delete"] %}
 {% call on("album_user", event, "Links and unlinks users with whom a linked album is shared.") %}
 
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from {{ "stale" if event == "delete" else "fresh" }} as change
-            join linked.linked_album on linked_album.album_id = change.{{ album_user.albumId }}
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from {{ "stale" if event == "delete" else "fresh" }} as change
+                join linked.linked_album on linked_album.album_id = change.{{ album_user.albumId }}
+            ),
+            '{}'
+        );
 {% if event == "insert" %}
         perform linked.follow_shared_albums(
             array_agg(fresh.{{ album_user.albumId }}), array_agg(fresh.{{ album_user.userId }})
@@ -679,6 +731,9 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         ) as usage
         where usage.change <> 0
         having count(*) > 0;
+{% if "clusterGroupId" in user %}
+        perform linked.follow_cluster_groups(array(select id from {{ changed('"clusterGroupId"') }}));
+{% endif %}
         perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
         from linked.participant
         where user_id in (
@@ -772,23 +827,57 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
 {% endcall %}
 
+{% set person_key = '"ownerId", ' ~ person.personGroupId %}
 {% call on("person", "update", "Propagates names, birth dates and colours of persons.") %}
 
+        declare
+            v_moved uuid[];
+        begin
+{% if has("person_group") %}
+            if exists (select {{ person_key }} from fresh except select {{ person_key }} from stale) then
+                -- Both tables have the rows in the order in which they were updated.
+                v_moved := linked.follow_moved_persons(
+                    array_agg(stale."ownerId"), array_agg(stale."personGroupId"), array_agg(fresh."personGroupId")
+                )
+                from (select *, row_number() over () as place from stale) as stale
+                join (select *, row_number() over () as place from fresh) as fresh
+                    on fresh.place = stale.place and fresh."ownerId" = stale."ownerId"
+                where fresh."personGroupId" <> stale."personGroupId";
+            end if;
+{% endif %}
 {% for column in columns("person", "shared") %}
-        perform linked.propagate_person_{{ column.name | lower }}(array(
-            select changed.id
-            from {{ changed('"' ~ column.name ~ '"') }}
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
+            perform linked.propagate_person_{{ column.name | lower }}(array(
+                select person_pair.pair_id
+                from {{ changed('"' ~ column.name ~ '"', key=person_key) }}
+                join linked.person_pair on {{ is_person("changed", "person_pair") }}
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
 {% endfor %}
-        perform linked.note_details(array(
-            select changed.id
-            from {{ changed(names("person", "shared")) }}
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
+            perform linked.note_details(array(
+                select person_pair.pair_id
+                from {{ changed(names("person", "shared"), key=person_key) }}
+                join linked.person_pair on {{ is_person("changed", "person_pair") }}
+            ));
+        end;
 {% endcall %}
+{% if has("person_group") %}
+
+{% call on("person", "insert", "Assigns faces again whose account has got back the person that it had deleted.") %}
+
+        perform linked.resume_persons(array_agg("ownerId"), array_agg("personGroupId")) from fresh;
+{% endcall %}
+{% endif %}
 
 {% call on("person", "delete", "Unpairs deleted persons.") %}
 
-        delete from linked.person_pair using stale where person_pair.person_id = stale.id;
+        delete from linked.person_pair using stale where {{ is_person("stale", "person_pair") }};
+{% if has("person_group") %}
+        -- The faces stay with the group as long as somebody has a person of it.
+        update linked.face
+        set left_open = true
+        from stale
+        join linked.member on member.owner_id = stale."ownerId"
+        join public.asset_face on asset_face."assetId" = member.asset_id and asset_face."personGroupId" = stale."personGroupId"
+        where face.face_id = asset_face.id and not face.left_open;
+{% endif %}
 {% endcall %}

@@ -22,10 +22,17 @@ class Accounts(Service):
             "user",
             {
                 "email": email, "name": name, "isAdmin": admin, "password": "x",
-                "quotaSizeInBytes": quota, "storageLabel": label,
+                "quotaSizeInBytes": quota, "storageLabel": label, "clusterGroupId": self.create_cluster_group(),
             },
         )  # fmt: skip
         return user.id
+
+    def create_cluster_group(self) -> UUID | None:
+        """Accounts whose faces are recognized together; of one account to begin with."""
+        if not self.release.has("cluster_group"):
+            return None
+        group: UUID = self.database.value("insert into cluster_group default values returning id")
+        return group
 
     def update_usage(self, user: UUID, delta: int) -> None:
         """The quota after an upload or a deletion."""

@@ -22,7 +22,7 @@ class Albums(Tags):
         assets: Sequence[UUID] = (),
         users: Sequence[UUID] | dict[UUID, str] = (),
     ) -> UUID:
-        """One transaction: album, its assets, whom it is shared with (editors unless said). From v3.0.0 on one statement."""
+        """One transaction, from v3.0.0 on one statement: album, assets, who it is shared with (editors unless said)."""
         roles = users if isinstance(users, dict) else dict.fromkeys(users, "editor")
         values = {
             "ownerId": owner, "albumName": name, "description": description,

@@ -106,6 +106,57 @@ class Jobs(Tags):
             conflict=["assetId"],
         )
 
+    def recognize_text(self, asset_id: UUID, *texts: str) -> None:
+        """The OCR job (v2.2): one statement that replaces the boxes and the text that search looks at."""
+        boxes = [
+            {"assetId": asset_id, **dict.fromkeys(["x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4"], 0.1 * (number + 1)),
+             "boxScore": 0.9, "textScore": 0.8, "text": text}
+            for number, text in enumerate(texts)
+        ]  # fmt: skip
+        names = list(boxes[0]) if boxes else []
+        statement = sql.SQL('with deleted_ocr as (delete from asset_ocr where "assetId" = %s), ')
+        parameters: list[Any] = [asset_id]
+        if boxes:
+            row = sql.SQL("({})").format(sql.SQL(", ").join(sql.Placeholder() for _ in names))
+            statement += sql.SQL("inserted_ocr as (insert into asset_ocr ({}) values {}), ").format(
+                self.columns("asset_ocr", names), sql.SQL(", ").join(row for _ in boxes)
+            )
+            statement += sql.SQL(
+                """inserted_search as (insert into ocr_search ("assetId", text) values (%s, %s)
+                   on conflict ("assetId") do update set text = excluded.text) """
+            )
+            parameters += [value for box in boxes for value in box.values()] + [asset_id, " ".join(texts)]
+        else:
+            statement += sql.SQL('deleted_search as (delete from ocr_search where "assetId" = %s) ')
+            parameters.append(asset_id)
+        self.database.execute(statement + sql.SQL("select 1 as dummy"), parameters)
+        self.upsert_job_status(asset_id, ocrAt=dt.datetime.now(dt.UTC))
+
+    def edit(self, asset_id: UUID, *edits: tuple[str, dict[str, Any]]) -> None:
+        """Crop, rotate, mirror (v2.5): one transaction that replaces all edits. The job follows: `generate_edited`."""
+        with self.transaction():
+            self.delete("asset_edit", assetId=asset_id)
+            rows = [
+                {"assetId": asset_id, "sequence": number, "action": action, "parameters": parameters}
+                for number, (action, parameters) in enumerate(edits)
+            ]
+            if rows:
+                self.insert("asset_edit", *rows)
+
+    def generate_edited(self, asset_id: UUID) -> None:
+        """The job after an edit: pictures of what the edits make of it, or none any more."""
+        asset = self.asset(asset_id)
+        edits = self.database.fetch('select id from asset_edit where "assetId" = %s', [asset_id])
+        kinds = ["preview", "thumbnail"]
+        if edits:
+            paths = {kind: thumbnail_path(asset, kind).replace(f"-{kind}", f"_{kind}_edited") for kind in kinds}
+            self.upsert_files(
+                *({"assetId": asset_id, "type": kind, "path": paths[kind], "isEdited": True} for kind in kinds)
+            )
+        else:
+            self.delete("asset_file", assetId=asset_id, isEdited=True)
+        self.update_asset(asset_id, thumbhash=repr(edits).encode(), width=300 if edits else 400, height=300)
+
     def detect_duplicates(self, ids: Sequence[UUID], duplicate: UUID | None = None) -> None:
         """`duplicate`: the group that the assets turn out to belong to."""
         if duplicate:
@@ -129,6 +180,21 @@ class Jobs(Tags):
             self.update_asset(asset_id, encodedVideoPath=path)
         else:
             self.upsert_files({"assetId": asset_id, "type": "encoded_video", "path": path})
+
+    def forget_encoded_video(self, asset_id: UUID) -> None:
+        """Transcoding finds that the video can be played as it is."""
+        if self.has("asset", "encodedVideoPath"):
+            self.update_asset(asset_id, encodedVideoPath=None)
+        else:
+            self.delete("asset_file", assetId=asset_id, type="encoded_video")
+
+    def file_of(self, asset_id: UUID, kind: str) -> str | None:
+        """The path of a `sidecar` or `encoded_video`: of the asset, or in later releases in a row of asset_file."""
+        column = {"sidecar": "sidecarPath", "encoded_video": "encodedVideoPath"}[kind]
+        if self.has("asset", column):
+            return getattr(self.asset(asset_id), column) or None
+        rows = self.database.fetch('select path from asset_file where "assetId" = %s and type = %s', [asset_id, kind])
+        return rows[0].path if rows else None
 
     def move_file(self, asset_id: UUID, new_path: str) -> None:
         """The storage template puts the original where it belongs."""

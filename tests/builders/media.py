@@ -50,6 +50,8 @@ class Media(Accounts):
                 "originalFileName": PurePosixPath(path).name, "sidecarPath": sidecar,
             },
         )  # fmt: skip
+        if sidecar and not self.has("asset", "sidecarPath"):
+            self.insert("asset_file", {"assetId": asset.id, "type": "sidecar", "path": sidecar})
         self.upsert_exif(asset.id, fileSizeInByte=size)
         self.update_usage(owner, size)
         return asset.id

@@ -42,6 +42,14 @@ create unique index if not exists linked_prefix_album_id_path_key on linked.pref
 comment on table linked.prefix is
     'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
 
+create table if not exists linked.waiting (
+    album_id uuid not null,
+    path text
+);
+create index if not exists linked_waiting_album_id_idx on linked.waiting (album_id);
+comment on table linked.waiting is
+    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, or (null) the name that would make it a linked album.';
+
 create table if not exists linked.participant (
     album_id uuid not null,
     user_id uuid not null,
@@ -138,12 +146,17 @@ create table if not exists linked.person_pair (
     owner_id uuid not null,
     made boolean not null default false,
     details jsonb,
-    constraint linked_person_pair_pkey primary key (person_id),
+    pair_id uuid not null default gen_random_uuid(),
     constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
 );
-alter table linked.person_pair add column if not exists details jsonb;
+alter table linked.person_pair
+add column if not exists details jsonb,
+add column if not exists pair_id uuid not null default gen_random_uuid(),
+drop constraint if exists linked_person_pair_pkey;
+create unique index if not exists linked_person_pair_pair_id_key on linked.person_pair (pair_id);
+create unique index if not exists linked_person_pair_person_id_owner_id_key on linked.person_pair (person_id, owner_id);
 comment on table linked.person_pair is
-    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person. Details: what sync has last seen of it.';
+    'Persons with the same key are counterparts: the same person in each account. The id of a person alone need not tell whose it is: persons of several accounts can have the same. Made: the addon created the row of person. Details: what sync has last seen of it.';
 
 create table if not exists linked.dismissal (
     source_id uuid not null,
@@ -316,33 +329,33 @@ as $linked$
         with expected_table as (
             select e.key as table_name, e.value as shape, c.oid as relation
             from jsonb_each('{
-        "asset": {"columns": {"id": ["uuid", false], "deviceAssetId": ["character varying", false], "ownerId": ["uuid", false], "deviceId": ["character varying", false], "type": ["character varying", false], "originalPath": ["character varying", false], "fileCreatedAt": ["timestamp with time zone", false], "fileModifiedAt": ["timestamp with time zone", false], "isFavorite": ["boolean", false], "duration": ["character varying", true], "encodedVideoPath": ["character varying", true], "checksum": ["bytea", false], "livePhotoVideoId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "createdAt": ["timestamp with time zone", false], "originalFileName": ["character varying", false], "sidecarPath": ["character varying", true], "thumbhash": ["bytea", true], "isOffline": ["boolean", false], "libraryId": ["uuid", true], "isExternal": ["boolean", false], "deletedAt": ["timestamp with time zone", true], "localDateTime": ["timestamp with time zone", false], "stackId": ["uuid", true], "duplicateId": ["uuid", true], "status": ["assets_status_enum", false], "updateId": ["uuid", false], "visibility": ["asset_visibility_enum", false]}, "keys": [[["id"], false], [["ownerId", "checksum"], true], [["ownerId", "libraryId", "checksum"], true]], "inserted": true, "copied": true},
-        "asset_exif": {"columns": {"assetId": ["uuid", false], "make": ["character varying", true], "model": ["character varying", true], "exifImageWidth": ["integer", true], "exifImageHeight": ["integer", true], "fileSizeInByte": ["bigint", true], "orientation": ["character varying", true], "dateTimeOriginal": ["timestamp with time zone", true], "modifyDate": ["timestamp with time zone", true], "lensModel": ["character varying", true], "fNumber": ["double precision", true], "focalLength": ["double precision", true], "iso": ["integer", true], "latitude": ["double precision", true], "longitude": ["double precision", true], "city": ["character varying", true], "state": ["character varying", true], "country": ["character varying", true], "description": ["text", false], "fps": ["double precision", true], "exposureTime": ["character varying", true], "livePhotoCID": ["character varying", true], "timeZone": ["character varying", true], "projectionType": ["character varying", true], "profileDescription": ["character varying", true], "colorspace": ["character varying", true], "bitsPerSample": ["integer", true], "autoStackId": ["character varying", true], "rating": ["integer", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_file": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "type": ["character varying", false], "path": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": true},
-        "asset_job_status": {"columns": {"assetId": ["uuid", false], "facesRecognizedAt": ["timestamp with time zone", true], "metadataExtractedAt": ["timestamp with time zone", true], "duplicatesDetectedAt": ["timestamp with time zone", true], "previewAt": ["timestamp with time zone", true], "thumbnailAt": ["timestamp with time zone", true]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "smart_search": {"columns": {"assetId": ["uuid", false], "embedding": [null, false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_face": {"columns": {"assetId": ["uuid", false], "personId": ["uuid", true], "imageWidth": ["integer", false], "imageHeight": ["integer", false], "boundingBoxX1": ["integer", false], "boundingBoxY1": ["integer", false], "boundingBoxX2": ["integer", false], "boundingBoxY2": ["integer", false], "id": ["uuid", false], "sourceType": ["sourcetype", false], "deletedAt": ["timestamp with time zone", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": true},
-        "face_search": {"columns": {"faceId": ["uuid", false], "embedding": [null, false]}, "keys": [[["faceId"], false]], "inserted": true, "copied": true},
-        "person": {"columns": {"id": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "ownerId": ["uuid", false], "name": ["character varying", false], "thumbnailPath": ["character varying", false], "isHidden": ["boolean", false], "birthDate": ["date", true], "faceAssetId": ["uuid", true], "isFavorite": ["boolean", false], "color": ["character varying", true], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "tag": {"columns": {"id": ["uuid", false], "userId": ["uuid", false], "value": ["character varying", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "color": ["character varying", true], "parentId": ["uuid", true], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["userId", "value"], false]], "inserted": true, "copied": false},
-        "tag_asset": {"columns": {"assetsId": ["uuid", false], "tagsId": ["uuid", false]}, "keys": [[["assetsId", "tagsId"], false]], "inserted": true, "copied": false},
-        "tag_closure": {"columns": {"id_ancestor": ["uuid", false], "id_descendant": ["uuid", false]}, "keys": [[["id_ancestor", "id_descendant"], false]], "inserted": true, "copied": false},
-        "stack": {"columns": {"id": ["uuid", false], "primaryAssetId": ["uuid", false], "ownerId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["primaryAssetId"], false]], "inserted": true, "copied": false},
-        "album": {"columns": {"id": ["uuid", false], "ownerId": ["uuid", false], "albumName": ["character varying", false], "createdAt": ["timestamp with time zone", false], "albumThumbnailAssetId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "description": ["text", false], "deletedAt": ["timestamp with time zone", true], "isActivityEnabled": ["boolean", false], "order": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_user": {"columns": {"albumsId": ["uuid", false], "usersId": ["uuid", false], "role": ["character varying", false], "updateId": ["uuid", false], "updatedAt": ["timestamp with time zone", false], "createId": ["uuid", false], "createdAt": ["timestamp with time zone", false]}, "keys": [[["albumsId", "usersId"], false]], "inserted": true, "copied": false},
-        "album_asset": {"columns": {"albumsId": ["uuid", false], "assetsId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["albumsId", "assetsId"], false]], "inserted": true, "copied": false},
-        "user": {"columns": {"id": ["uuid", false], "deletedAt": ["timestamp with time zone", true], "quotaUsageInBytes": ["bigint", false]}, "keys": [[["id"], false]], "inserted": false, "copied": false},
-        "memory_asset": {"columns": {"memoriesId": ["uuid", false], "assetsId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["memoriesId", "assetsId"], false]], "inserted": true, "copied": false},
-        "move_history": {"columns": {"id": ["uuid", false], "entityId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": false, "copied": false},
-        "system_metadata": {"columns": {"key": ["character varying", false], "value": ["jsonb", false]}, "keys": [[["key"], false]], "inserted": true, "copied": false},
-        "asset_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "asset_face_audit": {"columns": {"id": ["uuid", false], "assetFaceId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "person_audit": {"columns": {"id": ["uuid", false], "personId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "stack_audit": {"columns": {"id": ["uuid", false], "stackId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_user_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_asset_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "memory_asset_audit": {"columns": {"id": ["uuid", false], "memoryId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false}
+        "asset": {"columns": {"id": ["uuid", false], "deviceAssetId": ["character varying", false], "ownerId": ["uuid", false], "deviceId": ["character varying", false], "type": ["character varying", false], "originalPath": ["character varying", false], "fileCreatedAt": ["timestamp with time zone", false], "fileModifiedAt": ["timestamp with time zone", false], "isFavorite": ["boolean", false], "duration": ["character varying", true], "encodedVideoPath": ["character varying", true], "checksum": ["bytea", false], "livePhotoVideoId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "createdAt": ["timestamp with time zone", false], "originalFileName": ["character varying", false], "sidecarPath": ["character varying", true], "thumbhash": ["bytea", true], "isOffline": ["boolean", false], "libraryId": ["uuid", true], "isExternal": ["boolean", false], "deletedAt": ["timestamp with time zone", true], "localDateTime": ["timestamp with time zone", false], "stackId": ["uuid", true], "duplicateId": ["uuid", true], "status": ["assets_status_enum", false], "updateId": ["uuid", false], "visibility": ["asset_visibility_enum", false]}, "keys": [[["id"], false], [["ownerId", "checksum"], true], [["ownerId", "libraryId", "checksum"], true]], "inserted": true, "elsewhere": ["checksumAlgorithm", "height", "isEdited", "width"], "copied": true},
+        "asset_exif": {"columns": {"assetId": ["uuid", false], "make": ["character varying", true], "model": ["character varying", true], "exifImageWidth": ["integer", true], "exifImageHeight": ["integer", true], "fileSizeInByte": ["bigint", true], "orientation": ["character varying", true], "dateTimeOriginal": ["timestamp with time zone", true], "modifyDate": ["timestamp with time zone", true], "lensModel": ["character varying", true], "fNumber": ["double precision", true], "focalLength": ["double precision", true], "iso": ["integer", true], "latitude": ["double precision", true], "longitude": ["double precision", true], "city": ["character varying", true], "state": ["character varying", true], "country": ["character varying", true], "description": ["text", false], "fps": ["double precision", true], "exposureTime": ["character varying", true], "livePhotoCID": ["character varying", true], "timeZone": ["character varying", true], "projectionType": ["character varying", true], "profileDescription": ["character varying", true], "colorspace": ["character varying", true], "bitsPerSample": ["integer", true], "autoStackId": ["character varying", true], "rating": ["integer", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": ["lockedProperties", "tags"], "copied": true},
+        "asset_file": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "type": ["character varying", false], "path": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["isEdited", "isProgressive", "isTransparent"], "copied": true},
+        "asset_job_status": {"columns": {"assetId": ["uuid", false], "facesRecognizedAt": ["timestamp with time zone", true], "metadataExtractedAt": ["timestamp with time zone", true], "duplicatesDetectedAt": ["timestamp with time zone", true], "previewAt": ["timestamp with time zone", true], "thumbnailAt": ["timestamp with time zone", true]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": ["ocrAt"], "copied": true},
+        "smart_search": {"columns": {"assetId": ["uuid", false], "embedding": [null, false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_face": {"columns": {"assetId": ["uuid", false], "personId": ["uuid", true], "imageWidth": ["integer", false], "imageHeight": ["integer", false], "boundingBoxX1": ["integer", false], "boundingBoxY1": ["integer", false], "boundingBoxX2": ["integer", false], "boundingBoxY2": ["integer", false], "id": ["uuid", false], "sourceType": ["sourcetype", false], "deletedAt": ["timestamp with time zone", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["isVisible", "personGroupId"], "copied": true},
+        "face_search": {"columns": {"faceId": ["uuid", false], "embedding": [null, false]}, "keys": [[["faceId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "person": {"columns": {"createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "ownerId": ["uuid", false], "name": ["character varying", false], "thumbnailPath": ["character varying", false], "isHidden": ["boolean", false], "birthDate": ["date", true], "faceAssetId": ["uuid", true], "isFavorite": ["boolean", false], "color": ["character varying", true], "updateId": ["uuid", false], "id": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["personGroupId"], "copied": false},
+        "tag": {"columns": {"id": ["uuid", false], "userId": ["uuid", false], "value": ["character varying", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "color": ["character varying", true], "parentId": ["uuid", true], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["userId", "value"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "tag_asset": {"columns": {"assetsId": ["uuid", false], "tagsId": ["uuid", false]}, "keys": [[["assetsId", "tagsId"], false]], "inserted": true, "elsewhere": ["assetId", "tagId"], "copied": false},
+        "tag_closure": {"columns": {"id_ancestor": ["uuid", false], "id_descendant": ["uuid", false]}, "keys": [[["id_ancestor", "id_descendant"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "stack": {"columns": {"id": ["uuid", false], "primaryAssetId": ["uuid", false], "ownerId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["primaryAssetId"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album": {"columns": {"id": ["uuid", false], "ownerId": ["uuid", false], "albumName": ["character varying", false], "createdAt": ["timestamp with time zone", false], "albumThumbnailAssetId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "description": ["text", false], "deletedAt": ["timestamp with time zone", true], "isActivityEnabled": ["boolean", false], "order": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_user": {"columns": {"albumsId": ["uuid", false], "usersId": ["uuid", false], "role": ["character varying", false], "updateId": ["uuid", false], "updatedAt": ["timestamp with time zone", false], "createId": ["uuid", false], "createdAt": ["timestamp with time zone", false]}, "keys": [[["albumsId", "usersId"], false]], "inserted": true, "elsewhere": ["albumId", "userId"], "copied": false},
+        "album_asset": {"columns": {"albumsId": ["uuid", false], "assetsId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["albumsId", "assetsId"], false]], "inserted": true, "elsewhere": ["albumId", "assetId"], "copied": false},
+        "user": {"columns": {"id": ["uuid", false], "deletedAt": ["timestamp with time zone", true], "quotaUsageInBytes": ["bigint", false]}, "keys": [[["id"], false]], "inserted": false, "elsewhere": ["clusterGroupId"], "copied": false},
+        "memory_asset": {"columns": {"memoriesId": ["uuid", false], "assetsId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["memoriesId", "assetsId"], false]], "inserted": true, "elsewhere": ["assetId"], "copied": false},
+        "move_history": {"columns": {"id": ["uuid", false], "entityId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": false, "elsewhere": [], "copied": false},
+        "system_metadata": {"columns": {"key": ["character varying", false], "value": ["jsonb", false]}, "keys": [[["key"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "asset_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "asset_face_audit": {"columns": {"id": ["uuid", false], "assetFaceId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "person_audit": {"columns": {"id": ["uuid", false], "personId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["personGroupId"], "copied": false},
+        "stack_audit": {"columns": {"id": ["uuid", false], "stackId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_user_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_asset_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "memory_asset_audit": {"columns": {"id": ["uuid", false], "memoryId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false}
         }'::jsonb) as e
             left join pg_catalog.pg_class as c
                 on c.relname = e.key
@@ -360,6 +373,7 @@ as $linked$
                 t.table_name,
                 (t.shape ->> 'inserted')::boolean as inserted,
                 (t.shape ->> 'copied')::boolean as copied,
+                t.shape -> 'elsewhere' as elsewhere,
                 a.attname::text as column_name,
                 case when y.typtype = 'e' then y.typname::text else pg_catalog.format_type(a.atttypid, null) end as type_name,
                 not a.attnotnull as nullable,
@@ -420,7 +434,7 @@ as $linked$
                 and without_default
                 and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
             union all
-            select 'unknown_column', table_name, column_name, null, type_name
+            select case when elsewhere ? column_name then 'unknown_column' else 'new_column' end, table_name, column_name, null, type_name
             from live_column
             where
                 copied
@@ -444,11 +458,13 @@ as $linked$
                 when 'other_nullability' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
                 when 'required_column' then format('%s.%s (%s, not null, no default) is unknown', table_name, column_name, live)
                 when 'unknown_column' then format('%s.%s (%s) is unknown and would not be kept in sync', table_name, column_name, live)
+                when 'new_column' then format('%s.%s (%s) is new to us: clones get its default, and it is not kept in sync', table_name, column_name, live)
                 when 'missing_key' then format('%s has no unique key on %s', table_name, wanted)
             end as line
         from difference
         order by table_name, kind, column_name, wanted
     ) as difference
+    where kind <> 'new_column'
 $linked$;
 comment on function linked.differences() is
     'How Immich''s tables differ from those that the functions were rendered for. Empty when they fit.';
@@ -601,8 +617,11 @@ begin
         where album_asset."assetsId" = any (v_clones)
     );
     v_persons := array(
-        select distinct asset_face."personId"
+        select distinct person_pair.pair_id
         from public.asset_face
+        join public.asset on asset.id = asset_face."assetId"
+        join linked.person_pair
+            on person_pair.person_id = asset_face."personId" and person_pair.owner_id = asset."ownerId"
         where asset_face."assetId" = any (v_clones) or asset_face."assetId" = any (v_sources)
     );
     v_tags := array(
@@ -725,7 +744,7 @@ as $linked$
     where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
 $linked$;
 comment on function linked.assign_sidecars(uuid[]) is
-    'Gives editors'' clones the sidecar of their source, and viewers'' clones one that cannot be written.';
+    'Gives viewers'' clones a sidecar that cannot be written, and editors'' clones that of their source.';
 
 -- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
 -- a source is marked with until its thumbnails (or video) are made anew is its own.
@@ -843,8 +862,8 @@ begin
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"))
+    where (
+        mine."assetId" is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")))
     on conflict ("assetId") do update
     set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating";
 end
@@ -869,32 +888,14 @@ begin
     join public.asset_file theirs on theirs."assetId" = pair.from_id
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type"
-    where mine."assetId" is null
-        or (row(mine."path") is distinct from row(theirs."path"))
+    where (
+        mine."assetId" is null or (row(mine."path") is distinct from row(theirs."path")))
     on conflict ("assetId", "type") do update
     set "path" = excluded."path";
 end
 $linked$;
 comment on function linked.propagate_asset_file(uuid[], uuid[]) is
     'Makes the rows of asset_file of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
-language plpgsql
-as $linked$
-begin
-    insert into public.smart_search ("assetId", "embedding")
-    select pair.to_id, theirs."embedding"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.smart_search theirs on theirs."assetId" = pair.from_id
-    left join public.smart_search mine
-        on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
-    on conflict ("assetId") do update
-    set "embedding" = excluded."embedding";
-end
-$linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[]) is
-    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
 create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
@@ -905,14 +906,32 @@ begin
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
+    where (
+        mine."assetId" is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")))
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
 end
 $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
     'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.smart_search ("assetId", "embedding")
+    select pair.to_id, theirs."embedding"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.smart_search theirs on theirs."assetId" = pair.from_id
+    left join public.smart_search mine
+        on mine."assetId" = pair.to_id
+    where (
+        mine."assetId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+    on conflict ("assetId") do update
+    set "embedding" = excluded."embedding";
+end
+$linked$;
+comment on function linked.propagate_smart_search(uuid[], uuid[]) is
+    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -1098,7 +1117,10 @@ as $linked$
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
-            and case what when 'image' then thumbhash is not null else "encodedVideoPath" <> '' end
+            and case what
+                when 'image' then thumbhash is not null
+                else "encodedVideoPath" <> ''
+            end
     ), anew as (
         update linked.unsettled set marked_at = null
         from written
@@ -1217,8 +1239,8 @@ begin
     join public.face_search theirs on theirs."faceId" = their_face.face_id
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
-    where mine."faceId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (mine."faceId" is null
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
     on conflict ("faceId") do update
     set "embedding" = excluded."embedding";
 end
@@ -1292,7 +1314,9 @@ $linked$;
 comment on function linked.drop_found_again(uuid[]) is
     'Deletes those of these new faces that were found by machine where a member has a face found by machine already.';
 
--- People: a person of one account and the person of another who stands for the same human being.
+-- People: a person of one account and the person of another who stands for the same human being. In Immich a person is known
+-- by an id and whose it is, here by the id of its row in linked.person_pair.
+
 
 -- Whom a face shows is told to the same face on the other members (of p_only, if given), except where a viewer has put
 -- somebody on it. A person of another account on a member's face (Immich lets users of a shared album do that) is replaced
@@ -1305,6 +1329,8 @@ declare
     v_faces uuid[];
     v_users uuid[];
     v_persons uuid[];
+    v_owners uuid[];
+    v_pairs uuid[];
 begin
     with cleared as (
         update public.asset_face mine
@@ -1318,33 +1344,58 @@ begin
     )
     select array_agg(id) into v_cleared from cleared;
 
-    select array_agg(my_face.face_id), array_agg(member.owner_id), array_agg(person.id)
-    into v_faces, v_users, v_persons
+    select array_agg(my_face.face_id), array_agg(member.owner_id), array_agg(person."id"), array_agg(person."ownerId")
+    into v_faces, v_users, v_persons, v_owners
     from unnest(p_faces) as origin (face_id)
     join public.asset_face theirs on theirs.id = origin.face_id
-    join public.person on person.id = theirs."personId"
     join linked.face their_face on their_face.face_id = theirs.id
+    join linked.member their_member on their_member.asset_id = their_face.asset_id
+    join public.person on person."id" = theirs."personId"
     join linked.face my_face on my_face.face_key = their_face.face_key and not my_face.own
     join linked.member on member.asset_id = my_face.asset_id
     where (my_face.face_id <> origin.face_id or person."ownerId" <> member.owner_id)
         and (p_only is null or (my_face.asset_id = any (p_only) and not my_face.left_open));
     if v_faces is not null then
-        perform linked.find_counterparts(v_persons, v_users, v_faces);
+        v_pairs := linked.remember_persons(v_persons, v_owners);
+        perform linked.find_counterparts(v_pairs, v_users, v_faces);
         update public.asset_face mine
         set "personId" = my_pair.person_id
-        from unnest(v_faces, v_users, v_persons) as target (face_id, user_id, person_id)
-        join linked.person_pair their_pair on their_pair.person_id = target.person_id
+        from unnest(v_faces, v_users, v_pairs) as target (face_id, user_id, pair_id)
+        join linked.person_pair their_pair on their_pair.pair_id = target.pair_id
         join linked.person_pair my_pair
             on my_pair.person_key = their_pair.person_key and my_pair.owner_id = target.user_id
         where mine.id = target.face_id and mine."personId" is distinct from my_pair.person_id;
         update linked.face set left_open = false where face_id = any (v_faces) and left_open;
-        perform linked.fill_blanks(array(select distinct id from unnest(v_persons) as id));
+        perform linked.fill_blanks(array(select distinct pair_id from unnest(v_pairs) as pair_id));
     end if;
     perform linked.choose_feature_faces(v_cleared || v_faces);
 end
 $linked$;
 comment on function linked.propagate_people(uuid[], uuid[]) is
     'Assigns the faces that correspond to p_faces to the counterparts of the persons that p_faces are assigned to.';
+
+create or replace function linked.remember_persons(p_persons uuid[], p_owners uuid[]) returns uuid[]
+language plpgsql
+as $linked$
+begin
+    insert into linked.person_pair (person_id, owner_id, person_key)
+    select asked.person_id, asked.owner_id, gen_random_uuid()
+    from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
+    where not exists (
+        select from linked.person_pair
+        where person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
+    );
+    return array(
+        select person_pair.pair_id
+        from unnest(p_persons, p_owners) with ordinality as asked (person_id, owner_id, position)
+        join linked.person_pair
+            on person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
+        order by asked.position
+    );
+end
+$linked$;
+comment on function linked.remember_persons(uuid[], uuid[]) is
+    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on.';
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
@@ -1356,10 +1407,10 @@ as $linked$
         from linked.face
         join linked.member on member.asset_id = face.asset_id and member.can_write
         join public.asset_face on asset_face.id = face.face_id
-        left join public.person on person.id = asset_face."personId"
-        where face.face_id = any (p_faces)
+        left join public.person on person."id" = asset_face."personId"
+        where face.face_id = any (p_faces) and not face.left_open
             and (
-                person.id is null
+                asset_face."personId" is null
                 or exists (
                     select from linked.member writer
                     where writer.source_id = member.source_id and writer.owner_id = person."ownerId" and writer.can_write
@@ -1401,7 +1452,7 @@ as $linked$
     from linked.member
     join public.asset_face mine on mine."assetId" = member.asset_id and mine."personId" is not null
     where member.asset_id = any (p_assets) and not member.can_write
-        and face.face_id = mine.id and not face.own
+        and face.face_id = mine.id and not face.own and not face.left_open
         and not exists (
             select from linked.face their_face
             join linked.member writer on writer.asset_id = their_face.asset_id and writer.can_write
@@ -1409,10 +1460,12 @@ as $linked$
             where their_face.face_key = face.face_key
                 and (
                     theirs."updatedAt" > mine."updatedAt"
+                    or theirs."personId" = mine."personId"
                     or exists (
                         select from linked.person_pair my_pair
                         join linked.person_pair their_pair on their_pair.person_key = my_pair.person_key
-                        where my_pair.person_id = mine."personId" and their_pair.person_id = theirs."personId"
+                        where my_pair.person_id = mine."personId" and my_pair.owner_id = member.owner_id
+                            and their_pair.person_id = theirs."personId" and their_pair.owner_id = writer.owner_id
                     )
                 )
         )
@@ -1431,12 +1484,12 @@ declare
     v_persons uuid[];
 begin
     select array_agg(their_face.face_id), array_agg(my_face.face_id) filter (where is_last.yes),
-        array_agg(person.id) filter (where is_last.yes)
+        array_agg(person."id") filter (where is_last.yes)
     into v_theirs, v_mine, v_persons
     from linked.face their_face
     join public.asset_face on asset_face.id = their_face.face_id
-    join public.person on person.id = asset_face."personId"
-    join linked.member theirs on theirs.asset_id = their_face.asset_id and theirs.owner_id <> person."ownerId"
+    join linked.member theirs on theirs.asset_id = their_face.asset_id
+    join public.person on person."id" = asset_face."personId"
     join linked.member mine
         on mine.source_id = theirs.source_id and mine.owner_id = person."ownerId" and not mine.can_write
     join linked.face my_face on my_face.face_key = their_face.face_key and my_face.asset_id = mine.asset_id
@@ -1444,7 +1497,7 @@ begin
     cross join lateral (
         select not my_face.own or known."updatedAt" <= asset_face."updatedAt" as yes
     ) as is_last
-    where their_face.face_id = any (p_faces);
+    where their_face.face_id = any (p_faces) and theirs.owner_id <> person."ownerId" and not their_face.left_open;
     if v_theirs is null then
         return;
     end if;
@@ -1459,41 +1512,37 @@ $linked$;
 comment on function linked.hand_to_viewers(uuid[]) is
     'Moves persons of viewers from the faces of others'' members to the same faces of the viewers'' clones.';
 
-create or replace function linked.find_counterparts(p_persons uuid[], p_users uuid[], p_faces uuid[]) returns void
+create or replace function linked.find_counterparts(p_pairs uuid[], p_users uuid[], p_faces uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_todo record;
     v_found uuid;
 begin
-    insert into linked.person_pair (person_id, person_key, owner_id)
-    select person.id, person.id, person."ownerId"
-    from public.person where person.id = any (p_persons)
-    on conflict do nothing;
     -- A loop because every pairing narrows the choice for the next; names go first, they are surest.
     for v_todo in
-        select target.person_id, target.user_id,
+        select target.pair_id, target.user_id,
             array_agg(target.face_id order by asset_face."deletedAt" is not null, target.face_id) as faces
-        from unnest(p_persons, p_users, p_faces) as target (person_id, user_id, face_id)
+        from unnest(p_pairs, p_users, p_faces) as target (pair_id, user_id, face_id)
         join public.asset_face on asset_face.id = target.face_id
-        join public.person on person.id = target.person_id
-        join linked.person_pair their_pair on their_pair.person_id = target.person_id
-        group by target.person_id, target.user_id, person.name, their_pair.person_key
-        order by person.name = '', count(*) desc, target.person_id
+        join linked.person_pair on person_pair.pair_id = target.pair_id
+        join public.person on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+        group by target.pair_id, target.user_id, person.name
+        order by person.name = '', count(*) desc, target.pair_id
     loop
         continue when exists (
             select from linked.person_pair their_pair
             join linked.person_pair my_pair on my_pair.person_key = their_pair.person_key
-            where their_pair.person_id = v_todo.person_id and my_pair.owner_id = v_todo.user_id
+            where their_pair.pair_id = v_todo.pair_id and my_pair.owner_id = v_todo.user_id
         );
         v_found := coalesce(
-            linked.person_by_face(v_todo.person_id, v_todo.user_id, v_todo.faces),
-            linked.person_by_name(v_todo.person_id, v_todo.user_id),
-            linked.person_by_embedding(v_todo.person_id, v_todo.user_id),
-            linked.make_person(v_todo.person_id, v_todo.user_id, v_todo.faces[1])
+            linked.person_by_face(v_todo.pair_id, v_todo.user_id, v_todo.faces),
+            linked.person_by_name(v_todo.pair_id, v_todo.user_id),
+            linked.person_by_embedding(v_todo.pair_id, v_todo.user_id),
+            linked.make_person(v_todo.pair_id, v_todo.user_id, v_todo.faces[1])
         );
-        update public.asset_face set "personId" = v_found where id = any (v_todo.faces);
-        perform linked.pair_persons(v_todo.person_id, v_found);
+        update public.asset_face set "personId" = v_found where id = any (v_todo.faces) and "personId" is distinct from v_found;
+        perform linked.pair_persons(v_todo.pair_id, v_found, v_todo.user_id);
     end loop;
 end
 $linked$;
@@ -1501,28 +1550,28 @@ comment on function linked.find_counterparts(uuid[], uuid[], uuid[]) is
     'Pairs each person with a person of the user, found or made, and assigns p_faces to whom was not paired before.';
 
 -- Two persons can stand for one human being when no account has a person of its own on both sides.
-create or replace function linked.free_persons(p_person uuid, p_user uuid) returns setof uuid
+create or replace function linked.free_persons(p_pair uuid, p_user uuid) returns setof uuid
 language sql stable
 as $linked$
-    select id from public.person where "ownerId" = p_user
+    select "id" from public.person where "ownerId" = p_user
     except
     select person_pair.person_id
     from linked.person_pair asked
     join linked.person_pair their_pair on their_pair.person_key = asked.person_key
     join linked.person_pair taken on taken.owner_id = their_pair.owner_id
     join linked.person_pair on person_pair.person_key = taken.person_key and person_pair.owner_id = p_user
-    where asked.person_id = p_person
+    where asked.pair_id = p_pair
 $linked$;
 comment on function linked.free_persons(uuid, uuid) is
     'The persons of a user that are not paired with somebody else than this person.';
 
-create or replace function linked.person_by_face(p_person uuid, p_user uuid, p_faces uuid[]) returns uuid
+create or replace function linked.person_by_face(p_pair uuid, p_user uuid, p_faces uuid[]) returns uuid
 language sql stable
 as $linked$
     select asset_face."personId"
     from public.asset_face
     where asset_face.id = any (p_faces)
-        and asset_face."personId" in (select linked.free_persons(p_person, p_user))
+        and asset_face."personId" in (select linked.free_persons(p_pair, p_user))
     group by asset_face."personId"
     order by count(*) desc, asset_face."personId"
     limit 1
@@ -1530,14 +1579,16 @@ $linked$;
 comment on function linked.person_by_face(uuid, uuid, uuid[]) is
     'The person to whom the user''s account has already assigned the same faces.';
 
-create or replace function linked.person_by_name(p_person uuid, p_user uuid) returns uuid
+create or replace function linked.person_by_name(p_pair uuid, p_user uuid) returns uuid
 language sql stable
 as $linked$
-    select min(candidate.id::text)::uuid
-    from public.person theirs
-    join public.person candidate on lower(btrim(candidate.name)) = lower(btrim(theirs.name))
-    where theirs.id = p_person and btrim(theirs.name) <> ''
-        and candidate.id in (select linked.free_persons(p_person, p_user))
+    select min(candidate."id"::text)::uuid
+    from linked.person_pair
+    join public.person theirs on theirs."id" = person_pair.person_id and theirs."ownerId" = person_pair.owner_id
+    join public.person candidate
+        on candidate."ownerId" = p_user and lower(btrim(candidate.name)) = lower(btrim(theirs.name))
+    where person_pair.pair_id = p_pair and btrim(theirs.name) <> ''
+        and candidate."id" in (select linked.free_persons(p_pair, p_user))
     having count(*) = 1
 $linked$;
 comment on function linked.person_by_name(uuid, uuid) is
@@ -1546,7 +1597,7 @@ comment on function linked.person_by_name(uuid, uuid) is
 -- A namesake of somebody else in the person's account is left for that one, and so is whoever looks more like somebody else
 -- there. Compared are some faces of the person with some of each of the user's, without the vector index: it is approximate, and
 -- looks at everybody's faces.
-create or replace function linked.person_by_embedding(p_person uuid, p_user uuid) returns uuid
+create or replace function linked.person_by_embedding(p_pair uuid, p_user uuid) returns uuid
 language plpgsql stable
 as $linked$
 declare
@@ -1555,29 +1606,30 @@ declare
 begin
     with theirs as materialized (
         select face_search.embedding
-        from public.asset_face
+        from linked.person_pair
+        join public.asset_face on asset_face."personId" = person_pair.person_id
         join public.face_search on face_search."faceId" = asset_face.id
-        where asset_face."personId" = p_person and asset_face."deletedAt" is null
+        where person_pair.pair_id = p_pair and asset_face."deletedAt" is null
         order by asset_face.id
         limit 10
     ), candidate as materialized (
-        select person.id
-        from linked.free_persons(p_person, p_user) as free (id)
-        join public.person on person.id = free.id
+        select person."id" as person_id
+        from linked.free_persons(p_pair, p_user) as free (person_id)
+        join public.person on person."id" = free.person_id and person."ownerId" = p_user
         where btrim(person.name) = ''
             or lower(btrim(person.name)) not in (
                 select lower(btrim(other.name))
-                from public.person asked
-                join public.person other on other."ownerId" = asked."ownerId" and other.id <> asked.id
-                where asked.id = p_person
+                from linked.person_pair asked
+                join public.person other on other."ownerId" = asked.owner_id and other."id" <> asked.person_id
+                where asked.pair_id = p_pair
             )
     ), mine as materialized (
-        select candidate.id as person_id, face_search.embedding
+        select candidate.person_id, face_search.embedding
         from candidate
         cross join lateral (
             select asset_face.id
             from public.asset_face
-            where asset_face."personId" = candidate.id and asset_face."deletedAt" is null
+            where asset_face."personId" = candidate.person_id and asset_face."deletedAt" is null
             order by asset_face.id
             limit 10
         ) as face
@@ -1593,7 +1645,7 @@ begin
     select near.person_id into v_found
     from near
     where not exists (
-        select from linked.some_rival_faces(p_person, p_user) as rival_face
+        select from linked.some_rival_faces(p_pair, p_user) as rival_face
         join public.face_search rival on rival."faceId" = rival_face
         cross join lateral (select mine.embedding from mine where mine.person_id = near.person_id) as known
         where known.embedding <=> rival.embedding < near.distance
@@ -1608,24 +1660,24 @@ $linked$;
 comment on function linked.person_by_embedding(uuid, uuid) is
     'The person of the user whose faces are nearest, within Immich''s recognition distance.';
 
-create or replace function linked.some_rival_faces(p_person uuid, p_user uuid) returns setof uuid
+create or replace function linked.some_rival_faces(p_pair uuid, p_user uuid) returns setof uuid
 language sql stable
 as $linked$
     select face.id
-    from public.person asked
-    join public.person rival on rival."ownerId" = asked."ownerId" and rival.id <> asked.id
+    from linked.person_pair asked
+    join public.person rival on rival."ownerId" = asked.owner_id and rival."id" <> asked.person_id
     cross join lateral (
         select asset_face.id
         from public.asset_face
-        where asset_face."personId" = rival.id and asset_face."deletedAt" is null
+        where asset_face."personId" = rival."id" and asset_face."deletedAt" is null
         order by asset_face.id
         limit 10
     ) as face
-    where asked.id = p_person
+    where asked.pair_id = p_pair
         and not exists (
             select from linked.person_pair rival_pair
             join linked.person_pair their_pair on their_pair.person_key = rival_pair.person_key
-            where rival_pair.person_id = rival.id and their_pair.owner_id = p_user
+            where rival."id" = rival_pair.person_id and rival."ownerId" = rival_pair.owner_id and their_pair.owner_id = p_user
         )
 $linked$;
 comment on function linked.some_rival_faces(uuid, uuid) is
@@ -1645,39 +1697,48 @@ $linked$;
 comment on function linked.recognition_distance() is
     'The distance of embeddings up to which Immich takes two faces for one person''s, from its settings.';
 
--- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
-create or replace function linked.make_person(p_person uuid, p_user uuid, p_face uuid) returns uuid
+create or replace function linked.make_person(p_pair uuid, p_user uuid, p_face uuid) returns uuid
 language plpgsql
 as $linked$
 declare
     v_id uuid := gen_random_uuid();
 begin
-    insert into public.person (id, "ownerId", "name", "birthDate", "color", "faceAssetId", "thumbnailPath")
-    select v_id, p_user, theirs."name", theirs."birthDate", theirs."color", p_face, ''
-    from public.person theirs where theirs.id = p_person;
-    insert into linked.person_pair (person_id, person_key, owner_id, made) values (v_id, v_id, p_user, true);
+    perform linked.insert_person(v_id, p_pair, p_user, p_face);
     return v_id;
 end
 $linked$;
 comment on function linked.make_person(uuid, uuid, uuid) is 'Creates a person of the user, with the user''s own face as feature face.';
 
+-- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
+create or replace function linked.insert_person(p_id uuid, p_pair uuid, p_user uuid, p_face uuid) returns void
+language sql
+as $linked$
+    insert into public.person ("id", "ownerId", "name", "birthDate", "color", "faceAssetId", "thumbnailPath")
+    select p_id, p_user, theirs."name", theirs."birthDate", theirs."color", p_face, ''
+    from linked.person_pair
+    join public.person theirs on theirs."id" = person_pair.person_id and theirs."ownerId" = person_pair.owner_id
+    where person_pair.pair_id = p_pair;
+    insert into linked.person_pair (person_id, owner_id, person_key, made) values (p_id, p_user, gen_random_uuid(), true)
+$linked$;
+comment on function linked.insert_person(uuid, uuid, uuid, uuid) is 'Writes the row of a person that the addon makes.';
+
 -- A person's details travel from an account to another only when that account may write on some picture that shows the
 -- person and is shared with the other; from there they go on likewise. So nothing of a viewer's ever leaves the viewer's
 -- account, whoever is a viewer of one album and an editor of another counts as an editor for whom that other album shows,
 -- and two accounts that share no picture learn from each other what a third, a writer with both, passes on.
-create or replace function linked.reached(p_persons uuid[]) returns table (origin_id uuid, person_id uuid)
+create or replace function linked.reached(p_pairs uuid[]) returns table (origin_id uuid, pair_id uuid, kept_alike boolean)
 language sql stable
 as $linked$
     with recursive pair as (
         select person_pair.*
         from linked.person_pair
         where person_pair.person_key in (
-            select asked.person_key from linked.person_pair asked where asked.person_id = any (p_persons)
+            select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ), step as materialized (
-        select teller.person_id as from_id, told.person_id as to_id
+        select teller.pair_id as from_id, told.pair_id as to_id
         from pair teller
-        join pair told on told.person_key = teller.person_key and told.person_id <> teller.person_id
+        join pair told on told.person_key = teller.person_key and told.pair_id <> teller.pair_id
         where exists (select from linked.member where member.owner_id = teller.owner_id and member.can_write)
             and exists (
                 select
@@ -1690,16 +1751,17 @@ as $linked$
                 offset 0
             )
     ), reached as (
-        select pair.person_id as origin_id, pair.person_id
-        from pair where pair.person_id = any (p_persons)
+        select pair.pair_id as origin_id, pair.pair_id
+        from pair where pair.pair_id = any (p_pairs)
         union
         select reached.origin_id, step.to_id
-        from reached join step on step.from_id = reached.person_id
+        from reached join step on step.from_id = reached.pair_id
     )
-    select reached.origin_id, reached.person_id from reached where reached.person_id <> reached.origin_id
+    select reached.origin_id, reached.pair_id, false
+    from reached where reached.pair_id <> reached.origin_id
 $linked$;
 comment on function linked.reached(uuid[]) is
-    'The counterparts to which the details of these persons travel.';
+    'The counterparts to which the details of these persons travel. Kept alike: one has shared the person with the other, and names and birth dates between the two are Immich''s own affair.';
 
 -- As Immich does in the account in which a face is reassigned; the job for missing thumbnails draws the new one.
 create or replace function linked.choose_feature_faces(p_faces uuid[]) returns void
@@ -1709,32 +1771,33 @@ begin
     update public.person
     set "faceAssetId" = other.face_id, "thumbnailPath" = ''
     from public.person led
-    join public.asset_face feature on feature.id = led."faceAssetId" and feature."personId" is distinct from led.id
+    join public.asset_face feature on feature.id = led."faceAssetId" and feature."personId" is distinct from led."id"
     cross join lateral (
         select asset_face.id as face_id
         from public.asset_face
-        where asset_face."personId" = led.id and asset_face."deletedAt" is null
+        
+        where asset_face."personId" = led."id" and asset_face."deletedAt" is null
         limit 1
     ) as other
-    where led."faceAssetId" = any (p_faces) and person.id = led.id;
+    where led."faceAssetId" = any (p_faces) and person."id" = led."id" and person."ownerId" = led."ownerId";
 end
 $linked$;
 comment on function linked.choose_feature_faces(uuid[]) is
     'Gives persons whose feature face is among these, and shows somebody else now, another of their faces.';
 
-create or replace function linked.fill_blanks(p_persons uuid[]) returns void
+create or replace function linked.fill_blanks(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 declare
-    v_persons uuid[] := array(
-        select person_pair.person_id
+    v_pairs uuid[] := array(
+        select person_pair.pair_id
         from linked.person_pair
         where person_pair.person_key in (
             select counterpart.person_key
             from linked.person_pair asked
             join linked.person_pair counterpart on counterpart.person_key = asked.person_key
-            join public.person on person.id = counterpart.person_id
-            where asked.person_id = any (p_persons)
+            join public.person on person."id" = counterpart.person_id and person."ownerId" = counterpart.owner_id
+            where asked.pair_id = any (p_pairs)
             group by counterpart.person_key
             having (min(person.name) = '' and max(person.name) <> '')
                 or count(person."birthDate") not in (0, count(*))
@@ -1743,7 +1806,7 @@ declare
     );
 begin
     -- Nearly always nothing is blank that somebody could fill, and it need not be asked whose details travel where.
-    if cardinality(v_persons) = 0 then
+    if cardinality(v_pairs) = 0 then
         return;
     end if;
     update public.person
@@ -1751,96 +1814,114 @@ begin
         "birthDate" = coalesce(person."birthDate", known.birth_date),
         color = coalesce(person.color, known.color)
     from (
-        select reached.person_id,
-            (array_agg(one.name order by one.id = any (p_persons) desc, one.id) filter (where one.name <> ''))[1] as name,
-            (array_agg(one."birthDate" order by one.id = any (p_persons) desc, one.id)
-                filter (where one."birthDate" is not null))[1] as birth_date,
-            (array_agg(one.color order by one.id = any (p_persons) desc, one.id)
+        select reached.pair_id,
+            (array_agg(one.name order by origin.pair_id = any (p_pairs) desc, origin.pair_id)
+                filter (where one.name <> '' and not reached.kept_alike))[1] as name,
+            (array_agg(one."birthDate" order by origin.pair_id = any (p_pairs) desc, origin.pair_id)
+                filter (where one."birthDate" is not null and not reached.kept_alike))[1] as birth_date,
+            (array_agg(one.color order by origin.pair_id = any (p_pairs) desc, origin.pair_id)
                 filter (where one.color is not null))[1] as color
-        from linked.reached(v_persons) as reached
-        join public.person one on one.id = reached.origin_id
-        group by reached.person_id
+        from linked.reached(v_pairs) as reached
+        join linked.person_pair origin on origin.pair_id = reached.origin_id
+        join public.person one on one."id" = origin.person_id and one."ownerId" = origin.owner_id
+        group by reached.pair_id
     ) as known
-    where person.id = known.person_id
+    join linked.person_pair on person_pair.pair_id = known.pair_id
+    where person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
         and (
             (person.name = '' and known.name is not null)
             or (person."birthDate" is null and known.birth_date is not null)
             or (person.color is null and known.color is not null)
         );
-    perform linked.note_details(v_persons);
+    perform linked.note_details(v_pairs);
 end
 $linked$;
 comment on function linked.fill_blanks(uuid[]) is
     'Fills what is blank in the name, birth date and colour of persons or their counterparts from those whose details travel to them.';
 
--- At pairing blanks are filled, on either side, and nothing is overwritten.
-create or replace function linked.pair_persons(p_one uuid, p_other uuid) returns void
+-- At pairing blanks are filled, on either side, and nothing is overwritten. Where some account has a person of its own on both
+-- sides they stay apart: in one cluster group Immich itself can have given an account two persons for one human being.
+create or replace function linked.pair_persons(p_pair uuid, p_person uuid, p_owner uuid) returns void
 language plpgsql
 as $linked$
 declare
-    v_key uuid := (select person_key from linked.person_pair where person_id = p_one);
+    v_key uuid := (select person_key from linked.person_pair where pair_id = p_pair);
+    v_other uuid := (linked.remember_persons(array[p_person], array[p_owner]))[1];
+    v_other_key uuid := (select person_key from linked.person_pair where pair_id = v_other);
 begin
-    insert into linked.person_pair (person_id, person_key, owner_id)
-    select id, id, "ownerId" from public.person where id = p_other
-    on conflict do nothing;
-    update linked.person_pair
-    set person_key = v_key
-    where person_key = (select person_key from linked.person_pair where person_id = p_other);
-    perform linked.fill_blanks(array[p_one]);
-    perform linked.note_details(array[p_one]);
+    if exists (
+        select
+        from linked.person_pair one
+        join linked.person_pair other on other.owner_id = one.owner_id and other.pair_id <> one.pair_id
+        where one.person_key = v_key and other.person_key = v_other_key
+    ) then
+        return;
+    end if;
+    update linked.person_pair set person_key = v_key where person_key = v_other_key;
+    perform linked.fill_blanks(array[p_pair]);
+    perform linked.note_details(array[p_pair]);
 end
 $linked$;
-comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
+comment on function linked.pair_persons(uuid, uuid, uuid) is
+    'Makes a person, and a person of another account, and those paired with them, counterparts.';
 
 -- Each column on its own: at pairing nothing was overwritten, so another one may differ, and stays as it is. Of counterparts
 -- that change in one statement one leads.
-create or replace function linked.propagate_person_name(p_persons uuid[]) returns void
+create or replace function linked.propagate_person_name(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
     set "name" = theirs."name"
     from (
-        select reached.person_id, reached.origin_id,
+        select reached.pair_id, reached.origin_id, reached.kept_alike,
             first_value(reached.origin_id) over (partition by person_pair.person_key order by reached.origin_id) as leader
-        from linked.reached(p_persons) as reached
-        join linked.person_pair on person_pair.person_id = reached.origin_id
+        from linked.reached(p_pairs) as reached
+        join linked.person_pair on person_pair.pair_id = reached.origin_id
     ) as told
-    join public.person theirs on theirs.id = told.origin_id
-    where mine.id = told.person_id and told.origin_id = told.leader
+    join linked.person_pair their_pair on their_pair.pair_id = told.origin_id
+    join public.person theirs on theirs."id" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
+    join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
+    where mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
+        and not told.kept_alike
         and mine."name" is distinct from theirs."name"
 $linked$;
 comment on function linked.propagate_person_name(uuid[]) is
     'Gives the name of these persons to the counterparts that they reach.';
-create or replace function linked.propagate_person_birthdate(p_persons uuid[]) returns void
+create or replace function linked.propagate_person_birthdate(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
     set "birthDate" = theirs."birthDate"
     from (
-        select reached.person_id, reached.origin_id,
+        select reached.pair_id, reached.origin_id, reached.kept_alike,
             first_value(reached.origin_id) over (partition by person_pair.person_key order by reached.origin_id) as leader
-        from linked.reached(p_persons) as reached
-        join linked.person_pair on person_pair.person_id = reached.origin_id
+        from linked.reached(p_pairs) as reached
+        join linked.person_pair on person_pair.pair_id = reached.origin_id
     ) as told
-    join public.person theirs on theirs.id = told.origin_id
-    where mine.id = told.person_id and told.origin_id = told.leader
+    join linked.person_pair their_pair on their_pair.pair_id = told.origin_id
+    join public.person theirs on theirs."id" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
+    join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
+    where mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
+        and not told.kept_alike
         and mine."birthDate" is distinct from theirs."birthDate"
 $linked$;
 comment on function linked.propagate_person_birthdate(uuid[]) is
     'Gives the birthDate of these persons to the counterparts that they reach.';
-create or replace function linked.propagate_person_color(p_persons uuid[]) returns void
+create or replace function linked.propagate_person_color(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
     set "color" = theirs."color"
     from (
-        select reached.person_id, reached.origin_id,
+        select reached.pair_id, reached.origin_id, reached.kept_alike,
             first_value(reached.origin_id) over (partition by person_pair.person_key order by reached.origin_id) as leader
-        from linked.reached(p_persons) as reached
-        join linked.person_pair on person_pair.person_id = reached.origin_id
+        from linked.reached(p_pairs) as reached
+        join linked.person_pair on person_pair.pair_id = reached.origin_id
     ) as told
-    join public.person theirs on theirs.id = told.origin_id
-    where mine.id = told.person_id and told.origin_id = told.leader
+    join linked.person_pair their_pair on their_pair.pair_id = told.origin_id
+    join public.person theirs on theirs."id" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
+    join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
+    where mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
         and mine."color" is distinct from theirs."color"
 $linked$;
 comment on function linked.propagate_person_color(uuid[]) is
@@ -1852,28 +1933,32 @@ create or replace function linked.reached_by_merge(p_old uuid, p_new uuid) retur
 language sql stable
 as $linked$
     with first as materialized (
-        select old_pair.person_id
+        select old_pair.pair_id
         from linked.person_pair merged
+        join linked.person_pair target on target.pair_id = p_new
         join linked.person_pair old_pair
-            on old_pair.person_key = merged.person_key and old_pair.person_id <> merged.person_id
+            on old_pair.person_key = merged.person_key and old_pair.pair_id <> merged.pair_id
         cross join lateral (
             select
             from public.asset_face theirs
             join linked.face their_face on their_face.face_id = theirs.id
+            join linked.member their_member
+                on their_member.asset_id = their_face.asset_id and their_member.owner_id = old_pair.owner_id
             join linked.face my_face on my_face.face_key = their_face.face_key
-            join public.asset_face mine on mine.id = my_face.face_id and mine."personId" = p_new
-            join linked.member on member.asset_id = my_face.asset_id and member.can_write
+            join public.asset_face mine on mine.id = my_face.face_id and mine."personId" = target.person_id
+            join linked.member
+                on member.asset_id = my_face.asset_id and member.owner_id = target.owner_id and member.can_write
             where theirs."personId" = old_pair.person_id
             limit 1
         ) as moved
-        where merged.person_id = p_old
+        where merged.pair_id = p_old
     )
     select array(
-        select person_id from first
+        select pair_id from first
         union
-        select reached.person_id
-        from linked.reached(array(select person_id from first)) as reached
-        where reached.person_id <> p_old
+        select reached.pair_id
+        from linked.reached(array(select pair_id from first)) as reached
+        where reached.pair_id <> p_old
     )
 $linked$;
 comment on function linked.reached_by_merge(uuid, uuid) is
@@ -1886,34 +1971,42 @@ language plpgsql
 as $linked$
 declare
     v_whole uuid[] := array(
-        select person_pair.person_id
+        select person_pair.pair_id
         from linked.person_pair
-        where person_pair.person_id = any (p_old)
+        where person_pair.pair_id = any (p_old)
             and (
                 person_pair.made
                 or exists (
                     select from public.asset_face
-                    join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                    join linked.member
+                        on member.asset_id = asset_face."assetId" and member.owner_id = person_pair.owner_id
+                        and member.can_write
                     where asset_face."personId" = person_pair.person_id
                 )
             )
     );
 begin
     update public.asset_face
-    set "personId" = merged.new_id
+    set "personId" = new_pair.person_id
     from unnest(p_old, p_new) as merged (old_id, new_id)
-    join public.asset_face moved on moved."personId" = merged.old_id
+    join linked.person_pair old_pair on old_pair.pair_id = merged.old_id
+    join linked.person_pair new_pair on new_pair.pair_id = merged.new_id
+    join public.asset_face moved on moved."personId" = old_pair.person_id
+    
     left join linked.member on member.asset_id = moved."assetId"
     left join linked.face on face.face_id = moved.id
     where asset_face.id = moved.id
         and (face.face_id is not null or merged.old_id = any (v_whole))
         and (member.can_write or member.asset_id is null or not face.own);
     perform linked.delete_persons(array(
-        select person_id
-        from unnest(v_whole) as person_id
-        where not exists (select from public.asset_face where asset_face."personId" = person_id)
+        select pair_id from linked.person_pair
+        where pair_id = any (v_whole)
+            and not exists (
+                select from public.asset_face 
+                where asset_face."personId" = person_pair.person_id
+            )
     ));
-    delete from linked.person_pair where person_id = any (p_old);
+    delete from linked.person_pair where pair_id = any (p_old);
 end
 $linked$;
 comment on function linked.merge_persons(uuid[], uuid[]) is
@@ -1921,57 +2014,62 @@ comment on function linked.merge_persons(uuid[], uuid[]) is
 
 -- Immich merges by moving all faces of one person to another in one statement, then deletes the first. Where an account has
 -- counterparts of both, they are merged too; else the pairing moves along.
-create or replace function linked.follow_merge(p_old uuid, p_new uuid) returns void
+create or replace function linked.follow_merge(p_owner uuid, p_old uuid, p_new uuid) returns void
 language plpgsql
 as $linked$
 declare
+    v_old_pair uuid := (select pair_id from linked.person_pair where person_id = p_old and owner_id = p_owner);
+    v_new_pair uuid;
     v_told uuid[];
     v_old uuid[];
     v_new uuid[];
 begin
-    if not exists (select from linked.person_pair where person_id = p_old) then
+    if v_old_pair is null then
         return;
     end if;
-    v_told := linked.reached_by_merge(p_old, p_new);
-    insert into linked.person_pair (person_id, person_key, owner_id)
-    select id, id, "ownerId" from public.person where id = p_new
-    on conflict do nothing;
-    select array_agg(old_pair.person_id), array_agg(new_pair.person_id) into v_old, v_new
+    v_new_pair := (linked.remember_persons(array[p_new], array[p_owner]))[1];
+    v_told := linked.reached_by_merge(v_old_pair, v_new_pair);
+    select array_agg(old_pair.pair_id), array_agg(new_pair.pair_id) into v_old, v_new
     from linked.person_pair old_pair
-    join linked.person_pair target on target.person_id = p_new
+    join linked.person_pair target on target.pair_id = v_new_pair
     join linked.person_pair new_pair
         on new_pair.person_key = target.person_key and new_pair.owner_id = old_pair.owner_id
-    where old_pair.person_id = any (v_told) and old_pair.person_id <> new_pair.person_id;
+    where old_pair.pair_id = any (v_told) and old_pair.pair_id <> new_pair.pair_id;
     perform linked.merge_persons(v_old, v_new);
 
     update linked.person_pair
-    set person_key = (select person_key from linked.person_pair where person_id = p_new)
-    where person_id = any (v_told);
-    delete from linked.person_pair where person_id = p_old;
+    set person_key = (select person_key from linked.person_pair where pair_id = v_new_pair)
+    where pair_id = any (v_told);
+    delete from linked.person_pair where pair_id = v_old_pair;
     -- Persons that were made for the one are now called like the other.
     update public.person
     set name = target.name
-    from linked.reached(array[p_new]) as reached
-    join linked.person_pair made_pair on made_pair.person_id = reached.person_id and made_pair.made
-    join public.person target on target.id = p_new
-    where person.id = made_pair.person_id and person.id = any (v_told) and target.name not in ('', person.name);
-    perform linked.fill_blanks(array[p_new]);
-    perform linked.note_details(array[p_new]);
+    from linked.reached(array[v_new_pair]) as reached
+    join linked.person_pair made_pair on made_pair.pair_id = reached.pair_id and made_pair.made
+    join public.person target on target."id" = p_new and target."ownerId" = p_owner
+    where person."id" = made_pair.person_id and person."ownerId" = made_pair.owner_id and made_pair.pair_id = any (v_told) and not reached.kept_alike
+        and target.name not in ('', person.name);
+    perform linked.fill_blanks(array[v_new_pair]);
+    perform linked.note_details(array[v_new_pair]);
 end
 $linked$;
-comment on function linked.follow_merge(uuid, uuid) is
-    'After all faces of one person were moved to another of the same account: merges the counterparts alike.';
+comment on function linked.follow_merge(uuid, uuid, uuid) is
+    'After all faces of one person of an account were moved to another: merges the counterparts alike.';
 
-create or replace function linked.delete_persons(p_persons uuid[]) returns void
+create or replace function linked.delete_persons(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     if pg_trigger_depth() > 0 then
         insert into public.person_audit ("personId", "ownerId")
-        select id, "ownerId" from public.person where id = any (p_persons);
+        select person."id", person."ownerId"
+        from linked.person_pair join public.person on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+        where person_pair.pair_id = any (p_pairs);
     end if;
-    delete from public.person where id = any (p_persons);
-    delete from linked.person_pair where person_id = any (p_persons);
+    delete from public.person
+    using linked.person_pair
+    where person_pair.pair_id = any (p_pairs) and person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id;
+    delete from linked.person_pair where pair_id = any (p_pairs);
 end
 $linked$;
 comment on function linked.delete_persons(uuid[]) is
@@ -1979,16 +2077,19 @@ comment on function linked.delete_persons(uuid[]) is
 
 -- A nameless person that the addon made and whose last face is somebody else's now stands for nobody: the counterparts are free
 -- for that somebody else. Immich's nightly job deletes it, with its thumbnail.
-create or replace function linked.part_from_emptied(p_persons uuid[]) returns void
+create or replace function linked.part_from_emptied(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     update linked.person_pair
     set person_key = gen_random_uuid()
     from public.person
-    where person_pair.person_id = any (p_persons) and person_pair.made
-        and person.id = person_pair.person_id and person.name = ''
-        and not exists (select from public.asset_face where asset_face."personId" = person.id);
+    where person_pair.pair_id = any (p_pairs) and person_pair.made
+        and person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id and person.name = ''
+        and not exists (
+            select from public.asset_face 
+            where asset_face."personId" = person_pair.person_id
+        );
 end
 $linked$;
 comment on function linked.part_from_emptied(uuid[]) is
@@ -1996,21 +2097,24 @@ comment on function linked.part_from_emptied(uuid[]) is
 
 -- A person who is on no linked picture any more has no counterparts; one that the addon made and that is on no picture at
 -- all goes.
-create or replace function linked.forget_persons(p_persons uuid[]) returns void
+create or replace function linked.forget_persons(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.delete_persons(array(
-        select person_pair.person_id
+        select person_pair.pair_id
         from linked.person_pair
-        where person_pair.person_id = any (p_persons) and person_pair.made
-            and not exists (select from public.asset_face where asset_face."personId" = person_pair.person_id)
+        where person_pair.pair_id = any (p_pairs) and person_pair.made
+            and not exists (
+                select from public.asset_face 
+                where asset_face."personId" = person_pair.person_id
+            )
     ));
     delete from linked.person_pair
-    where person_id = any (p_persons)
+    where pair_id = any (p_pairs)
         and not exists (
             select from public.asset_face
-            join linked.member on member.asset_id = asset_face."assetId"
+            join linked.member on member.asset_id = asset_face."assetId" and member.owner_id = person_pair.owner_id
             where asset_face."personId" = person_pair.person_id
         );
 end
@@ -2055,8 +2159,12 @@ begin
     perform linked.propagate_people(linked.leading_faces(v_brought));
     perform linked.refill_people(p_clones);
     perform linked.fill_blanks(array(
-        select distinct asset_face."personId"
-        from public.asset_face where asset_face."assetId" = any (p_clones) and asset_face."personId" is not null
+        select distinct person_pair.pair_id
+        from linked.member
+        join public.asset_face on asset_face."assetId" = member.asset_id
+        join linked.person_pair
+            on person_pair.person_id = asset_face."personId" and person_pair.owner_id = member.owner_id
+        where member.asset_id = any (p_clones)
     ));
 end
 $linked$;
@@ -3021,7 +3129,9 @@ language plpgsql
 as $linked$
 begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (p_albums)
+    select album.id, album.id, album."ownerId"
+    from public.album
+    where album.id = any (p_albums) and album."ownerId" is not null
     on conflict do nothing;
 
     with missing as materialized (
@@ -3045,6 +3155,7 @@ begin
                 select from linked.album_pair shared
                 join public.album_user on album_user."albumsId" = shared.album_id
                 where shared.album_key = wanted.album_key and album_user."usersId" = wanted.owner_id
+                    and album_user.role <> 'owner'
             )
     ), made as (
         insert into public.album (id, "ownerId", "albumName", description, "order", "isActivityEnabled")
@@ -3512,7 +3623,8 @@ begin
     )
     update linked.album_pair set album_key = new_key from passed where album_key = old_key;
     perform linked.spread_albums(v_left, array(
-        select distinct "usersId" from public.album_user where "albumsId" = any (v_parted)
+        select distinct "usersId" from public.album_user
+        where "albumsId" = any (v_parted) and role <> 'owner'
     ));
 end
 $linked$;
@@ -3520,6 +3632,7 @@ comment on function linked.part_albums(uuid[]) is
     'Parts those of these albums from their counterparts whose owners are not linked any more.';
 
 -- Refresh membership: which assets are linked for whom, and making it so.
+
 
 -- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
 -- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
@@ -4065,7 +4178,8 @@ as $linked$
 begin
     delete from linked.stack_pair where not exists (select from public.stack where stack.id = stack_pair.stack_id);
     delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
-    delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
+    delete from linked.person_pair
+    where not exists (select from public.person where person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id);
     delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
     delete from linked.passing_stack where not exists (select from public.stack where stack.id = passing_stack.stack_id);
     delete from linked.brought
@@ -4199,14 +4313,11 @@ create or replace function linked.review() returns table (kind text, changes big
 language plpgsql
 as $linked$
 declare
+    v_albums uuid[] := array(select id from public.album union select album_id from linked.linked_album);
     v_remembered bigint;
 begin
     return query
-    select 'linked album', (linked.understand(array(
-        select id from public.album
-        union
-        select album_id from linked.linked_album
-    )) is not null)::integer::bigint;
+    select 'linked album', (linked.understand(v_albums, linked.trusted(v_albums)) is not null)::integer::bigint;
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();
@@ -4294,60 +4405,143 @@ $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
+create or replace function linked.standing_albums(p_albums uuid[])
+returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
+language sql stable
+as $linked$
+    select album.id, album."ownerId", album."albumName", album."deletedAt" is null
+    from public.album
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+$linked$;
+comment on function linked.standing_albums(uuid[]) is
+    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
+
+create or replace function linked.without_editors(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select album.id
+        from public.album
+        where album.id = any (p_albums)
+            and not exists (
+                select from public.album_user
+                where album_user."albumsId" = album.id and album_user.role::text = 'editor'
+            )
+    )
+$linked$;
+comment on function linked.without_editors(uuid[]) is
+    'Those of these albums into which nobody but their owner can write.';
+
+-- Nobody watched what was written while sync was off: where an editor takes part, or took part when it was last understood, the
+-- owner is asked. What stands at the first installation counts (linked.take_over).
+create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select p_albums
+$linked$;
+comment on function linked.trusted(uuid[]) is
+    'Those of these albums of which all counts that is written in them, although it is not known when and by whom.';
+
+create or replace function linked.take_over() returns void
+language plpgsql
+as $linked$
+begin
+    perform set_config('linked.takes_over', pg_current_xact_id()::text, true);
+end
+$linked$;
+comment on function linked.take_over() is
+    'Lets all count that stands in albums, for the rest of the transaction.';
+
+-- What links more counts in p_trusted alone; elsewhere it waits. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[]) returns text
+create or replace function linked.understand(p_albums uuid[], p_trusted uuid[]) returns text
 language plpgsql
 as $linked$
 declare
+    v_counting uuid[];
     v_more bigint := 0;
     v_less bigint := 0;
     v_count bigint;
 begin
+    v_counting := array(
+        select standing.album_id
+        from linked.standing_albums(p_albums) as standing
+        where standing.album_id = any (p_trusted)
+            or exists (select from linked.linked_album known where known.album_id = standing.album_id)
+    );
     delete from linked.linked_album
-    where album_id = any (p_albums)
-        and not exists (
-            select from public.album
-            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
-        );
+    where album_id = any (p_albums) and album_id <> all (v_counting);
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
+    -- Whoever owns the album now has not written what stands in it.
+    delete from linked.prefix
+    using linked.linked_album known, linked.standing_albums(v_counting) as standing
+    where known.album_id = prefix.album_id and standing.album_id = known.album_id
+        and standing.owner_id <> known.owner_id and known.album_id <> all (p_trusted);
+
     select
-        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
-        count(*) filter (where known.owner_id <> album."ownerId")
+        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
+        count(*) filter (where known.owner_id <> standing.owner_id)
     into v_more, v_count
-    from public.album
-    left join linked.linked_album known on known.album_id = album.id
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    from linked.standing_albums(v_counting) as standing
+    left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select id, "ownerId", "albumName", "deletedAt" is null
-    from public.album
-    where id = any (p_albums) and linked.is_linked_album("albumName")
+    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
     on conflict (album_id) do update
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
         is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
 
+    insert into linked.prefix (album_id, path)
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and (
+            album.id = any (p_trusted)
+            or exists (
+                select from linked.prefix wider
+                where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
+            )
+        )
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    v_more := v_more + v_count;
+
+    -- Below one that waits, what counted until now goes on to count.
     delete from linked.prefix
     where album_id = any (p_albums)
         and not exists (
-            select from public.album, linked.prefixes(album.description) as path
-            where album.id = prefix.album_id and path = prefix.path
+            select from public.album, linked.prefixes(album.description) as line (path)
+            where album.id = prefix.album_id
+                and (
+                    line.path = prefix.path
+                    or (
+                        (line.path = '' or starts_with(prefix.path, line.path || '/'))
+                        and not exists (
+                            select from linked.prefix wider
+                            where wider.album_id = album.id and wider.path = line.path
+                        )
+                    )
+                )
         );
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
-    insert into linked.prefix (album_id, path)
-    select linked_album.album_id, path
-    from linked.linked_album
-    join public.album on album.id = linked_album.album_id
-    cross join linked.prefixes(album.description) as path
-    where linked_album.album_id = any (p_albums)
-    on conflict do nothing;
-    get diagnostics v_count = row_count;
-    v_more := v_more + v_count;
+    delete from linked.waiting where album_id = any (p_albums);
+    insert into linked.waiting (album_id, path)
+    select standing.album_id, null
+    from linked.standing_albums(p_albums) as standing
+    where standing.album_id <> all (v_counting)
+    union all
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -4376,7 +4570,7 @@ begin
     return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
-comment on function linked.understand(uuid[]) is
+comment on function linked.understand(uuid[], uuid[]) is
     'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
@@ -4412,7 +4606,7 @@ as $linked$
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
-create or replace function linked.refresh_albums(p_albums uuid[]) returns void
+create or replace function linked.refresh_albums(p_albums uuid[], p_trusted uuid[]) returns void
 language plpgsql
 as $linked$
 declare
@@ -4422,7 +4616,7 @@ declare
     v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    v_change := linked.understand(p_albums);
+    v_change := linked.understand(p_albums, p_trusted);
     if v_change is null then
         return;
     end if;
@@ -4450,8 +4644,57 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.refresh_albums(uuid[]) is
+comment on function linked.refresh_albums(uuid[], uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
+
+create or replace function linked.is_approval(p_name text) returns boolean
+language sql immutable
+as $linked$
+    select lower(btrim(p_name, E' \t\r\n')) like 'approve linked album%'
+$linked$;
+comment on function linked.is_approval(text) is
+    'An album of this name approves all that waits in its owner''s linked albums, in any case, surrounding blanks ignored.';
+
+-- Only the owner can have written the name of an album that is shared with nobody.
+create or replace function linked.approve_by_album(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_waiting uuid[] := array(
+        select distinct waiting.album_id
+        from linked.waiting
+        join public.album on album.id = waiting.album_id
+        join public.album approval on approval."ownerId" = album."ownerId"
+        where approval.id = any (p_albums)
+            and not exists (
+                select from public.album_user
+                where album_user."albumsId" = approval.id and album_user.role::text <> 'owner'
+            )
+    );
+begin
+    if cardinality(v_waiting) > 0 then
+        perform linked.refresh_albums(v_waiting, v_waiting);
+    end if;
+end
+$linked$;
+comment on function linked.approve_by_album(uuid[]) is
+    'Approves what waits in the linked albums of those who own these albums, as far as these are shared with nobody.';
+
+create or replace function linked.approve(p_album uuid) returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_waiting bigint := (select count(*) from linked.waiting where album_id = p_album);
+begin
+    perform linked.start_writing();
+    perform linked.refresh_albums(array[p_album], array[p_album]);
+    perform linked.stop_writing();
+    return v_waiting;
+end
+$linked$;
+comment on function linked.approve(uuid) is
+    'Lets count what waits in an album. Returns how much that was.';
 
 -- What sync had emptied before an account was unlinked goes too: albums and persons that the addon made.
 create or replace function linked.tidy_up() returns void
@@ -4459,7 +4702,7 @@ language plpgsql
 as $linked$
 begin
     perform linked.forget_persons(array(
-        select person_id from linked.person_pair
+        select pair_id from linked.person_pair
         where made and owner_id not in (select user_id from linked.participant)
     ));
     perform linked.delete_albums(array(
@@ -4510,7 +4753,10 @@ begin
         returning id
     )
     select array_agg(id) into v_albums from moved;
-    perform linked.understand(v_albums);
+    update linked.prefix
+    set path = v_new_root || substr(path, length(v_old_root) + 1)
+    where album_id = any (v_albums) and (path = v_old_root or starts_with(path, v_old_root || '/'));
+    perform linked.understand(v_albums, '{}');
     return v_albums;
 end
 $linked$;
@@ -4958,8 +5204,7 @@ as $linked$
         from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
     from (
@@ -4971,21 +5216,7 @@ as $linked$
         from pair join public.asset_file mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."type" = theirs."type"
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."path") is distinct from row(theirs."path"))
-    union all
-    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
-    from (
-        select pair.source_id, pair.asset_id as member_id, theirs.*
-        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
-    ) as theirs
-    full join (
-        select pair.source_id, pair.asset_id as member_id, mine.*
-        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
-    ) as mine
-        on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."path") is distinct from row(theirs."path")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
     from (
@@ -4997,8 +5228,19 @@ as $linked$
         from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -5014,27 +5256,34 @@ as $linked$
     ), face as materialized (
         select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
             known.left_open, asset_face.id, asset_face."deletedAt" is not null as is_hidden,
-            case when person."ownerId" = member.owner_id then person.id end as person_id, person_pair.person_key,
+            case when person."ownerId" = member.owner_id then person."id" end as person_id,
+            person_pair.person_key,
             -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
-            person."ownerId" <> member.owner_id and exists (
+            person."ownerId" <> member.owner_id and not known.left_open and exists (
                 select
                 from linked.member sibling
                 join linked.face their_face on their_face.asset_id = sibling.asset_id
                 where sibling.source_id = member.source_id and sibling.owner_id = person."ownerId"
                     and their_face.face_key = known.face_key
-                    and (not sibling.can_write or (member.can_write and not known.left_open))
+                    and (not sibling.can_write or member.can_write)
             ) as is_misplaced
         from linked.member
         join linked.face known on known.asset_id = member.asset_id
         left join public.asset_face on asset_face.id = known.face_id
-        left join public.person on person.id = asset_face."personId"
-        left join linked.person_pair on person_pair.person_id = person.id and person."ownerId" = member.owner_id
+        left join public.person on person."id" = asset_face."personId"
+        left join linked.person_pair
+            on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id and person."ownerId" = member.owner_id
         where member.source_id = any (p_sources)
     ), shown as materialized (
-        select face_key,
-                count(*) > 1 and (min(person_key::text) <> max(person_key::text) or count(*) > count(person_key)) as is_unclear
-        from face
-        where can_write and person_id is not null
+        -- Persons of one group are the same, paired or not.
+        select face_key, count(distinct person_id) > max(agreeing) as is_unclear
+        from (
+            select face_key, person_id,
+                case when person_key is null then 1 else count(*) over (partition by face_key, person_key) end as agreeing
+            from (
+                select distinct face_key, person_id, person_key from face where can_write and person_id is not null
+            ) as one
+        ) as known
         group by face_key
     )
     select coalesce(my_face.source_id, their_face.source_id), coalesce(my_face.asset_id, their_face.asset_id), 'asset_face'
@@ -5141,6 +5390,7 @@ as $linked$
             select from linked.album_pair shared
             join public.album_user on album_user."albumsId" = shared.album_id
             where shared.album_key = listed.album_key and album_user."usersId" = sibling.owner_id
+                and album_user.role <> 'owner'
         )
     union all
     select distinct sibling.source_id, sibling.asset_id, 'stack'
@@ -5191,16 +5441,23 @@ as $linked$
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
-                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
-                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
+                when 'asset_exif' then (
+                    select max("updatedAt") from public.asset_exif where "assetId" = member.asset_id
+                )
+                when 'asset_file' then (
+                    select max("updatedAt") from public.asset_file where "assetId" = member.asset_id
+                )
                 when 'smart_search' then (
-                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+                    select max(to_timestamp(0)) from public.smart_search where "assetId" = member.asset_id
                 )
             end as written_at
         from linked.member
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
-        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
+        where member.source_id = any (p_sources) and (
+                member.can_write
+                or p_table in ('asset_file', 'asset_job_status', 'smart_search')
+            )
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
@@ -5230,6 +5487,7 @@ as $linked$
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
+
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
 language sql
@@ -5438,7 +5696,7 @@ create or replace function linked.recognize_albums(p_sources uuid[]) returns voi
 language sql
 as $linked$
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct album.id, album.id, album."ownerId"
+    select distinct album.id, album.id, member.owner_id
     from linked.member
     join public.album_asset on album_asset."assetsId" = member.asset_id
     join public.album on album.id = album_asset."albumsId" and album."ownerId" = member.owner_id
@@ -5456,7 +5714,7 @@ as $linked$
     on conflict do nothing;
 
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
+    select distinct on (their_pair.album_key, member.owner_id) mine.id, their_pair.album_key, member.owner_id
     from linked.member
     join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
     join public.album_asset my_row on my_row."assetsId" = member.asset_id
@@ -5468,7 +5726,7 @@ as $linked$
     where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
-    order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
+    order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
     on conflict do nothing
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is
@@ -5722,76 +5980,79 @@ declare
     v_changes bigint := 0;
 begin
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
             where person_pair.details -> 'name' is distinct from coalesce(to_jsonb(person."name"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on theirs."id" = edited.person_id and theirs."ownerId" = edited.owner_id
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id
         where mine."name" is distinct from theirs."name"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+            and not reached.kept_alike
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_name(v_edited);
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
             where person_pair.details -> 'birthDate' is distinct from coalesce(to_jsonb(person."birthDate"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on theirs."id" = edited.person_id and theirs."ownerId" = edited.owner_id
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id
         where mine."birthDate" is distinct from theirs."birthDate"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+            and not reached.kept_alike
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_birthdate(v_edited);
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
             where person_pair.details -> 'color' is distinct from coalesce(to_jsonb(person."color"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on theirs."id" = edited.person_id and theirs."ownerId" = edited.owner_id
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id
         where mine."color" is distinct from theirs."color"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_color(v_edited);
-    perform linked.note_details(array(select person_id from linked.person_pair));
+    perform linked.note_details(array(select pair_id from linked.person_pair));
     return v_changes;
 end
 $linked$;
 comment on function linked.equalize_persons() is
     'Gives names, birth dates and colours that were edited unseen to the counterparts. Returns how many were.';
 
-create or replace function linked.note_details(p_persons uuid[]) returns void
+create or replace function linked.note_details(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update linked.person_pair
     set details = noted.details
     from (
-        select person.id, jsonb_build_object('name', person."name", 'birthDate', person."birthDate", 'color', person."color") as details
-        from public.person
-        where person.id in (
-            select counterpart.person_id
-            from linked.person_pair
-            join linked.person_pair counterpart on counterpart.person_key = person_pair.person_key
-            where person_pair.person_id = any (p_persons)
+        select counterpart.pair_id, jsonb_build_object('name', person."name", 'birthDate', person."birthDate", 'color', person."color") as details
+        from linked.person_pair counterpart
+        join public.person on person."id" = counterpart.person_id and person."ownerId" = counterpart.owner_id
+        where counterpart.person_key in (
+            select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ) as noted
-    where person_pair.person_id = noted.id and person_pair.details is distinct from noted.details
+    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details
 $linked$;
 comment on function linked.note_details(uuid[]) is
     'Notes what these persons and their counterparts are called, so that an edit that sync misses can be told later.';
@@ -5814,12 +6075,9 @@ comment on function linked.catch_up() is 'linked.review for reconcile, as the ad
 
 
 
+
 -- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
 -- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_line_up on public."asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_exif_line_up before insert or update or delete on public."asset_exif"
 for each statement execute function linked.line_up();
 comment on trigger linked_asset_exif_line_up on public."asset_exif" is
@@ -5835,6 +6093,10 @@ comment on trigger linked_asset_job_status_line_up on public."asset_job_status" 
 create or replace trigger linked_smart_search_line_up before insert or update or delete on public."smart_search"
 for each statement execute function linked.line_up();
 comment on trigger linked_smart_search_line_up on public."smart_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_line_up on public."asset" is
     'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_face_line_up before insert or update or delete on public."asset_face"
 for each statement execute function linked.line_up();
@@ -6734,146 +6996,6 @@ create or replace trigger linked_asset_file_delete after delete on public."asset
 referencing old table as stale
 for each statement execute function linked.on_asset_file_delete();
 comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_smart_search_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_insert after insert on public."smart_search"
-referencing new table as fresh
-for each statement execute function linked.on_smart_search_insert();
-comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
-create or replace function linked.on_smart_search_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_update after update on public."smart_search"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_smart_search_update();
-comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -7024,6 +7146,146 @@ create or replace trigger linked_asset_job_status_update after update on public.
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_asset_job_status_update();
 comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_smart_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_insert after insert on public."smart_search"
+referencing new table as fresh
+for each statement execute function linked.on_smart_search_insert();
+comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_smart_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '1 minute'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_update after update on public."smart_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_smart_search_update();
+comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
 
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer
@@ -7098,7 +7360,7 @@ referencing new table as fresh
 for each statement execute function linked.on_asset_face_insert();
 comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagates new faces, and whom they show, to the siblings.';
 
--- Three changes of "personId" are not passed on: the person was deleted (that unassigns in one account alone); recognition
+-- Three changes of whom faces show are not passed on: the person was deleted (that unassigns in one account alone); recognition
 -- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
 -- siblings that still have theirs); and what viewers do.
 create or replace function linked.on_asset_face_update() returns trigger
@@ -7141,7 +7403,7 @@ begin
                 if current_query() ~* 'where[^;]*"personId"' then
                     for v_merge in
                         with moved as materialized (
-                            select distinct face.old_id, face.new_id
+                            select distinct member.owner_id, face.old_id, face.new_id
                             from (
                                 select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
                                 from (
@@ -7156,13 +7418,14 @@ begin
                             join linked.member on member.asset_id = asset_face."assetId" and member.can_write
                             where face.old_id is not null and face.new_id is not null
                         )
-                        select moved.old_id, moved.new_id
+                        select moved.owner_id, moved.old_id, moved.new_id
                         from moved
                         where not exists (
-                            select from public.asset_face left_over where left_over."personId" = moved.old_id
+                            select from public.asset_face left_over 
+                            where left_over."personId" = moved.old_id
                         )
                     loop
-                        perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
+                        perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
                     end loop;
                 end if;
 
@@ -7176,7 +7439,7 @@ begin
                     from fresh join public.asset on asset.id = fresh."assetId"
                     where fresh.id = any (v_unassigned)
                     group by asset."ownerId"
-                    having count(*) > 1
+                    having (count(*) > 1 or current_query() ~* 'where[^;]*"sourceType"')
                         and not exists (
                             select from public.asset_face
                             join public.asset other on other.id = asset_face."assetId"
@@ -7187,7 +7450,11 @@ begin
                 update linked.face
                 set left_open = asset_face."personId" is null
                         and (
-                            not exists (select from public.person where person.id = stale."personId")
+                            face.left_open
+                            or not exists (
+                                select from public.person
+                                where person."id" = stale."personId"
+                            )
                             or (not member.can_write and member.owner_id <> all (v_reset))
                         ),
                     own = asset_face."personId" is not null and not member.can_write
@@ -7197,13 +7464,17 @@ begin
                 where face.face_id = stale.id and stale.id = any (v_changed);
                 perform linked.hand_to_viewers(v_changed);
                 perform linked.part_from_emptied(array(
-                    select distinct "personId" from stale where id = any (v_changed) and "personId" is not null
+                    select distinct person_pair.pair_id
+                    from stale
+                    join public.asset on asset.id = stale."assetId"
+                    join linked.person_pair
+                        on person_pair.person_id = stale."personId" and person_pair.owner_id = asset."ownerId"
+                    where stale.id = any (v_changed)
                 ));
                 perform linked.propagate_people(linked.leading_faces(array(
                     select asset_face.id
                     from public.asset_face
                     join public.asset on asset.id = asset_face."assetId"
-                    join linked.face on face.face_id = asset_face.id and not face.left_open
                     where asset_face.id = any (v_changed)
                         and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
                 )));
@@ -7505,7 +7776,13 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
+        -- Whoever makes an album owns it, whatever editors it is made with.
+        declare
+            v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+        begin
+            perform linked.refresh_albums(v_made, v_made);
+            perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+        end;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -7571,15 +7848,18 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
-            intersect
-            (
-                select id from fresh where linked.is_linked_album("albumName")
-                union
-                select id from stale where linked.is_linked_album("albumName")
-            )
-        ));
+        perform linked.refresh_albums(
+            array(
+                select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
+                intersect
+                (
+                    select id from fresh where linked.is_linked_album("albumName")
+                    union
+                    select id from stale where linked.is_linked_album("albumName")
+                )
+            ),
+            array(select id from fresh)
+        );
         perform linked.follow_deleted_albums(array(
             select fresh.id
             from fresh join linked.album_pair on album_pair.album_id = fresh.id
@@ -7664,7 +7944,7 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        perform linked.refresh_albums(array(select id from stale));
+        perform linked.refresh_albums(array(select id from stale), '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -7733,15 +8013,19 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from fresh as change
-            join linked.linked_album on linked_album.album_id = change."albumsId"
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from fresh as change
+                join linked.linked_album on linked_album.album_id = change."albumsId"
+            ),
+            '{}'
+        );
         perform linked.follow_shared_albums(
             array_agg(fresh."albumsId"), array_agg(fresh."usersId")
         )
         from fresh join linked.album_pair on album_pair.album_id = fresh."albumsId"
+        where fresh.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -7807,11 +8091,14 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from fresh as change
-            join linked.linked_album on linked_album.album_id = change."albumsId"
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from fresh as change
+                join linked.linked_album on linked_album.album_id = change."albumsId"
+            ),
+            '{}'
+        );
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -7876,17 +8163,21 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from stale as change
-            join linked.linked_album on linked_album.album_id = change."albumsId"
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from stale as change
+                join linked.linked_album on linked_album.album_id = change."albumsId"
+            ),
+            '{}'
+        );
         perform linked.spread_albums(
             linked.counterparts(array_agg(stale."albumsId")), array_agg(stale."usersId")
         )
         from stale
         join linked.album_pair on album_pair.album_id = stale."albumsId"
         join public.album on album.id = stale."albumsId"
+        where stale.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -8821,26 +9112,33 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.propagate_person_name(array(
-            select changed.id
-            from (select id, "name" from fresh except select id, "name" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
-        perform linked.propagate_person_birthdate(array(
-            select changed.id
-            from (select id, "birthDate" from fresh except select id, "birthDate" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
-        perform linked.propagate_person_color(array(
-            select changed.id
-            from (select id, "color" from fresh except select id, "color" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
-        perform linked.note_details(array(
-            select changed.id
-            from (select id, "name", "birthDate", "color" from fresh except select id, "name", "birthDate", "color" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
+        declare
+            v_moved uuid[];
+        begin
+            perform linked.propagate_person_name(array(
+                select person_pair.pair_id
+                from (select "ownerId", "id", "name" from fresh except select "ownerId", "id", "name" from stale) as changed
+                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
+            perform linked.propagate_person_birthdate(array(
+                select person_pair.pair_id
+                from (select "ownerId", "id", "birthDate" from fresh except select "ownerId", "id", "birthDate" from stale) as changed
+                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
+            perform linked.propagate_person_color(array(
+                select person_pair.pair_id
+                from (select "ownerId", "id", "color" from fresh except select "ownerId", "id", "color" from stale) as changed
+                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
+            perform linked.note_details(array(
+                select person_pair.pair_id
+                from (select "ownerId", "id", "name", "birthDate", "color" from fresh except select "ownerId", "id", "name", "birthDate", "color" from stale) as changed
+                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+            ));
+        end;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -8906,7 +9204,7 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        delete from linked.person_pair using stale where person_pair.person_id = stale.id;
+        delete from linked.person_pair using stale where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -218,6 +219,67 @@ class TestEdits:
         server.delete("asset_edit", assetId=asset)
         assert not server.asset(asset).isEdited
         assert server.database.value("select count(*) from asset_edit_audit") == 2
+
+
+class TestPersonGroups:
+    @pytest.fixture
+    def server(self, empty: Database) -> Immich:
+        with empty.connect() as connection:
+            create_immich(connection, "v3.3.0")
+        return Immich(empty, "v3.3.0")
+
+    @pytest.fixture
+    def person(self, server: Immich) -> UUID:
+        """On the picture of somebody who is alone in their cluster group."""
+        (face,) = server.detect_faces(server.upload(server.create_user("anna")), [(1, 1, 9, 9)])
+        return server.recognize(face)
+
+    def counts(self, server: Immich) -> list[int]:
+        return [
+            server.database.value(f"select count(*) from {what}")
+            for what in ('asset_face where "personGroupId" is not null', "person_audit", "person_group_audit")
+        ]
+
+    def test_deleted_person(self, server: Immich, person: UUID) -> None:
+        server.delete("person", personGroupId=person)
+        assert self.counts(server) == [1, 1, 0]
+        server.delete_empty_groups()
+        assert self.counts(server) == [0, 1, 1]
+
+    def test_nested_delete_of_a_person_is_told(self, server: Immich, person: UUID) -> None:
+        on_delete_of_a_tag(server.database, "delete from person")
+        assert self.counts(server) == [1, 1, 0]
+
+    def test_nested_delete_of_a_group_is_not_told(self, server: Immich, person: UUID) -> None:
+        on_delete_of_a_tag(server.database, "delete from person_group")
+        assert not server.persons(person)
+        assert self.counts(server) == [0, 0, 0]
+
+    def test_shared_people(self, server: Immich, person: UUID) -> None:
+        (anna,) = (row.ownerId for row in server.persons(person))
+        ben = server.create_user("ben")
+        server.join_cluster_group(ben, anna)
+        server.update_person(person, anna, name="Oma")
+        server.share_people(anna, [ben])
+        assert server.person(person, ben).name == "Oma"
+        server.update_person(person, ben, name="Granny")
+        server.share_people(anna, [ben], "write")
+        assert server.person(person, ben).name == "Granny"
+        server.delete_people([person], ben)
+        assert server.database.value("select count(*) from person_user") == 0
+        server.share_people(anna, [ben])
+        server.leave_cluster_group(ben)
+        assert len(server.persons(person)) == len(server.people(ben)) == 1
+        assert server.database.value('select "sharedWithId" from person_user') == ben
+
+    def test_an_album_goes_with_its_owner_s_row(self, server: Immich, person: UUID) -> None:
+        (anna,) = (row.ownerId for row in server.persons(person))
+        ben = server.create_user("ben")
+        album = server.create_album(anna, users=[ben])
+        server.unshare_album(album, ben)
+        assert server.database.value("select count(*) from album") == 1
+        server.unshare_album(album, anna)
+        assert server.database.value("select count(*) from album") == 0
 
 
 def on_delete_of_a_tag(database: Database, statement: str) -> None:

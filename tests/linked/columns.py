@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from psycopg import sql
+from psycopg.types.json import Jsonb
+from sqlalchemy.dialects.postgresql import JSONB
 
 from linked_asset import immich
 from linked_asset.immich import Column, Policy
@@ -18,7 +20,7 @@ from tests.builders import Immich
 
 RELEASE = immich.release(release.RELEASE)
 SYNCED = (Policy.SHARED, Policy.PRODUCED)
-ROWS = ("asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face", "face_search")
+ROWS = (*(table.name for table in RELEASE.rows_of_assets), "asset_face", "face_search")
 """What hangs on an asset and is copied with it."""
 
 _numbers = itertools.count(1)
@@ -46,6 +48,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "isOffline": (True, False),
     "isExternal": (True, False),
     "isFavorite": (True, False),
+    "checksumAlgorithm": ("sha1-path", "sha1"),
 }
 
 
@@ -65,12 +68,37 @@ def other_value(house: Immich, column: Column, now: Any = None) -> Any:
         return 100 + number
     if isinstance(kind, sa.Float):
         return 10 + number / 100
+    if isinstance(kind, sa.Boolean):
+        return not now
+    if isinstance(kind, sa.ARRAY):
+        return [number] if isinstance(kind.item_type, sa.Integer) else [f"text {number}"]
+    if isinstance(kind, JSONB):
+        return {"number": number}
     if isinstance(kind, sa.LargeBinary):
         return f"bytes {number}".encode()
     if isinstance(kind, sa.Uuid):
         return uuid4()
     assert isinstance(kind, sa.String), column
     return f"text {number}"
+
+
+def row_in_every_table(house: Immich, asset: UUID) -> None:
+    """One row in each table that hangs on an asset; `process` has made some."""
+    house.detect_faces(asset, [(1, 1, 2, 2)])
+    if house.has("asset_ocr", "text"):
+        house.recognize_text(asset, "text")
+    if house.has("asset_edit", "action"):
+        house.edit(asset, ("rotate", {"angle": 90}))
+    for table in ("asset_video", "asset_audio", "asset_keyframe"):
+        if RELEASE.has(table):
+            described = RELEASE.table(table)
+            house.insert(
+                table,
+                {
+                    "assetId": asset,
+                    **{c.canonical: other_value(house, c) for c in described.columns if c.name != "assetId"},
+                },
+            )
 
 
 def key_of(table: str) -> str:
@@ -91,6 +119,8 @@ def write(house: Immich, table: str, assets: list[UUID], column: str, value: Any
     if table == "asset_file":
         where += sql.SQL(" and type = 'preview'")
     assert assets
+    if isinstance(value, dict):
+        value = Jsonb(value)
     return house.update(table, where, {"ids": row_ids(house, table, assets)}, **{column: value})
 
 

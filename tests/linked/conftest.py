@@ -33,10 +33,10 @@ def upgrade(connection: psycopg.Connection[Any]) -> None:
     command.upgrade(config, "head")
 
 
-def install(database: Database) -> None:
+def install(database: Database, release: str = RELEASE) -> None:
     """What `alembic upgrade head` runs, without the start of Python."""
     with database.connect() as connection:
-        connection.execute(f"begin;\n{installation_script(RELEASE)}\ncommit;")  # type: ignore[call-overload]
+        connection.execute(f"begin;\n{installation_script(release)}\ncommit;")  # type: ignore[call-overload]
         connection.execute("call linked.drain()")
 
 
@@ -91,9 +91,10 @@ class Household(Immich):
     """A family account with a linked album over its media folder, and linked users."""
 
     database: Database
+    running: str = RELEASE
 
     def __post_init__(self) -> None:
-        super().__init__(self.database)
+        super().__init__(self.database, self.running)
         self.family = self.create_user("Family", admin=True, label="family")
         self.anna = self.create_user("Anna")
         self.ben = self.create_user("Ben")
@@ -170,7 +171,7 @@ class Household(Immich):
         incidents = self.database.fetch("select place, sqlstate, message, context from linked.incident")
         assert not incidents, incidents
         with self.database.connect() as connection:
-            found = violations(connection)
+            found = violations(connection, self.running)
         assert not found, "\n".join(found)
         differences = self.database.fetch(
             "select * from linked.disagreements(array(select source_id from linked.member where asset_id = source_id))"

@@ -68,6 +68,19 @@ class Snapshot:
     def __getitem__(self, table: str) -> list[Row]:
         return self.tables[table]
 
+    @property
+    def rows_of_assets(self) -> tuple[str, ...]:
+        return tuple(table.name for table in self.release.rows_of_assets)
+
+    def persons(self) -> dict[tuple[UUID, UUID], Row]:
+        """By whose it is and the id under which Immich shows it."""
+        id_ = self.release.table("person").column("personGroupId").name
+        return {(row["ownerId"], row[id_]): row for row in self["person"]}
+
+    def shown(self, face: Row) -> Any:
+        """The id of the person, or group of persons, on a face."""
+        return face[self.release.table("asset_face").column("personGroupId").name]
+
     def shared(self, table: str) -> tuple[str, ...]:
         return tuple(column.name for column in self.release.table(table).columns if column.policy in SHARED)
 
@@ -233,11 +246,12 @@ def _membership(snapshot: Snapshot) -> Iterator[str]:
 def _agreement(snapshot: Snapshot) -> Iterator[str]:
     assets = {row["id"]: row for row in snapshot["asset"]}
     rows: dict[str, dict[UUID, list[Row]]] = {}
-    for table in ("asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face"):
+    for table in (*snapshot.rows_of_assets, "asset_face"):
         by_asset = rows[table] = defaultdict(list)
         for row in snapshot[table]:
             by_asset[row["assetId"]].append(row)
     embeddings = {row["faceId"]: row["embedding"] for row in snapshot["face_search"]}
+    twins = _twins(snapshot)
     keys = {row["face_id"]: row["face_key"] for row in snapshot["linked.face"]}
     member_of = {row["asset_id"]: row for row in snapshot["linked.member"]}
     clone_of = {(row["source_id"], row["owner_id"]): row["asset_id"] for row in snapshot["linked.member"]}
@@ -273,10 +287,10 @@ def _agreement(snapshot: Snapshot) -> Iterator[str]:
                 video = None
             if clone["livePhotoVideoId"] != video:
                 yield f"{where}: livePhotoVideoId is {clone['livePhotoVideoId']}, not {video}"
-            for table in ("asset_exif", "asset_file", "asset_job_status", "smart_search"):
+            for table in snapshot.rows_of_assets:
                 names = snapshot.shared(table)
                 mine = _comparable(rows[table][clone["id"]], names)
-                theirs = _comparable(rows[table][source_id], names)
+                theirs = _comparable(_files_for(snapshot, member, source, rows[table][source_id], table), names)
                 if mine != theirs:
                     yield f"{where}: {table} is {mine}, not {theirs}"
             names = snapshot.shared("asset_face")
@@ -286,11 +300,36 @@ def _agreement(snapshot: Snapshot) -> Iterator[str]:
                 if member["can_write"] or face["id"] in keys
             }
             their_faces = {
-                keys.get(face["id"], face["id"]): (*(face[name] for name in names), embeddings.get(face["id"]))
+                keys.get(face["id"], face["id"]): (
+                    *(face[name] for name in names), None if clone["id"] in twins else embeddings.get(face["id"])
+                )
                 for face in rows["asset_face"][source_id]
-            }
+            }  # fmt: skip
             if mine_faces != their_faces:
                 yield f"{where}: faces are {mine_faces}, not {their_faces}"
+
+
+def _files_for(snapshot: Snapshot, member: Row, source: Row, rows: list[Row], table: str) -> list[Row]:
+    """In v2.4 a viewer's sidecar is a row of asset_file, of the viewer's own."""
+    exif = snapshot.release.table("asset_exif")
+    if table != "asset_file" or member["can_write"] or "sidecarPath" in source or exif.has("tags"):
+        return rows
+    own = {"type": "sidecar", "path": f"{source['originalPath']}/read-only.xmp"}
+    return [*(row for row in rows if row["type"] != "sidecar"), own]
+
+
+def _twins(snapshot: Snapshot) -> set[UUID]:
+    """Members whose faces have no embedding: in each cluster group one member has them, the source if it can."""
+    users = {row["id"]: row for row in snapshot["user"]}
+    twins = set()
+    for source, members in _groups(snapshot).items():
+        seen = set()
+        for member in sorted(members, key=lambda row: (row["asset_id"] != source, row["owner_id"])):
+            cluster = users[member["owner_id"]].get("clusterGroupId", member["owner_id"])
+            if cluster in seen:
+                twins.add(member["asset_id"])
+            seen.add(cluster)
+    return twins
 
 
 def _groups(snapshot: Snapshot) -> dict[UUID, list[Row]]:
@@ -412,38 +451,47 @@ def _stacks(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _people(snapshot: Snapshot) -> Iterator[str]:
-    persons = {row["id"]: row for row in snapshot["person"]}
+    persons = snapshot.persons()
+    accounts: dict[UUID, set[UUID]] = defaultdict(set)
+    for owner, person in persons:
+        accounts[person].add(owner)
     faces = {row["id"]: row for row in snapshot["asset_face"]}
     owners = {row["id"]: row["ownerId"] for row in snapshot["asset"]}
     writers = {row["asset_id"]: row["source_id"] for row in snapshot["linked.member"] if row["can_write"]}
     members = {(row["source_id"], row["owner_id"]) for row in snapshot["linked.member"]}
-    key_of = {row["person_id"]: row["person_key"] for row in snapshot["linked.person_pair"]}
-    for person in key_of.keys() - persons.keys():
-        yield f"person {person} is paired but gone"
+    left_open = {row["face_id"] for row in snapshot["linked.face"] if row["left_open"]}
+    pairs = {(row["owner_id"], row["person_id"]): row["person_key"] for row in snapshot["linked.person_pair"]}
+    for pair in pairs.keys() - persons.keys():
+        yield f"person {pair} is paired but gone"
     same: dict[UUID, list[Row]] = defaultdict(list)
     for row in snapshot["linked.face"]:
         if row["face_id"] in faces:
             same[row["face_key"]].append(faces[row["face_id"]])
     for face_key, group in same.items():
-        keys = set()
+        seen: dict[UUID, set[UUID]] = defaultdict(set)
         for face in group:
-            person = persons.get(face["personId"])
-            if person is None or face["assetId"] not in writers:
+            person, owner = snapshot.shown(face), owners[face["assetId"]]
+            if not accounts[person] or face["assetId"] not in writers or face["id"] in left_open:
                 continue
-            if (writers[face["assetId"]], person["ownerId"]) not in members:
+            whose = owner if owner in accounts[person] else min(accounts[person])
+            if (writers[face["assetId"]], whose) not in members:
                 # Of somebody who sees the picture in an ordinary album.
                 continue
-            if person["ownerId"] != owners[face["assetId"]]:
+            if whose != owner:
                 yield f"face {face['id']} shows a person of another account"
-            keys.add(key_of.get(person["id"], person["id"]))
-        if len(keys) > 1:
+            seen[person].add(pairs.get((whose, person), person))
+        # Persons of one group are the same, paired or not.
+        first, *others = seen.values() or [set()]
+        while others and (more := [keys for keys in others if keys & first]):
+            others = [keys for keys in others if not keys & first]
+            first = first.union(*more)
+        if others:
             yield f"face {face_key} shows different persons"
 
 
 def _counterparts(snapshot: Snapshot) -> Iterator[str]:
     """What is remembered of counterparts fits the rows, and nothing that the addon made stays where nobody needs it."""
     owners = {
-        "person": {row["id"]: row["ownerId"] for row in snapshot["person"]},
         "album": {row["id"]: row["ownerId"] for row in snapshot["album"]},
         "stack": {row["id"]: row["ownerId"] for row in snapshot["stack"]},
     }
@@ -453,24 +501,41 @@ def _counterparts(snapshot: Snapshot) -> Iterator[str]:
             if owner_of.get(pair) != row["owner_id"]:
                 yield f"{kind} {pair} is paired and gone, or has another owner"
     linked = {row["user_id"] for row in snapshot["linked.participant"]}
-    shown = {row["personId"] for row in snapshot["asset_face"]}
+    asset_owner = {row["id"]: row["ownerId"] for row in snapshot["asset"]}
+    shown = {(asset_owner[row["assetId"]], snapshot.shown(row)) for row in snapshot["asset_face"]}
     names: dict[UUID, set[str]] = defaultdict(set)
-    persons = {row["id"]: row for row in snapshot["person"]}
-    known = [row for row in snapshot["linked.person_pair"] if row["person_id"] in persons]
-    for row in known:
-        if not row["made"]:
-            names[row["person_key"]].add(persons[row["person_id"]]["name"])
+    persons = snapshot.persons()
+    known = [
+        (row, (row["owner_id"], row["person_id"]))
+        for row in snapshot["linked.person_pair"]
+        if (row["owner_id"], row["person_id"]) in persons
+    ]
+    # Immich itself keeps the names of these alike, or leaves them.
+    shared = {
+        (row[owner], row["personGroupId"])
+        for row in snapshot.tables.get("person_user", [])
+        for owner in ("sharedById", "sharedWithId")
+    }
+    for row, key in known:
+        if not row["made"] or key in shared:
+            names[row["person_key"]].add(persons[key]["name"])
     writable = {row["asset_id"] for row in snapshot["linked.member"] if row["can_write"]}
-    shown_to_writers = {row["personId"] for row in snapshot["asset_face"] if row["assetId"] in writable}
-    for row in known:
-        person = persons[row["person_id"]]
+    shown_to_writers = {
+        (asset_owner[row["assetId"]], snapshot.shown(row))
+        for row in snapshot["asset_face"]
+        if row["assetId"] in writable
+    }
+    for row, key in known:
         if not row["made"]:
             continue
-        if row["owner_id"] not in linked and person["id"] not in shown:
-            yield f"person {person['id']} was made for an account that is not linked any more"
+        if row["owner_id"] not in linked and key not in shown:
+            yield f"person {key} was made for an account that is not linked any more"
         theirs = names[row["person_key"]]
-        if person["id"] in shown_to_writers and theirs and person["name"] not in theirs:
-            yield f"person {person['id']} was made and is called otherwise than those it was made for"
+        if key in shown_to_writers and key not in shared and theirs and persons[key]["name"] not in theirs:
+            yield f"person {key} was made and is called otherwise than those it was made for"
+    if "person_group" in snapshot.tables:
+        for group in {row["id"] for row in snapshot["person_group"]} - {person for _, person in persons}:
+            yield f"group {group} has no person"
     album_asset = snapshot.release.table("album_asset")
     filled = {row[album_asset.column("albumId").name] for row in snapshot["album_asset"]}
     for row in snapshot["linked.album_pair"]:

@@ -22,12 +22,15 @@ from hypothesis.stateful import (
 
 from tests.database import Databases
 from tests.linked.conftest import MEDIA, Household
+from tests.release import PERSON_ID, SHOWN
 
 WHO = st.sampled_from(["family", "anna", "ben", "clara"])
 PICK = st.integers(0, 50)
 FOLDER = st.sampled_from([MEDIA, f"{MEDIA}/2020", "/data/upload/elsewhere", "/mnt/scans"])
 ROLE = st.sampled_from(["editor", "viewer"])
 DESCRIPTION = st.sampled_from([MEDIA, f"{MEDIA}/2020/", "/mnt/scans\n" + MEDIA, "/", "no prefix", ""])
+
+PEOPLE = f'select {PERSON_ID} as id from person where "ownerId" = %s order by id'
 
 
 @contextmanager
@@ -194,18 +197,16 @@ class Life(RuleBasedStateMachine):
     @rule(who=WHO, pick=PICK, known=st.booleans())
     def recognize(self, who: str, pick: int, known: bool) -> None:
         user = self.user(who)
-        sql = """select asset_face.id from asset_face join asset on asset.id = "assetId"
-                 where "ownerId" = %s and "personId" is null order by "originalPath", asset_face.id"""
+        sql = f"""select asset_face.id from asset_face join asset on asset.id = "assetId"
+                 where "ownerId" = %s and {SHOWN} is null order by "originalPath", asset_face.id"""
         if face := self.pick(sql, [user], pick):
-            person = (
-                self.pick('select id from person where "ownerId" = %s order by id', [user], pick) if known else None
-            )
+            person = self.pick(PEOPLE, [user], pick) if known else None
             self.house.recognize(face, person)
 
     @rule(who=WHO, pick=PICK)
     def draw_face(self, who: str, pick: int) -> None:
         if asset := self.asset(who, pick):
-            person = self.pick('select id from person where "ownerId" = %s order by id', [self.user(who)], pick)
+            person = self.pick(PEOPLE, [self.user(who)], pick)
             self.house.create_face(asset, person)
 
     @rule(who=WHO, pick=PICK, force=st.booleans())
@@ -216,19 +217,19 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=WHO, pick=PICK, name=st.sampled_from(["", "Oma", "Opa"]))
     def rename_person(self, who: str, pick: int, name: str) -> None:
-        if person := self.pick('select id from person where "ownerId" = %s order by id', [self.user(who)], pick):
+        if person := self.pick(PEOPLE, [self.user(who)], pick):
             self.house.update_person(person, name=name)
 
     @rule(who=WHO, pick=PICK)
     def merge_people(self, who: str, pick: int) -> None:
-        people = self.house.database.fetch('select id from person where "ownerId" = %s order by id', [self.user(who)])
+        people = self.house.database.fetch(PEOPLE, [self.user(who)])
         if len(people) > 1:
             first = pick % (len(people) - 1)
             self.house.merge_people(people[first].id, people[first + 1].id)
 
     @rule(who=WHO, pick=PICK)
     def delete_person(self, who: str, pick: int) -> None:
-        if person := self.pick('select id from person where "ownerId" = %s order by id', [self.user(who)], pick):
+        if person := self.pick(PEOPLE, [self.user(who)], pick):
             self.house.delete_people([person])
 
     @rule(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
 
+from linked_asset import immich, render, shipped
 from tests.database import Database
 from tests.linked.conftest import Household
+from tests.release import RELEASE
 from tests.shell.conftest import Shell, inside, one_line, shell_for
 
 ShellFor = Callable[..., Shell]
@@ -46,6 +49,10 @@ LOST_VERSIONS = (
     "delete from linked.alembic_version",
     "alter table linked.alembic_version rename column version_num to x",
     "alter table linked.installation rename column immich_version to x",
+    "update linked.installation set immich_version = 'rubbish'",
+    "update linked.installation set immich_version = 'v0.0.1'",
+    "update linked.alembic_version set version_num = 'rubbish'",
+    "update linked.installation set immich_version = ''; update linked.alembic_version set version_num = 'v1'",
     "drop table linked.installation; drop table linked.alembic_version",
 )
 
@@ -67,7 +74,7 @@ def test_what_says_what_is_installed_is_told_from_the_rest(shell: ShellFor, hous
     result = here.alembic("upgrade", "head")
     assert "cascade" not in result.stderr
     assert clones(database) == before
-    assert database.value("select version_num from linked.alembic_version") == "v1.138.0"
+    assert database.value("select version_num from linked.alembic_version") == RELEASE
     assert "is up to date" in here.alembic("upgrade", "head").stderr
     house.check()
 
@@ -108,6 +115,19 @@ MENDED = (
     "alter table linked.member add constraint theirs check (owner_id is not null)",
     "create unique index theirs on linked.member (source_id) where can_write and source_id <> asset_id and false",
     "alter table linked.member set unlogged",
+    "alter table linked.member alter owner_id type text",
+    """alter table linked.member drop constraint linked_member_source_can_write;
+       drop index linked.linked_member_writer_idx; alter table linked.member alter can_write type text""",
+    "alter table linked.album_refusal alter owner_id type text",
+    "alter table linked.person_pair alter made drop default; alter table linked.person_pair alter made type text",
+    "alter table linked.unsettled alter what type varchar(5)",
+    "alter table linked.unsettled alter since type date",
+    "alter table linked.produced alter told_at type text",
+    "alter table linked.produced alter kind type bytea using kind::bytea",
+    "alter table linked.passing_stack alter stack_id type text",
+    "alter table linked.passing_stack alter stack_id type integer using 1",
+    "alter table linked.replacement alter begun_at type text using 'then'",
+    "drop table linked.passing_stack, linked.produced, linked.replacement, linked.unsettled",
 )
 
 
@@ -130,7 +150,7 @@ BEYOND = (
     "drop table linked.album_pair",
     "drop table linked.dismissal",
     "alter table linked.person_pair drop column made",
-    "alter table linked.album_refusal alter owner_id type text",
+    "alter table linked.member alter owner_id type text using 'x' || owner_id",
     """alter table linked.member drop constraint linked_member_source_id_owner_id_key;
        insert into linked.member select gen_random_uuid(), source_id, owner_id, can_write
        from linked.member where source_id <> asset_id""",
@@ -171,7 +191,7 @@ def test_nothing_is_left_but_the_version_table(shell: ShellFor, linked: Database
            insert into linked.alembic_version values ('v1.138.0')"""
     )
     before = pg_dump(linked)
-    for command in (("upgrade", "head"), ("downgrade", "base")):
+    for command in (("upgrade", RELEASE), ("downgrade", "base")):
         line = one_line(shell(linked.url).alembic(*command, check=False))
         assert "nothing is left but Alembic's version table" in line
     assert pg_dump(linked) == before
@@ -219,7 +239,7 @@ def test_somebody_elses_trigger_with_a_name_of_ours_is_not_replaced(
     line = one_line_at_the_end(shell(immich.url), "upgrade", "head")
     assert "trigger linked_asset_update on asset calls public.theirs" in line or "calls theirs" in line
     with pytest.raises(RuntimeError, match="has a name of ours"):
-        psql(immich, shell_for(immich.url).alembic("upgrade", "head", "--sql").stdout)
+        psql(immich, shell_for(immich.url).alembic("upgrade", RELEASE, "--sql").stdout)
     assert pg_dump(immich) == before
 
 
@@ -239,6 +259,23 @@ def one_line_at_the_end(shell: Shell, *arguments: str) -> str:
         ("create table linked.notes (note text)", "table linked.notes"),
         ("create materialized view public.clones as select * from linked.member", "materialized view public.clones"),
         ("create table public.mine (id uuid references linked.member (asset_id))", "table public.mine"),
+        ("create table public.mine (clones linked.member[])", "table public.mine"),
+        ("create table public.mine (is_off boolean default linked.is_off())", "table public.mine"),
+        ("create function linked.notes() returns int language sql as 'select 1'", "function linked.notes()"),
+        ("create procedure linked.note(text) language sql as ''", "procedure linked.note(pg_catalog.text)"),
+        (
+            "create aggregate linked.most(int) (sfunc = int4larger, stype = int)",
+            "aggregate linked.most(integer)",
+        ),
+        ("create sequence linked.numbers", "sequence linked.numbers"),
+        ("create table linked.notes (id serial)", "table linked.notes"),
+        ("create type linked.mood as enum ('good')", "type linked.mood"),
+        ("create type linked.pair as (a int, b int)", "type linked.pair"),
+        ("create domain linked.path as text", "domain linked.path"),
+        ("create operator linked.=== (function = int4eq, leftarg = int, rightarg = int)", "operator linked.==="),
+        ('create collation linked.mine from "C"', "collation linked.mine"),
+        ('create statistics linked.mine on "ownerId", "libraryId" from asset', "statistics object linked.mine"),
+        ("create text search configuration linked.mine (copy = simple)", "text search configuration linked.mine"),
     ],
 )
 def test_somebody_elses_objects_are_named_before_they_would_go(
@@ -249,10 +286,69 @@ def test_somebody_elses_objects_are_named_before_they_would_go(
     before = pg_dump(database)
     assert name.replace("public.", "") in one_line_at_the_end(here, "downgrade", "base").replace("public.", "")
     with pytest.raises(RuntimeError, match="somebody else's objects"):
-        psql(database, shell_for(database.url).alembic("downgrade", "v1.138.0:base", "--sql").stdout)
+        psql(database, shell_for(database.url).alembic("downgrade", f"{RELEASE}:base", "--sql").stdout)
     assert pg_dump(database) == before
     assert "is not ours" in here.linked_asset("doctor").stdout
     assert "is up to date" in here.alembic("upgrade", "head").stderr
+
+
+def test_somebody_elses_function_is_left_alone(shell: ShellFor, house: Household) -> None:
+    """It is no damage, whoever owns it; a function with a name of ours is."""
+    database, here = house.database, shell(house.database.url)
+    role = f"guest_of_{database.value('select current_database()')}"
+    notes = "select proowner::regrole::text from pg_proc where oid = 'linked.notes()'::regprocedure"
+    database.execute(
+        f"""create role {role}; grant usage, create on schema linked to {role}; set role {role};
+            create function linked.notes() returns int language sql as 'select 1'; reset role;
+            create function linked.covered(text) returns void language sql as '';
+            update linked.installation set script_sha256 = ''"""
+    )
+    try:
+        assert "function linked.covered(text) is not ours" in here.linked_asset("doctor", check=False).stdout
+        here.alembic("upgrade", "head")
+        assert database.value("select to_regprocedure('linked.covered(text)') is null")
+        assert database.value(notes) == role
+        assert "is up to date" in here.alembic("upgrade", "head").stderr
+        assert "function linked.notes() is not ours" in here.linked_asset("doctor").stdout
+        here.linked_asset("reconcile")
+    finally:
+        database.execute(f"drop owned by {role}; drop role {role}")
+    here.alembic("downgrade", "base")
+
+
+def test_functions_of_earlier_versions_are_ours(shell: ShellFor, linked: Database) -> None:
+    former = sorted(shipped.FORMER)
+    for name in former:
+        linked.execute(f"create function linked.{name}() returns int language sql as 'select 1'")
+    here = shell(linked.url)
+    assert all(name in here.linked_asset("doctor", check=False).stdout for name in former)
+    here.alembic("upgrade", "head")
+    assert here.linked_asset("doctor").stdout == ""
+    for release in immich.RELEASES:
+        assert shipped.functions() >= set(re.findall(r"function linked\.(\w+)", render.install_script(release)))
+
+
+def test_a_renamed_schema_is_ours(
+    shell: ShellFor, house: Household, pg_dump: Callable[..., str], psql: Callable[..., str]
+) -> None:
+    database, here = house.database, shell(house.database.url)
+    database.execute('alter schema linked rename to "Old one"')
+    for aside in ("", "create schema linked"):
+        database.execute(aside or "select")
+        before = pg_dump(database)
+        commands = [here.linked_asset(name, check=False) for name in ("status", "doctor", "reconcile", "watch")]
+        commands += [here.alembic("current", check=False)]
+        commands += [here.alembic(*command, check=False) for command in (("upgrade", RELEASE), ("downgrade", "base"))]
+        lines = {one_line(result) for result in commands}
+        (line,) = lines
+        assert 'schema "linked" is called "Old one" now' in line
+        for script in (("upgrade", RELEASE), ("downgrade", f"{RELEASE}:base")):
+            with pytest.raises(RuntimeError, match='schema "linked" is called "Old one" now'):
+                psql(database, shell_for(database.url).alembic(*script, "--sql").stdout)
+        assert pg_dump(database) == before
+    database.execute(line.split("`")[1])
+    assert "is up to date" in here.alembic("upgrade", "head").stderr
+    house.check()
 
 
 def test_a_search_path_is_no_damage(shell: ShellFor, linked: Database) -> None:
@@ -274,13 +370,17 @@ def test_a_stamp_does_not_say_what_is_not_so(shell: ShellFor, house: Household) 
     [
         "update linked.alembic_version set version_num = 'v9.9.9'",
         "update linked.installation set immich_version = 'v9.9.9'",
+        "update linked.installation set immich_version = 'v2.99.0'",
     ],
 )
 def test_a_revision_of_a_newer_package(shell: ShellFor, linked: Database, newer: str) -> None:
     linked.execute(newer)
     here = shell(linked.url)
-    for command in (("upgrade", "head"), ("downgrade", "base")):
+    for command in (("upgrade", RELEASE), ("downgrade", "base")):
         assert "by a newer version of this package" in one_line(here.alembic(*command, check=False))
+    if "installation" in newer:
+        for name in ("status", "doctor", "reconcile", "watch"):
+            assert "by a newer version of this package" in one_line(here.linked_asset(name, check=False))
     if "alembic" in newer:
         assert "by a newer version of this package" in one_line(here.alembic("current", check=False))
 
@@ -288,7 +388,7 @@ def test_a_revision_of_a_newer_package(shell: ShellFor, linked: Database, newer:
 def test_the_scripts_see_damage_too(house: Household, psql: Callable[..., str]) -> None:
     here = shell_for(house.database.url)
     house.database.execute("drop table linked.installation; drop table linked.alembic_version")
-    for script in (("upgrade", "head"), ("downgrade", "v1.138.0:base")):
+    for script in (("upgrade", RELEASE), ("downgrade", f"{RELEASE}:base")):
         with pytest.raises(RuntimeError, match="linked assets are damaged") as error:
             psql(house.database, here.alembic(*script, "--sql").stdout)
         assert "cascade" not in str(error.value)

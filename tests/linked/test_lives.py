@@ -17,8 +17,11 @@ from linked_asset.reconcile import reconcile
 from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA
 from tests.linked.test_always_true import PICK, WHO, Life
+from tests.release import PERSON_ID
 
 ROLES = st.sampled_from([None, "editor", "viewer"])
+
+PEOPLE = f'select {PERSON_ID} as id from person where "ownerId" = %s order by id'
 
 
 class AnyFamily(Life):
@@ -124,7 +127,7 @@ class Viewer(Life):
 
     @rule(who=WHO, pick=PICK, name=st.sampled_from(["", "Oma", "Opa"]))
     def rename_person(self, who: str, pick: int, name: str) -> None:
-        if person := self.pick('select id from person where "ownerId" = %s order by id', [self.user(who)], pick):
+        if person := self.pick(PEOPLE, [self.user(who)], pick):
             self.house.update_person(person, name=name and self.marked(who, name))
 
     @rule(who=WHO, pick=PICK, value=st.sampled_from(["a", "a/b", "x"]))
@@ -138,7 +141,7 @@ class Viewer(Life):
     @rule(who=WHO, pick=PICK)
     def draw_face(self, who: str, pick: int) -> None:
         if asset := self.asset(who, pick):
-            person = self.pick('select id from person where "ownerId" = %s order by id', [self.user(who)], pick)
+            person = self.pick(PEOPLE, [self.user(who)], pick)
             box = BOX if self.user(who) == self.house.ben else (1, 1, 9, 9)
             self.house.create_face(asset, person, box)
 

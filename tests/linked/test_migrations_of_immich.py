@@ -94,6 +94,85 @@ MIGRATIONS = {
             and person."ownerId" <> asset."ownerId";
         update asset set visibility = 'timeline'
         where type = 'IMAGE' and visibility = 'hidden' and "livePhotoVideoId" is not null""",
+    "v3.2.0": """
+        alter table "user" alter password drop not null;
+        alter table "user" alter password drop default;
+        update "user" set password = null where password = '';
+        alter table album alter description drop not null;
+        alter table album alter description drop default;
+        update album set description = null where description = '';
+        create function public.album_user_delete() returns trigger language plpgsql as $$
+        begin
+            delete from album where id = old."albumId" and not exists (
+                select from album_user where "albumId" = old."albumId" and role = 'owner'
+            );
+            return null;
+        end $$;
+        create trigger album_user_delete after delete on album_user
+        for each row execute function public.album_user_delete();
+        alter table if exists asset_ocr add "updatedAt" timestamptz not null default now();
+        create table cluster_group (
+            id uuid primary key default uuid_generate_v4(), name varchar,
+            "createdAt" timestamptz not null default now(), "updatedAt" timestamptz not null default now(),
+            "updateId" uuid not null default immich_uuid_v7()
+        );
+        create table person_group (
+            id uuid primary key default uuid_generate_v4(),
+            "clusterGroupId" uuid not null references cluster_group on update cascade on delete cascade,
+            "createdAt" timestamptz not null default now(), "createId" uuid not null default immich_uuid_v7(),
+            "updatedAt" timestamptz not null default now(), "updateId" uuid not null default immich_uuid_v7()
+        );
+        create table person_group_audit (
+            id uuid primary key default immich_uuid_v7(), "personGroupId" uuid not null,
+            "clusterGroupId" uuid not null, "deletedAt" timestamptz not null default clock_timestamp()
+        );
+        alter table "user" add "clusterGroupId" uuid;
+        update "user" set "clusterGroupId" = uuid_generate_v4();
+        insert into cluster_group (id) select "clusterGroupId" from "user";
+        alter table "user" alter "clusterGroupId" set not null;
+        alter table "user" add foreign key ("clusterGroupId") references cluster_group on update cascade;
+        alter table person add "personGroupId" uuid;
+        update person set "personGroupId" = id;
+        insert into person_group (id, "clusterGroupId")
+        select person.id, "clusterGroupId" from person join "user" on "user".id = "ownerId";
+        alter table asset_face drop constraint "asset_face_personId_fkey";
+        alter table asset_face rename column "personId" to "personGroupId";
+        update asset_face set "personGroupId" = person."personGroupId"
+        from person where person.id = asset_face."personGroupId";
+        alter table person drop column id;
+        alter table person alter "personGroupId" set not null;
+        alter table person add primary key ("ownerId", "personGroupId");
+        alter table person add foreign key ("personGroupId") references person_group
+        on update cascade on delete cascade;
+        alter table asset_face add foreign key ("personGroupId") references person_group
+        on update cascade on delete set null;
+        alter table person_audit add "personGroupId" uuid;
+        update person_audit set "personGroupId" = "personId";
+        alter table person_audit drop column "personId";
+        alter table person_audit alter "personGroupId" set not null;
+        create or replace function public.person_delete_audit() returns trigger language plpgsql as $$
+        begin
+            insert into person_audit ("personGroupId", "ownerId") select "personGroupId", "ownerId" from old;
+            return null;
+        end $$;
+        drop trigger person_delete_audit on person;
+        create trigger person_delete_audit after delete on person referencing old table as old
+        for each statement when (pg_trigger_depth() <= 1) execute function public.person_delete_audit()""",
+    "v3.3.0": """
+        alter table "user" alter "oauthId" drop not null;
+        alter table "user" alter "oauthId" drop default;
+        update "user" set "oauthId" = null where "oauthId" = '';
+        update asset_exif set country = 'Czechia' where country = 'Czech Republic';
+        create type person_user_role_enum as enum ('read', 'write', 'admin');
+        create table person_user (
+            "personGroupId" uuid not null, "sharedById" uuid not null,
+            "sharedWithId" uuid not null references "user" on update cascade on delete cascade,
+            role person_user_role_enum not null, "createdAt" timestamptz not null default now(),
+            "updatedAt" timestamptz not null default now(), "updateId" uuid not null default immich_uuid_v7(),
+            primary key ("personGroupId", "sharedById", "sharedWithId"),
+            foreign key ("sharedById", "personGroupId") references person ("ownerId", "personGroupId")
+            on update cascade on delete cascade
+        )""",
 }
 PATHS = dict(zip(MIGRATIONS, accumulate(MIGRATIONS.values(), "{};\n{}".format), strict=True))
 """Everything up to a release."""

@@ -42,7 +42,7 @@ def person_on(household: Household, asset: UUID) -> Any:
 
 
 def people(household: Household, user: UUID) -> list[Any]:
-    return household.database.fetch('select * from person where "ownerId" = %s order by name, id', [user])
+    return household.people(user)
 
 
 def private_photo(household: Household, user: UUID, person: UUID, seed: object) -> UUID:

@@ -26,7 +26,7 @@ from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA, Household, upgrade
 from tests.linked.invariants import violations
 from tests.linked.sessions import wait_until
-from tests.release import RELEASE
+from tests.release import PERSON_ID, RELEASE, SHOWN
 
 CLONES = "(select asset_id from linked.member where asset_id <> source_id order by asset_id limit 3)"
 DAMAGES = {
@@ -47,18 +47,18 @@ DAMAGES = {
         select face_id from linked.face join linked.member using (asset_id) where asset_id <> source_id limit 3)""",
     "embeddings of faces": """delete from face_search where "faceId" in (
         select face_id from linked.face join linked.member using (asset_id) where asset_id <> source_id limit 3)""",
-    "whom faces show": """update asset_face set "personId" = null where id in (
+    "whom faces show": f"""update asset_face set {SHOWN} = null where id in (
         select face_id from linked.face join linked.member using (asset_id)
         join asset_face on asset_face.id = face_id
-        where asset_id <> source_id and "personId" is not null limit 3)""",
+        where asset_id <> source_id and {SHOWN} is not null limit 3)""",
     "tags": "delete from tag_asset where ctid in (select ctid from tag_asset limit 7)",
     "content of albums": """delete from album_asset where "assetsId" in (
         select asset_id from linked.member join album_asset on "assetsId" = asset_id
         where asset_id <> source_id limit 3)""",
     "names of albums": """update album set "albumName" = 'x' where id in (
         select album_id from linked.album_pair where album_id <> album_key)""",
-    "names of persons": """update person set name = 'x', "birthDate" = '1950-01-01', color = '#fff' where id in (
-        select person_id from linked.person_pair where made limit 1)""",
+    "names of persons": f"""update person set name = 'x', "birthDate" = '1950-01-01', color = '#fff'
+        where {PERSON_ID} in (select person_id from linked.person_pair where made limit 1)""",
     "stacks": """update asset set "stackId" = null where id in (
         select asset_id from linked.member join asset on id = asset_id
         where asset_id <> source_id and "stackId" is not null limit 3)""",

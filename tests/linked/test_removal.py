@@ -21,6 +21,7 @@ from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import Household, install, remove
 from tests.linked.test_audit import left
+from tests.release import PERSON_ID, SHOWN
 from tests.shell.conftest import CHECKOUT, inside
 
 
@@ -43,7 +44,7 @@ def before(immich: Database) -> Household:
     for photo, name in zip(shared, ("Oma", "Opa", "Tim"), strict=True):
         (face,) = household.detect_faces(photo, [(0, 0, 50, 50)], seeds=[name])
         known = household.database.fetch(
-            'select id from person where "ownerId" = %s and name = %s', [household.family, name]
+            f'select {PERSON_ID} as id from person where "ownerId" = %s and name = %s', [household.family, name]
         )
         household.recognize(face, known[0].id if known else household.create_person(household.family, name))
         household.tag_assets(household.upsert_tag(household.family, f"people/{name}"), photo)
@@ -77,7 +78,7 @@ def busy(household: Household) -> None:
         household.archive(members[2])
     household.delete_face(wrong, force=True)
     household.create_stack(household.anna, [household.of(photo, "anna") for photo in shared[1:]])
-    people = household.database.fetch('select id from person where "ownerId" = %s order by name', [household.family])
+    people = household.people(household.family)
     household.merge_people(people[0].id, people[1].id)
     household.delete_asset(household.photo())
     household.trash([household.of(household.photo(), "ben")])
@@ -214,8 +215,8 @@ def test_covers_and_primary_assets_are_inside(before: Household) -> None:
         'select from stack where not exists (select from asset where id = "primaryAssetId" and "stackId" = stack.id)'
     )
     assert not before.database.fetch(
-        'select from asset_face join asset on asset.id = "assetId" join person on person.id = "personId"'
-        ' where person."ownerId" <> asset."ownerId"'
+        'select from asset_face join asset on asset.id = "assetId"'
+        f' join person on person.{PERSON_ID} = asset_face.{SHOWN} where person."ownerId" <> asset."ownerId"'
     )
 
 

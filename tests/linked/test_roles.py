@@ -63,7 +63,12 @@ def test_what_others_do_reaches_the_viewer(household: Household, photo: UUID, vi
     assert household.exif(view).description == "by the sea"
     assert household.asset(view).visibility == "archive"
     assert [face.boundingBoxX1 for face in household.faces(view)] == [7]
-    assert household.database.value('select count(*) from asset_file where "assetId" = %s', [view]) == 3
+    assert (
+        household.database.value(
+            """select count(*) from asset_file where "assetId" = %s and type <> 'sidecar'""", [view]
+        )
+        == 3
+    )
 
 
 @pytest.mark.parametrize("who", ["family", "ben"])
@@ -141,7 +146,9 @@ def test_thumbnails_made_for_a_viewer_are_everybodys(household: Household, photo
 
 
 def paths_of(household: Household, asset: UUID) -> list[str]:
-    rows = household.database.fetch('select path from asset_file where "assetId" = %s order by type', [asset])
+    rows = household.database.fetch(
+        """select path from asset_file where "assetId" = %s and type <> 'sidecar' order by type""", [asset]
+    )
     return [row.path for row in rows]
 
 

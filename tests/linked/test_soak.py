@@ -16,6 +16,7 @@ from tests.builders import Immich
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household
 from tests.linked.sessions import impatient
+from tests.release import PERSON_ID, SHOWN
 
 GROUPS = 20
 THREADS = 8
@@ -112,14 +113,15 @@ class Actor:
         self.immich.detect_faces(self.member(), boxes, seeds=[box[0] for box in boxes])
 
     def do_recognize(self) -> None:
-        face = self.one('select face_id from linked.face join asset_face on id = face_id where "personId" is null')
+        face = self.one(f"select face_id from linked.face join asset_face on id = face_id where {SHOWN} is null")
         self.immich.recognize(face)
 
     def do_rename_person(self) -> None:
-        self.immich.update_person(self.one("select id from person"), name=self.random.choice(["Mum", "Dad", ""]))
+        person = self.one(f"select {PERSON_ID} from person")
+        self.immich.update_person(person, name=self.random.choice(["Mum", "Dad", ""]))
 
     def do_merge(self) -> None:
-        people = [row.id for row in self.rows('select id from person where "ownerId" = %s', self.user())]
+        people = [row.id for row in self.immich.people(self.user())]
         self.immich.merge_people(*self.random.sample(people, 2))
 
     def do_tag(self) -> None:

@@ -95,9 +95,7 @@ def test_made_person_on_a_picture_of_the_user_s_own_stays(household: Household) 
     made = household.faces(household.clone(first, household.anna))[0].personId
     household.recognize(household.detect_faces(private, [(0, 0, 50, 50)], seeds=["Oma"])[0], made)
     household.unshare_album(household.linked_album, household.anna)
-    assert [
-        row.id for row in household.database.fetch('select id from person where "ownerId" = %s', [household.anna])
-    ] == [made]
+    assert [row.id for row in household.people(household.anna)] == [made]
     household.update_person(made, name="Granny")
     assert household.database.value("select count(*) from person where name = 'Granny'") == 1
 

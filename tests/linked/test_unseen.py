@@ -16,6 +16,7 @@ from tests.builders.jobs import thumbnail_path
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household, upgrade
 from tests.linked.test_reconcile import run, unseen
+from tests.release import PERSON_ID, SHOWN
 
 OFF = "update linked.installation set suspended_at = now(), suspended_why = 'test'"
 
@@ -213,7 +214,8 @@ def test_the_later_assignment_of_a_face_counts(household: Household, who: str) -
         for account, name in ((other, "Oma"), (who, "Opa")):
             member = household.of(photo, account)
             person = household.database.value(
-                'select id from person where "ownerId" = %s and name = %s', [household.asset(member).ownerId, name]
+                f'select {PERSON_ID} from person where "ownerId" = %s and name = %s',
+                [household.asset(member).ownerId, name],
             )
             (face,) = [face.id for face in household.faces(member) if face.boundingBoxX1 == 200]
             household.reassign_faces([face], person)
@@ -221,7 +223,7 @@ def test_the_later_assignment_of_a_face_counts(household: Household, who: str) -
     by_reconcile(household.database)
     for member in household.group(photo):
         names = household.database.fetch(
-            """select name from person join asset_face on "personId" = person.id
+            f"""select name from person join asset_face on asset_face.{SHOWN} = person.{PERSON_ID}
                where "assetId" = %s order by "boundingBoxX1" """,
             [member],
         )
@@ -229,7 +231,7 @@ def test_the_later_assignment_of_a_face_counts(household: Household, who: str) -
 
 
 def person_of(household: Household, asset: UUID) -> Any:
-    return household.database.row("select * from person where id = %s", [household.faces(asset)[0].personId])
+    return household.person(household.faces(asset)[0].personId)
 
 
 @pytest.mark.parametrize("who", ["family", "anna"])
@@ -258,7 +260,7 @@ def test_persons_who_were_called_otherwise_when_they_were_paired_stay_so(househo
     with unseen(household.database):
         household.reassign_faces([face], household.create_person(household.family, "Oma"))
         household.reassign_faces([household.faces(clone)[0].id], household.create_person(household.anna, "Granny"))
-        household.database.execute("""update asset_face set "personId" = null where id = %s""", [face])
+        household.database.execute(f"update asset_face set {SHOWN} = null where id = %s", [face])
     by_reconcile(household.database)
     household.reassign_faces([face], household.create_person(household.family, "Oma"))
     assert run(household.database, dry_run=True).differences == []

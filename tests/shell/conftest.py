@@ -78,6 +78,12 @@ def shell() -> Callable[..., Shell]:
     return shell_for
 
 
+@pytest.fixture
+def own_process() -> Callable[..., Shell]:
+    """The same where a file has its commands run inside, for what needs a process of its own."""
+    return shell_for
+
+
 def one_line(result: subprocess.CompletedProcess[str]) -> str:
     """The only thing that a failed command said; on stderr, with exit code 1."""
     assert result.returncode == 1, result.stderr

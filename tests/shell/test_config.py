@@ -1,9 +1,13 @@
 """Where the database is, from the environment that Immich reads."""
 
+import os
+from pathlib import Path
+from unittest import mock
+
 import pytest
 from sqlalchemy import URL
 
-from linked_asset.config import database_url, target
+from linked_asset.config import database_url, read_env_file, target
 from linked_asset.errors import InvalidConfiguration, LinkedAssetError
 
 
@@ -119,3 +123,21 @@ def test_an_error_is_its_docstring_filled_in() -> None:
     error = OutOfCheese(what="cheese")
     assert str(error) == "there is no cheese left."
     assert error.data == {"what": "cheese"}
+
+
+def test_secrets_come_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("a b@c\n")
+    assert database_url({"DB_PASSWORD": "other", "DB_PASSWORD_FILE": str(secret)}).password == "a b@c"
+    with pytest.raises(InvalidConfiguration, match=r"DB_URL_FILE: cannot be read: No such file .*nowhere"):
+        database_url({"DB_URL_FILE": str(tmp_path / "nowhere")})
+
+
+def test_immichs_own_env_file(tmp_path: Path) -> None:
+    """Only what is about the database, and the environment wins."""
+    file = tmp_path / ".env"
+    file.write_text("# Immich\nUPLOAD_LOCATION=./library\nDB_PASSWORD='x y'\nDB_USERNAME=immich\n")
+    with mock.patch.dict(os.environ, {"DB_USERNAME": "me"}, clear=True):
+        read_env_file(str(file))
+        assert "UPLOAD_LOCATION" not in os.environ
+        assert parts(database_url()) == ("me", "x y", "database", 5432, "immich")

@@ -9,20 +9,25 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from tests.database import Database
-from tests.shell.conftest import Shell, one_line
+from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
+
+
+@pytest.fixture
+def shell() -> ShellFor:
+    return inside
 
 
 def upgrade(shell: ShellFor, url: str, target: str = "head") -> str:
     return one_line(shell(url).alembic("upgrade", target, check=False))
 
 
-def test_missing_database(shell: ShellFor, server: str) -> None:
+def test_missing_database(own_process: ShellFor, server: str) -> None:
     url = make_url(server).set(database="nowhere").render_as_string(hide_password=False)
-    line = upgrade(shell, url)
+    line = upgrade(own_process, url)
     assert 'there is no such database: database "nowhere"' in line
-    assert one_line(shell(url).linked_asset("status", check=False)) == line
+    assert one_line(own_process(url).linked_asset("status", check=False)) == line
 
 
 def test_nobody_listens(shell: ShellFor) -> None:
@@ -109,6 +114,12 @@ def test_a_key_that_we_need(shell: ShellFor, immich: Database) -> None:
 
 def test_an_unknown_revision(shell: ShellFor, immich: Database) -> None:
     assert "v9.9.9" in upgrade(shell, immich.url, "v9.9.9")
+
+
+def test_a_stamp_has_no_script(shell: ShellFor) -> None:
+    """It would leave a version table, and nothing installed."""
+    line = one_line(shell("postgresql://127.0.0.1:1/nowhere").alembic("stamp", "head", "--sql", check=False))
+    assert "a stamp only says what is installed" in line
 
 
 def test_somebody_elses_schema(shell: ShellFor, immich: Database, pg_dump: Callable[..., str]) -> None:

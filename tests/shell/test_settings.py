@@ -13,9 +13,16 @@ from linked_asset.config import database_url
 from linked_asset.database import DEBUG, connected, engine_for
 from linked_asset.errors import UnexpectedError
 from tests.database import Database
-from tests.shell.conftest import Shell, one_line
+from tests.release import RELEASE
+from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
+
+
+@pytest.fixture
+def shell() -> ShellFor:
+    return inside
+
 
 ODD = {
     "statement_timeout": "2s",
@@ -45,13 +52,13 @@ def examined(shell: Shell) -> list[dict[str, str]]:
     return [finding for finding in found if finding["check"] == "settings"]
 
 
-def test_settings_that_do_not_matter(shell: ShellFor, family: Database) -> None:
+def test_settings_that_do_not_matter(own_process: ShellFor, family: Database) -> None:
     assets = family.value("select count(*) from asset")
-    here = shell(family.url)
+    here = own_process(family.url)
     configure(family, **ODD)
     assert "installs for Immich v1.138.0" in here.alembic("upgrade", "head").stderr
-    assert here.alembic("upgrade", "head").stderr == "linked-asset: is up to date for Immich v1.138.0\n"
-    assert "v1.138.0 (head)" in here.alembic("current").stdout
+    assert here.alembic("upgrade", "head").stderr.startswith("linked-asset: is up to date for Immich v1.138.0\n")
+    assert here.alembic("current").stdout.startswith("v1.138.0")
     found = json.loads(here.linked_asset("status", "--json").stdout)
     assert (found["detected"]["fits"], found["installed"]["outdated"]) == ("v1.138.0", [])
     assert sum(user["clones"] for user in found["users"]) > 100
@@ -61,6 +68,36 @@ def test_settings_that_do_not_matter(shell: ShellFor, family: Database) -> None:
     here.alembic("downgrade", "base")
     assert family.value("select count(*) from asset") == assets
     assert family.value("select to_regnamespace('linked') is null")
+
+
+def test_they_do_not_matter_to_the_scripts(
+    family: Database, psql: Callable[..., str], pg_dump: Callable[..., str]
+) -> None:
+    """Every setting alone, so that no other one hides it."""
+    before = pg_dump(family, "--schema-only", "--schema=public")
+    here = inside(family.url)
+    scripts = [here.linked_asset("sql", what, "--immich", RELEASE).stdout for what in ("install", "remove")]
+    odd = {
+        **ODD,
+        "statement_timeout": "50ms",
+        "default_transaction_read_only": "on",
+        "session_replication_role": "replica",
+        "row_security": "off",
+        "transaction_timeout": "200ms",
+    }
+    known = {row.name for row in family.fetch("select lower(name) as name from pg_settings")}
+    name = sql.Identifier(str(family.value("select current_database()")))
+    for setting in odd.keys() & known:
+        configure(family, **{setting: odd[setting]})
+        psql(family, scripts[0], "--set=AUTOCOMMIT=off")
+        with family.connect() as connection:
+            connection.execute("set session_replication_role = origin; set default_transaction_read_only = off")
+            assert connection.execute("select count(*) from linked.queue").fetchone() == (0,)
+        psql(family, scripts[1], "--set=AUTOCOMMIT=off")
+        with family.connect() as connection:
+            connection.execute("set default_transaction_read_only = off")
+            connection.execute(sql.SQL("alter database {} reset all").format(name))
+    assert pg_dump(family, "--schema-only", "--schema=public") == before
 
 
 @pytest.fixture(params=["database {database}", "role {role}", "role {role} in database {database}"])
@@ -74,10 +111,11 @@ def place(request: pytest.FixtureRequest, immich: Database) -> Iterator[str]:
 
 
 def test_another_isolation_is_refused(
-    shell: ShellFor, immich: Database, pg_dump: Callable[..., str], place: str
+    shell: ShellFor, immich: Database, pg_dump: Callable[..., str], psql: Callable[..., str], place: str
 ) -> None:
     """Under which Immich's own statements fail with 40001 where sync has written a row meanwhile."""
     here = shell(immich.url)
+    install, remove = (here.linked_asset("sql", what, "--immich", RELEASE).stdout for what in ("install", "remove"))
     before = pg_dump(immich)
     level = "serializable" if place.startswith("database") else "repeatable read"
     with immich.connect() as connection:
@@ -85,10 +123,14 @@ def test_another_isolation_is_refused(
         line = one_line(here.alembic("upgrade", "head", check=False))
         assert place in line
         assert level in line
+        with pytest.raises(RuntimeError, match=f"{place}: the default isolation is {level}.*\n.*{line.split('`')[1]}"):
+            psql(immich, install)
         assert pg_dump(immich) == before
         connection.execute(line.split("`")[1])  # type: ignore[call-overload]
-    here.alembic("upgrade", "head")
-    assert examined(here) == []
+        psql(immich, install)
+        assert examined(here) == []
+        connection.execute(f"alter {place} set default_transaction_isolation = '{level}'")  # type: ignore[call-overload]
+        psql(immich, remove)
 
 
 @pytest.mark.parametrize(
@@ -155,8 +197,8 @@ def test_errors_of_the_database(immich: Database, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_debug_shows_a_traceback(shell: ShellFor, family: Database, debug: bool) -> None:
-    here = shell(family.url)
+def test_debug_shows_a_traceback(own_process: ShellFor, family: Database, debug: bool) -> None:
+    here = own_process(family.url)
     here.alembic("upgrade", "head")
     family.execute(
         "create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[] language plpgsql "

@@ -9,9 +9,14 @@ import pytest
 from linked_asset import __version__
 from tests.builders import Immich
 from tests.database import Database
-from tests.shell.conftest import Shell, inside
+from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
+
+
+@pytest.fixture
+def shell() -> ShellFor:
+    return inside
 
 
 @pytest.fixture
@@ -24,8 +29,8 @@ def status(shell: Shell) -> dict[str, Any]:
     return found
 
 
-def test_a_family(shell: ShellFor, family: Database) -> None:
-    here = shell(family.url)
+def test_a_family(own_process: ShellFor, family: Database) -> None:
+    here = own_process(family.url)
     here.alembic("upgrade", "head")
     found = status(here)
     assert found["installed"]["immich"] == "v1.138.0"
@@ -94,8 +99,8 @@ def test_dismissed_queued_and_awaiting_deletion(shell: ShellFor, server: Immich)
     assert next(user for user in found["users"] if user["id"] == str(viewer))["left_out"] == {"queued": 1}
 
 
-def test_for_people(shell: ShellFor, family: Database) -> None:
-    here = shell(family.url)
+def test_for_people(own_process: ShellFor, family: Database) -> None:
+    here = own_process(family.url)
     here.alembic("upgrade", "head")
     family.execute(
         "insert into linked.incident (place, sqlstate, message, context)"
@@ -148,6 +153,15 @@ def test_suspended(shell: ShellFor, immich: Database) -> None:
     found = status(here)["installed"]
     assert found["suspended_why"] == "a column is gone"
     assert any("suspended" in line for line in found["outdated"])
+    assert "sync has been suspended since" in one_line(here.linked_asset("status", "--check", check=False))
+
+
+def test_a_check_says_nothing_if_sync_is_at_work(shell: ShellFor, immich: Database) -> None:
+    here = shell(immich.url)
+    assert "not installed" in one_line(here.linked_asset("status", "--check", check=False))
+    here.alembic("upgrade", "head")
+    checked = here.linked_asset("status", "--check")
+    assert (checked.stdout, checked.stderr) == ("", "")
 
 
 def test_no_linked_album(shell: ShellFor, immich: Database) -> None:

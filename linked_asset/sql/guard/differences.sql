@@ -3,10 +3,11 @@
 --
 -- :expected is jsonb:
 -- {table: {"columns": {column: [type or null, nullable]}, "keys": [[[column, ...], partial], ...], "inserted": boolean,
--- "copied": boolean}}
+-- "copied": boolean, "elsewhere": [column, ...]}}
 -- Not compared: indexes, functions, checks, defaults, the order of columns, other tables, and the type of embeddings,
--- which depends on the vector extension in use. A column that we do not know matters where we could not insert without it,
--- and where we copy rows: it would not be kept in sync.
+-- which depends on the vector extension in use. A column that we do not know matters where we could not insert without it.
+-- Where we copy rows one that another release has which we know ("elsewhere") would have to be kept in sync. Of any other (new_column)
+-- nothing is known: it is left to its default on clones, and the tables fit.
 with expected_table as (
     select e.key as table_name, e.value as shape, c.oid as relation
     from jsonb_each(:expected) as e
@@ -26,6 +27,7 @@ live_column as (
         t.table_name,
         (t.shape ->> 'inserted')::boolean as inserted,
         (t.shape ->> 'copied')::boolean as copied,
+        t.shape -> 'elsewhere' as elsewhere,
         a.attname::text as column_name,
         case when y.typtype = 'e' then y.typname::text else pg_catalog.format_type(a.atttypid, null) end as type_name,
         not a.attnotnull as nullable,
@@ -86,7 +88,7 @@ difference as (
         and without_default
         and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
     union all
-    select 'unknown_column', table_name, column_name, null, type_name
+    select case when elsewhere ? column_name then 'unknown_column' else 'new_column' end, table_name, column_name, null, type_name
     from live_column
     where
         copied
@@ -110,6 +112,7 @@ select
         when 'other_nullability' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
         when 'required_column' then format('%s.%s (%s, not null, no default) is unknown', table_name, column_name, live)
         when 'unknown_column' then format('%s.%s (%s) is unknown and would not be kept in sync', table_name, column_name, live)
+        when 'new_column' then format('%s.%s (%s) is new to us: clones get its default, and it is not kept in sync', table_name, column_name, live)
         when 'missing_key' then format('%s has no unique key on %s', table_name, wanted)
     end as line
 from difference

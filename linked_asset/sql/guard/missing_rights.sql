@@ -1,5 +1,4 @@
--- What a role lacks for installing, in PostgreSQL's words. All is done as the role that owns Immich's tables, and what is
--- ours belongs to it.
+-- What a role that may act as the owner of Immich's tables lacks for installing.
 with owner as (
     select c.relowner as id
     from pg_catalog.pg_class as c
@@ -12,17 +11,20 @@ ours as (
     select p.proowner
     from pg_catalog.pg_proc as p
     join pg_catalog.pg_namespace as n on n.oid = p.pronamespace and n.nspname = 'linked'
+    where p.proname = any (cast(:functions as text[]))
+),
+membership as (
+    select case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end as kind
 )
-select format('to act as %I, which owns Immich''s tables: use that role', pg_get_userbyid(owner.id)) as lacking
-from owner
-where not pg_has_role(session_user, owner.id, 'MEMBER')
-union all
-select format('to change what belongs to %I: use that role once', pg_get_userbyid(ours.owner))
+select format('to change what belongs to %I: use that role once', pg_get_userbyid(ours.owner)) as lacking
 from ours
-where not pg_has_role(session_user, ours.owner, 'MEMBER')
+cross join membership
+where not pg_has_role(session_user, ours.owner, membership.kind)
 union all
-select format('CREATE on database %I', current_database())
-where not has_database_privilege(session_user, current_database(), 'CREATE')
+select format('CREATE on database %I, for %I', current_database(), pg_get_userbyid(owner.id))
+from owner
+where not has_database_privilege(owner.id, current_database(), 'CREATE')
+    and not has_database_privilege(session_user, current_database(), 'CREATE')
 union all
 select format('%s on table %s (its owner, %I)', string_agg(privilege, ', ' order by privilege), name, pg_get_userbyid(owner.id))
 from owner

@@ -1,9 +1,5 @@
--- How many tables, views, sequences and functions schema `linked` has.
+-- How many objects of any kind schema `linked` has.
 select count(*)
-from pg_catalog.pg_namespace as n
-cross join lateral (
-    select from pg_catalog.pg_class as c where c.relnamespace = n.oid
-    union all
-    select from pg_catalog.pg_proc as p where p.pronamespace = n.oid
-) as object
-where n.nspname = 'linked'
+from pg_catalog.pg_depend as d
+join pg_catalog.pg_namespace as n on n.oid = d.refobjid and n.nspname = 'linked'
+where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.deptype = 'n'

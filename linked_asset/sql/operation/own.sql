@@ -13,10 +13,16 @@ begin
     if v_owner is null then
         return;
     end if;
-    perform set_config('role', 'none', true);
     if not exists (select from pg_catalog.pg_namespace where nspname = 'linked') then
+        -- Either may lack the right to.
+        if has_database_privilege(v_owner, current_database(), 'CREATE') then
+            perform set_config('role', v_owner, true);
+        else
+            perform set_config('role', 'none', true);
+        end if;
         execute format('create schema linked authorization %I', v_owner);
     end if;
+    perform set_config('role', 'none', true);
     for v_statement in
         select format('alter schema linked owner to %I', v_owner)
         from pg_catalog.pg_namespace
@@ -30,7 +36,7 @@ begin
         select format('alter routine %s owner to %I', p.oid::regprocedure, v_owner)
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace and n.nspname = 'linked'
-        where pg_get_userbyid(p.proowner) <> v_owner
+        where p.proname in ({{ functions | join(", ") }}) and pg_get_userbyid(p.proowner) <> v_owner
     loop
         execute v_statement;
     end loop;

@@ -165,10 +165,37 @@ begin
 end
 $linked$;
 
+-- A person is a row of its own, or one account's view of a group of persons, which goes with the last view.
 create or replace function linked.removal_delete_persons() returns void
 language plpgsql
 as $linked$
+declare
+    v_groups uuid[];
 begin
+    if to_regclass('public.person_group') is not null then
+        execute format(
+            'with gone as (
+                delete from public.person using linked.person_pair
+                where person_pair.made and person_pair.person_id = person.%1$s and person_pair.owner_id = person.%2$s
+                    and not exists (
+                        select from public.asset_face join public.asset on asset.%3$s = asset_face.%4$s
+                        where asset_face.%5$s = person.%1$s and asset.%6$s = person.%2$s
+                    )
+                returning person.%1$s as group_id
+            )
+            select array_agg(distinct group_id) from gone',
+            linked.removal_column('person', 'person_group'), linked.removal_column('person', 'user'), linked.removal_key('asset'),
+            linked.removal_column('asset_face', 'asset'), linked.removal_column('asset_face', 'person_group'),
+            linked.removal_column('asset', 'user')
+        ) into v_groups;
+        execute format(
+            'delete from public.person_group
+            where person_group.%1$s = any ($1)
+                and not exists (select from public.person where person.%2$s = person_group.%1$s)',
+            linked.removal_key('person_group'), linked.removal_column('person', 'person_group')
+        ) using v_groups;
+        return;
+    end if;
     execute format(
         'delete from public.person using linked.person_pair
         where person_pair.made and person_pair.person_id = person.%1$s

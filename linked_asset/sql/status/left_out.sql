@@ -28,13 +28,15 @@ select
         when e.queued then 'queued'
         else 'missing'
     end as reason,
-    count(*) as media
+    count(*) as media,
+    coalesce(sum(x."fileSizeInByte"), 0)::bigint as bytes
 from due as d
 join public.asset as s on s.id = d.source_id
 join public."user" as u on u.id = d.user_id
+left join public.asset_exif as x on x."assetId" = d.source_id
 cross join lateral (
     select
-        exists (select from linked.dismissal as x where x.source_id = d.source_id and x.user_id = d.user_id) as dismissed,
+        exists (select from linked.dismissal as h where h.source_id = d.source_id and h.user_id = d.user_id) as dismissed,
         exists (select from linked.queue as q where q.source_id = d.source_id) as queued,
         exists (select from public.asset as o where o."ownerId" = d.user_id and o.checksum = s.checksum and o."libraryId" is null) as own_copy,
         exists (

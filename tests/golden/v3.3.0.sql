@@ -42,6 +42,14 @@ create unique index if not exists linked_prefix_album_id_path_key on linked.pref
 comment on table linked.prefix is
     'The prefixes of the linked albums, without the last slash. Empty: everything that the album''s owner has.';
 
+create table if not exists linked.waiting (
+    album_id uuid not null,
+    path text
+);
+create index if not exists linked_waiting_album_id_idx on linked.waiting (album_id);
+comment on table linked.waiting is
+    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, or (null) the name that would make it a linked album.';
+
 create table if not exists linked.participant (
     album_id uuid not null,
     user_id uuid not null,
@@ -138,12 +146,17 @@ create table if not exists linked.person_pair (
     owner_id uuid not null,
     made boolean not null default false,
     details jsonb,
-    constraint linked_person_pair_pkey primary key (person_id),
+    pair_id uuid not null default gen_random_uuid(),
     constraint linked_person_pair_person_key_owner_id_key unique (person_key, owner_id)
 );
-alter table linked.person_pair add column if not exists details jsonb;
+alter table linked.person_pair
+add column if not exists details jsonb,
+add column if not exists pair_id uuid not null default gen_random_uuid(),
+drop constraint if exists linked_person_pair_pkey;
+create unique index if not exists linked_person_pair_pair_id_key on linked.person_pair (pair_id);
+create unique index if not exists linked_person_pair_person_id_owner_id_key on linked.person_pair (person_id, owner_id);
 comment on table linked.person_pair is
-    'Persons with the same key are counterparts: the same person in each account. Made: the addon created the row of person. Details: what sync has last seen of it.';
+    'Persons with the same key are counterparts: the same person in each account. The id of a person alone need not tell whose it is: persons of several accounts can have the same. Made: the addon created the row of person. Details: what sync has last seen of it.';
 
 create table if not exists linked.dismissal (
     source_id uuid not null,
@@ -316,41 +329,44 @@ as $linked$
         with expected_table as (
             select e.key as table_name, e.value as shape, c.oid as relation
             from jsonb_each('{
-        "asset": {"columns": {"id": ["uuid", false], "ownerId": ["uuid", false], "type": ["character varying", false], "originalPath": ["character varying", false], "fileCreatedAt": ["timestamp with time zone", false], "fileModifiedAt": ["timestamp with time zone", false], "isFavorite": ["boolean", false], "duration": ["integer", true], "checksum": ["bytea", false], "livePhotoVideoId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "createdAt": ["timestamp with time zone", false], "originalFileName": ["character varying", false], "thumbhash": ["bytea", true], "isOffline": ["boolean", false], "libraryId": ["uuid", true], "isExternal": ["boolean", false], "deletedAt": ["timestamp with time zone", true], "localDateTime": ["timestamp with time zone", false], "stackId": ["uuid", true], "duplicateId": ["uuid", true], "status": ["assets_status_enum", false], "updateId": ["uuid", false], "visibility": ["asset_visibility_enum", false], "width": ["integer", true], "height": ["integer", true], "isEdited": ["boolean", false], "checksumAlgorithm": ["asset_checksum_algorithm_enum", false]}, "keys": [[["id"], false], [["ownerId", "checksum"], true], [["ownerId", "libraryId", "checksum"], true]], "inserted": true, "copied": true},
-        "asset_exif": {"columns": {"assetId": ["uuid", false], "make": ["character varying", true], "model": ["character varying", true], "exifImageWidth": ["integer", true], "exifImageHeight": ["integer", true], "fileSizeInByte": ["bigint", true], "orientation": ["character varying", true], "dateTimeOriginal": ["timestamp with time zone", true], "modifyDate": ["timestamp with time zone", true], "lensModel": ["character varying", true], "fNumber": ["double precision", true], "focalLength": ["double precision", true], "iso": ["integer", true], "latitude": ["double precision", true], "longitude": ["double precision", true], "city": ["character varying", true], "state": ["character varying", true], "country": ["character varying", true], "description": ["text", false], "fps": ["double precision", true], "exposureTime": ["character varying", true], "livePhotoCID": ["character varying", true], "timeZone": ["character varying", true], "projectionType": ["character varying", true], "profileDescription": ["character varying", true], "colorspace": ["character varying", true], "bitsPerSample": ["integer", true], "autoStackId": ["character varying", true], "rating": ["integer", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false], "lockedProperties": ["character varying[]", true], "tags": ["character varying[]", true]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_file": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "type": ["character varying", false], "path": ["character varying", false], "updateId": ["uuid", false], "isEdited": ["boolean", false], "isProgressive": ["boolean", false], "isTransparent": ["boolean", false]}, "keys": [[["id"], false], [["assetId", "type", "isEdited"], false]], "inserted": true, "copied": true},
-        "asset_job_status": {"columns": {"assetId": ["uuid", false], "facesRecognizedAt": ["timestamp with time zone", true], "metadataExtractedAt": ["timestamp with time zone", true], "duplicatesDetectedAt": ["timestamp with time zone", true], "ocrAt": ["timestamp with time zone", true]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "smart_search": {"columns": {"assetId": ["uuid", false], "embedding": [null, false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_video": {"columns": {"assetId": ["uuid", false], "bitrate": ["integer", false], "frameCount": ["integer", false], "timeBase": ["integer", false], "index": ["smallint", false], "profile": ["smallint", true], "level": ["smallint", true], "colorPrimaries": ["smallint", false], "colorTransfer": ["smallint", false], "colorMatrix": ["smallint", false], "dvProfile": ["smallint", true], "dvLevel": ["smallint", true], "dvBlSignalCompatibilityId": ["smallint", true], "codecName": ["text", false], "formatName": ["text", false], "formatLongName": ["text", false], "pixelFormat": ["text", false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_audio": {"columns": {"assetId": ["uuid", false], "bitrate": ["integer", false], "index": ["smallint", false], "profile": ["smallint", true], "codecName": ["text", false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_keyframe": {"columns": {"assetId": ["uuid", false], "pts": ["integer[]", false], "accDuration": ["integer[]", false], "ownDuration": ["integer[]", false], "totalDuration": ["integer", false], "packetCount": ["integer", false], "outputFrames": ["integer", false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_edit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "action": ["character varying", false], "parameters": ["jsonb", false], "sequence": ["integer", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["assetId", "sequence"], false]], "inserted": true, "copied": true},
-        "asset_ocr": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "x1": ["real", false], "y1": ["real", false], "x2": ["real", false], "y2": ["real", false], "x3": ["real", false], "y3": ["real", false], "x4": ["real", false], "y4": ["real", false], "boxScore": ["real", false], "textScore": ["real", false], "text": ["text", false], "isVisible": ["boolean", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": true},
-        "ocr_search": {"columns": {"assetId": ["uuid", false], "text": ["text", false]}, "keys": [[["assetId"], false]], "inserted": true, "copied": true},
-        "asset_face": {"columns": {"assetId": ["uuid", false], "personId": ["uuid", true], "imageWidth": ["integer", false], "imageHeight": ["integer", false], "boundingBoxX1": ["integer", false], "boundingBoxY1": ["integer", false], "boundingBoxX2": ["integer", false], "boundingBoxY2": ["integer", false], "id": ["uuid", false], "sourceType": ["sourcetype", false], "deletedAt": ["timestamp with time zone", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false], "isVisible": ["boolean", false]}, "keys": [[["id"], false]], "inserted": true, "copied": true},
-        "face_search": {"columns": {"faceId": ["uuid", false], "embedding": [null, false]}, "keys": [[["faceId"], false]], "inserted": true, "copied": true},
-        "person": {"columns": {"id": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "ownerId": ["uuid", false], "name": ["character varying", false], "thumbnailPath": ["character varying", false], "isHidden": ["boolean", false], "birthDate": ["date", true], "faceAssetId": ["uuid", true], "isFavorite": ["boolean", false], "color": ["character varying", true], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "tag": {"columns": {"id": ["uuid", false], "userId": ["uuid", false], "value": ["character varying", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "color": ["character varying", true], "parentId": ["uuid", true], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["userId", "value"], false]], "inserted": true, "copied": false},
-        "tag_asset": {"columns": {"assetId": ["uuid", false], "tagId": ["uuid", false]}, "keys": [[["assetId", "tagId"], false]], "inserted": true, "copied": false},
-        "tag_closure": {"columns": {"id_ancestor": ["uuid", false], "id_descendant": ["uuid", false]}, "keys": [[["id_ancestor", "id_descendant"], false]], "inserted": true, "copied": false},
-        "stack": {"columns": {"id": ["uuid", false], "primaryAssetId": ["uuid", false], "ownerId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["primaryAssetId"], false]], "inserted": true, "copied": false},
-        "album": {"columns": {"id": ["uuid", false], "albumName": ["character varying", false], "createdAt": ["timestamp with time zone", false], "albumThumbnailAssetId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "description": ["text", false], "deletedAt": ["timestamp with time zone", true], "isActivityEnabled": ["boolean", false], "order": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_user": {"columns": {"albumId": ["uuid", false], "userId": ["uuid", false], "role": ["album_user_role_enum", false], "updateId": ["uuid", false], "updatedAt": ["timestamp with time zone", false], "createId": ["uuid", false], "createdAt": ["timestamp with time zone", false]}, "keys": [[["albumId", "userId"], false], [["albumId"], true]], "inserted": true, "copied": false},
-        "album_asset": {"columns": {"albumId": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["albumId", "assetId"], false]], "inserted": true, "copied": false},
-        "user": {"columns": {"id": ["uuid", false], "deletedAt": ["timestamp with time zone", true], "quotaUsageInBytes": ["bigint", false]}, "keys": [[["id"], false]], "inserted": false, "copied": false},
-        "memory_asset": {"columns": {"memoriesId": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["memoriesId", "assetId"], false]], "inserted": true, "copied": false},
-        "move_history": {"columns": {"id": ["uuid", false], "entityId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": false, "copied": false},
-        "system_metadata": {"columns": {"key": ["character varying", false], "value": ["jsonb", false]}, "keys": [[["key"], false]], "inserted": true, "copied": false},
-        "asset_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "asset_face_audit": {"columns": {"id": ["uuid", false], "assetFaceId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "asset_edit_audit": {"columns": {"id": ["uuid", false], "editId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "asset_ocr_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "person_audit": {"columns": {"id": ["uuid", false], "personId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "stack_audit": {"columns": {"id": ["uuid", false], "stackId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_user_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "album_asset_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false},
-        "memory_asset_audit": {"columns": {"id": ["uuid", false], "memoryId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "copied": false}
+        "asset": {"columns": {"id": ["uuid", false], "ownerId": ["uuid", false], "type": ["character varying", false], "originalPath": ["character varying", false], "fileCreatedAt": ["timestamp with time zone", false], "fileModifiedAt": ["timestamp with time zone", false], "isFavorite": ["boolean", false], "duration": ["integer", true], "checksum": ["bytea", false], "livePhotoVideoId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "createdAt": ["timestamp with time zone", false], "originalFileName": ["character varying", false], "thumbhash": ["bytea", true], "isOffline": ["boolean", false], "libraryId": ["uuid", true], "isExternal": ["boolean", false], "deletedAt": ["timestamp with time zone", true], "localDateTime": ["timestamp with time zone", false], "stackId": ["uuid", true], "duplicateId": ["uuid", true], "status": ["assets_status_enum", false], "updateId": ["uuid", false], "visibility": ["asset_visibility_enum", false], "width": ["integer", true], "height": ["integer", true], "isEdited": ["boolean", false], "checksumAlgorithm": ["asset_checksum_algorithm_enum", false]}, "keys": [[["id"], false], [["ownerId", "checksum"], true], [["ownerId", "libraryId", "checksum"], true]], "inserted": true, "elsewhere": ["deviceAssetId", "deviceId", "encodedVideoPath", "sidecarPath"], "copied": true},
+        "asset_exif": {"columns": {"assetId": ["uuid", false], "make": ["character varying", true], "model": ["character varying", true], "exifImageWidth": ["integer", true], "exifImageHeight": ["integer", true], "fileSizeInByte": ["bigint", true], "orientation": ["character varying", true], "dateTimeOriginal": ["timestamp with time zone", true], "modifyDate": ["timestamp with time zone", true], "lensModel": ["character varying", true], "fNumber": ["double precision", true], "focalLength": ["double precision", true], "iso": ["integer", true], "latitude": ["double precision", true], "longitude": ["double precision", true], "city": ["character varying", true], "state": ["character varying", true], "country": ["character varying", true], "description": ["text", false], "fps": ["double precision", true], "exposureTime": ["character varying", true], "livePhotoCID": ["character varying", true], "timeZone": ["character varying", true], "projectionType": ["character varying", true], "profileDescription": ["character varying", true], "colorspace": ["character varying", true], "bitsPerSample": ["integer", true], "autoStackId": ["character varying", true], "rating": ["integer", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false], "lockedProperties": ["character varying[]", true], "tags": ["character varying[]", true]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_file": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "type": ["character varying", false], "path": ["character varying", false], "updateId": ["uuid", false], "isEdited": ["boolean", false], "isProgressive": ["boolean", false], "isTransparent": ["boolean", false]}, "keys": [[["id"], false], [["assetId", "type", "isEdited"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_job_status": {"columns": {"assetId": ["uuid", false], "facesRecognizedAt": ["timestamp with time zone", true], "metadataExtractedAt": ["timestamp with time zone", true], "duplicatesDetectedAt": ["timestamp with time zone", true], "ocrAt": ["timestamp with time zone", true]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": ["previewAt", "thumbnailAt"], "copied": true},
+        "smart_search": {"columns": {"assetId": ["uuid", false], "embedding": [null, false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_video": {"columns": {"assetId": ["uuid", false], "bitrate": ["integer", false], "frameCount": ["integer", false], "timeBase": ["integer", false], "index": ["smallint", false], "profile": ["smallint", true], "level": ["smallint", true], "colorPrimaries": ["smallint", false], "colorTransfer": ["smallint", false], "colorMatrix": ["smallint", false], "dvProfile": ["smallint", true], "dvLevel": ["smallint", true], "dvBlSignalCompatibilityId": ["smallint", true], "codecName": ["text", false], "formatName": ["text", false], "formatLongName": ["text", false], "pixelFormat": ["text", false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_audio": {"columns": {"assetId": ["uuid", false], "bitrate": ["integer", false], "index": ["smallint", false], "profile": ["smallint", true], "codecName": ["text", false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_keyframe": {"columns": {"assetId": ["uuid", false], "pts": ["integer[]", false], "accDuration": ["integer[]", false], "ownDuration": ["integer[]", false], "totalDuration": ["integer", false], "packetCount": ["integer", false], "outputFrames": ["integer", false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_edit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "action": ["character varying", false], "parameters": ["jsonb", false], "sequence": ["integer", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["assetId", "sequence"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_ocr": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "x1": ["real", false], "y1": ["real", false], "x2": ["real", false], "y2": ["real", false], "x3": ["real", false], "y3": ["real", false], "x4": ["real", false], "y4": ["real", false], "boxScore": ["real", false], "textScore": ["real", false], "text": ["text", false], "isVisible": ["boolean", false], "updateId": ["uuid", false], "updatedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "ocr_search": {"columns": {"assetId": ["uuid", false], "text": ["text", false]}, "keys": [[["assetId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "asset_face": {"columns": {"assetId": ["uuid", false], "personGroupId": ["uuid", true], "imageWidth": ["integer", false], "imageHeight": ["integer", false], "boundingBoxX1": ["integer", false], "boundingBoxY1": ["integer", false], "boundingBoxX2": ["integer", false], "boundingBoxY2": ["integer", false], "id": ["uuid", false], "sourceType": ["sourcetype", false], "deletedAt": ["timestamp with time zone", true], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false], "isVisible": ["boolean", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["personId"], "copied": true},
+        "face_search": {"columns": {"faceId": ["uuid", false], "embedding": [null, false]}, "keys": [[["faceId"], false]], "inserted": true, "elsewhere": [], "copied": true},
+        "person_group": {"columns": {"id": ["uuid", false], "clusterGroupId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "createId": ["uuid", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "person": {"columns": {"createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "ownerId": ["uuid", false], "name": ["character varying", false], "thumbnailPath": ["character varying", false], "isHidden": ["boolean", false], "birthDate": ["date", true], "faceAssetId": ["uuid", true], "isFavorite": ["boolean", false], "color": ["character varying", true], "updateId": ["uuid", false], "personGroupId": ["uuid", false]}, "keys": [[["ownerId", "personGroupId"], false]], "inserted": true, "elsewhere": ["id"], "copied": false},
+        "person_user": {"columns": {"personGroupId": ["uuid", false], "sharedById": ["uuid", false], "sharedWithId": ["uuid", false]}, "keys": [[["personGroupId", "sharedById", "sharedWithId"], false]], "inserted": false, "elsewhere": [], "copied": false},
+        "tag": {"columns": {"id": ["uuid", false], "userId": ["uuid", false], "value": ["character varying", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "color": ["character varying", true], "parentId": ["uuid", true], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["userId", "value"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "tag_asset": {"columns": {"assetId": ["uuid", false], "tagId": ["uuid", false]}, "keys": [[["assetId", "tagId"], false]], "inserted": true, "elsewhere": ["assetsId", "tagsId"], "copied": false},
+        "tag_closure": {"columns": {"id_ancestor": ["uuid", false], "id_descendant": ["uuid", false]}, "keys": [[["id_ancestor", "id_descendant"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "stack": {"columns": {"id": ["uuid", false], "primaryAssetId": ["uuid", false], "ownerId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["id"], false], [["primaryAssetId"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album": {"columns": {"id": ["uuid", false], "albumName": ["character varying", false], "createdAt": ["timestamp with time zone", false], "albumThumbnailAssetId": ["uuid", true], "updatedAt": ["timestamp with time zone", false], "description": ["text", true], "deletedAt": ["timestamp with time zone", true], "isActivityEnabled": ["boolean", false], "order": ["character varying", false], "updateId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["ownerId"], "copied": false},
+        "album_user": {"columns": {"albumId": ["uuid", false], "userId": ["uuid", false], "role": ["album_user_role_enum", false], "updateId": ["uuid", false], "updatedAt": ["timestamp with time zone", false], "createId": ["uuid", false], "createdAt": ["timestamp with time zone", false]}, "keys": [[["albumId", "userId"], false], [["albumId"], true]], "inserted": true, "elsewhere": ["albumsId", "usersId"], "copied": false},
+        "album_asset": {"columns": {"albumId": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["albumId", "assetId"], false]], "inserted": true, "elsewhere": ["albumsId", "assetsId"], "copied": false},
+        "user": {"columns": {"id": ["uuid", false], "deletedAt": ["timestamp with time zone", true], "quotaUsageInBytes": ["bigint", false], "clusterGroupId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": false, "elsewhere": [], "copied": false},
+        "memory_asset": {"columns": {"memoriesId": ["uuid", false], "assetId": ["uuid", false], "createdAt": ["timestamp with time zone", false], "updatedAt": ["timestamp with time zone", false], "updateId": ["uuid", false]}, "keys": [[["memoriesId", "assetId"], false]], "inserted": true, "elsewhere": ["assetsId"], "copied": false},
+        "move_history": {"columns": {"id": ["uuid", false], "entityId": ["uuid", false]}, "keys": [[["id"], false]], "inserted": false, "elsewhere": [], "copied": false},
+        "system_metadata": {"columns": {"key": ["character varying", false], "value": ["jsonb", false]}, "keys": [[["key"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "asset_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "asset_face_audit": {"columns": {"id": ["uuid", false], "assetFaceId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "asset_edit_audit": {"columns": {"id": ["uuid", false], "editId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "asset_ocr_audit": {"columns": {"id": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "person_audit": {"columns": {"id": ["uuid", false], "personGroupId": ["uuid", false], "ownerId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": ["personId"], "copied": false},
+        "person_group_audit": {"columns": {"id": ["uuid", false], "personGroupId": ["uuid", false], "clusterGroupId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "stack_audit": {"columns": {"id": ["uuid", false], "stackId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_user_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "userId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "album_asset_audit": {"columns": {"id": ["uuid", false], "albumId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false},
+        "memory_asset_audit": {"columns": {"id": ["uuid", false], "memoryId": ["uuid", false], "assetId": ["uuid", false], "deletedAt": ["timestamp with time zone", false]}, "keys": [[["id"], false]], "inserted": true, "elsewhere": [], "copied": false}
         }'::jsonb) as e
             left join pg_catalog.pg_class as c
                 on c.relname = e.key
@@ -368,6 +384,7 @@ as $linked$
                 t.table_name,
                 (t.shape ->> 'inserted')::boolean as inserted,
                 (t.shape ->> 'copied')::boolean as copied,
+                t.shape -> 'elsewhere' as elsewhere,
                 a.attname::text as column_name,
                 case when y.typtype = 'e' then y.typname::text else pg_catalog.format_type(a.atttypid, null) end as type_name,
                 not a.attnotnull as nullable,
@@ -428,7 +445,7 @@ as $linked$
                 and without_default
                 and (table_name, column_name) not in (select w.table_name, w.column_name from expected_column as w)
             union all
-            select 'unknown_column', table_name, column_name, null, type_name
+            select case when elsewhere ? column_name then 'unknown_column' else 'new_column' end, table_name, column_name, null, type_name
             from live_column
             where
                 copied
@@ -452,11 +469,13 @@ as $linked$
                 when 'other_nullability' then format('%s.%s is %s instead of %s', table_name, column_name, live, wanted)
                 when 'required_column' then format('%s.%s (%s, not null, no default) is unknown', table_name, column_name, live)
                 when 'unknown_column' then format('%s.%s (%s) is unknown and would not be kept in sync', table_name, column_name, live)
+                when 'new_column' then format('%s.%s (%s) is new to us: clones get its default, and it is not kept in sync', table_name, column_name, live)
                 when 'missing_key' then format('%s has no unique key on %s', table_name, wanted)
             end as line
         from difference
         order by table_name, kind, column_name, wanted
     ) as difference
+    where kind <> 'new_column'
 $linked$;
 comment on function linked.differences() is
     'How Immich''s tables differ from those that the functions were rendered for. Empty when they fit.';
@@ -609,8 +628,11 @@ begin
         where album_asset."assetId" = any (v_clones)
     );
     v_persons := array(
-        select distinct asset_face."personId"
+        select distinct person_pair.pair_id
         from public.asset_face
+        join public.asset on asset.id = asset_face."assetId"
+        join linked.person_pair
+            on person_pair.person_id = asset_face."personGroupId" and person_pair.owner_id = asset."ownerId"
         where asset_face."assetId" = any (v_clones) or asset_face."assetId" = any (v_sources)
     );
     v_tags := array(
@@ -629,6 +651,17 @@ begin
             and not exists (select from public.album_asset where "albumId" = album_id)
     ));
     perform linked.part_albums(v_albums);
+    -- Who is left of a cluster group may be the one that has the embeddings now.
+    insert into linked.queue (source_id, thorough)
+    select distinct member.source_id, true
+    from unnest(v_owners, v_sources) as gone (owner_id, source_id)
+    join public."user" theirs on theirs.id = gone.owner_id
+    join linked.member on member.source_id = gone.source_id and member.asset_id <> member.source_id
+    join public."user" mine on mine.id = member.owner_id and mine."clusterGroupId" = theirs."clusterGroupId"
+    on conflict (source_id) do update set thorough = true;
+    if found then
+        perform pg_notify('linked', 'queue');
+    end if;
     perform linked.fill_gaps(v_owners, v_checksums, v_sources);
 end
 $linked$;
@@ -808,8 +841,8 @@ begin
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"))
+    where (
+        mine."assetId" is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")))
     on conflict ("assetId") do update
     set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating", "lockedProperties" = excluded."lockedProperties", "tags" = excluded."tags";
 end
@@ -828,6 +861,14 @@ begin
             where theirs."assetId" = pair.from_id
                 and theirs."type" = mine."type"
                 and theirs."isEdited" = mine."isEdited"
+        )
+        and (
+            mine.type <> 'encoded_video'
+            or not exists (
+                select from linked.member
+                join linked.unsettled on unsettled.source_id = member.source_id and what = 'video' and marked_at is not null
+                where member.asset_id = pair.from_id
+            )
         );
     insert into public.asset_file ("assetId", "type", "isEdited", "path", "isProgressive", "isTransparent")
     select pair.to_id, theirs."type", theirs."isEdited", theirs."path", theirs."isProgressive", theirs."isTransparent"
@@ -835,32 +876,22 @@ begin
     join public.asset_file theirs on theirs."assetId" = pair.from_id
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
-    where mine."assetId" is null
-        or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent"))
+    where (
+        mine."assetId" is null or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent")))
+        and (
+            theirs.type <> 'encoded_video'
+            or not exists (
+                select from linked.member
+                join linked.unsettled on unsettled.source_id = member.source_id and what = 'video' and marked_at is not null
+                where member.asset_id = pair.from_id
+            )
+        )
     on conflict ("assetId", "type", "isEdited") do update
     set "path" = excluded."path", "isProgressive" = excluded."isProgressive", "isTransparent" = excluded."isTransparent";
 end
 $linked$;
 comment on function linked.propagate_asset_file(uuid[], uuid[]) is
     'Makes the rows of asset_file of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
-language plpgsql
-as $linked$
-begin
-    insert into public.smart_search ("assetId", "embedding")
-    select pair.to_id, theirs."embedding"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.smart_search theirs on theirs."assetId" = pair.from_id
-    left join public.smart_search mine
-        on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
-    on conflict ("assetId") do update
-    set "embedding" = excluded."embedding";
-end
-$linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[]) is
-    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
 create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
 as $linked$
@@ -871,14 +902,185 @@ begin
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
-    where mine."assetId" is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"))
+    where (
+        mine."assetId" is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")))
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "ocrAt" = excluded."ocrAt";
 end
 $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
     'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.smart_search ("assetId", "embedding")
+    select pair.to_id, theirs."embedding"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.smart_search theirs on theirs."assetId" = pair.from_id
+    left join public.smart_search mine
+        on mine."assetId" = pair.to_id
+    where (
+        mine."assetId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+    on conflict ("assetId") do update
+    set "embedding" = excluded."embedding";
+end
+$linked$;
+comment on function linked.propagate_smart_search(uuid[], uuid[]) is
+    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_video(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_video ("assetId", "bitrate", "frameCount", "timeBase", "index", "profile", "level", "colorPrimaries", "colorTransfer", "colorMatrix", "dvProfile", "dvLevel", "dvBlSignalCompatibilityId", "codecName", "formatName", "formatLongName", "pixelFormat")
+    select pair.to_id, theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_video theirs on theirs."assetId" = pair.from_id
+    left join public.asset_video mine
+        on mine."assetId" = pair.to_id
+    where (
+        mine."assetId" is null or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")))
+    on conflict ("assetId") do update
+    set "bitrate" = excluded."bitrate", "frameCount" = excluded."frameCount", "timeBase" = excluded."timeBase", "index" = excluded."index", "profile" = excluded."profile", "level" = excluded."level", "colorPrimaries" = excluded."colorPrimaries", "colorTransfer" = excluded."colorTransfer", "colorMatrix" = excluded."colorMatrix", "dvProfile" = excluded."dvProfile", "dvLevel" = excluded."dvLevel", "dvBlSignalCompatibilityId" = excluded."dvBlSignalCompatibilityId", "codecName" = excluded."codecName", "formatName" = excluded."formatName", "formatLongName" = excluded."formatLongName", "pixelFormat" = excluded."pixelFormat";
+end
+$linked$;
+comment on function linked.propagate_asset_video(uuid[], uuid[]) is
+    'Makes the rows of asset_video of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_audio(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_audio ("assetId", "bitrate", "index", "profile", "codecName")
+    select pair.to_id, theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_audio theirs on theirs."assetId" = pair.from_id
+    left join public.asset_audio mine
+        on mine."assetId" = pair.to_id
+    where (
+        mine."assetId" is null or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")))
+    on conflict ("assetId") do update
+    set "bitrate" = excluded."bitrate", "index" = excluded."index", "profile" = excluded."profile", "codecName" = excluded."codecName";
+end
+$linked$;
+comment on function linked.propagate_asset_audio(uuid[], uuid[]) is
+    'Makes the rows of asset_audio of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_keyframe(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into public.asset_keyframe ("assetId", "pts", "accDuration", "ownDuration", "totalDuration", "packetCount", "outputFrames")
+    select pair.to_id, theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
+    left join public.asset_keyframe mine
+        on mine."assetId" = pair.to_id
+    where (
+        mine."assetId" is null or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")))
+    on conflict ("assetId") do update
+    set "pts" = excluded."pts", "accDuration" = excluded."accDuration", "ownDuration" = excluded."ownDuration", "totalDuration" = excluded."totalDuration", "packetCount" = excluded."packetCount", "outputFrames" = excluded."outputFrames";
+end
+$linked$;
+comment on function linked.propagate_asset_keyframe(uuid[], uuid[]) is
+    'Makes the rows of asset_keyframe of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_edit(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    with gone as (
+    delete from public.asset_edit mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.asset_edit theirs
+            where theirs."assetId" = pair.from_id
+                and theirs."sequence" = mine."sequence"
+        )
+    returning mine.*
+    )
+    insert into public.asset_edit_audit ("editId", "assetId")
+    select id, "assetId" from gone where pg_trigger_depth() > 0;
+    insert into public.asset_edit ("assetId", "sequence", "action", "parameters")
+    select pair.to_id, theirs."sequence", theirs."action", theirs."parameters"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_edit theirs on theirs."assetId" = pair.from_id
+    left join public.asset_edit mine
+        on mine."assetId" = pair.to_id and mine."sequence" = theirs."sequence"
+    where (
+        mine."assetId" is null or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters")))
+    on conflict ("assetId", "sequence") do update
+    set "action" = excluded."action", "parameters" = excluded."parameters";
+end
+$linked$;
+comment on function linked.propagate_asset_edit(uuid[], uuid[]) is
+    'Makes the rows of asset_edit of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_ocr(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    with gone as (
+    delete from public.asset_ocr mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.asset_ocr theirs
+            where theirs."assetId" = pair.from_id
+                and theirs."x1" = mine."x1"
+                and theirs."y1" = mine."y1"
+                and theirs."x2" = mine."x2"
+                and theirs."y2" = mine."y2"
+                and theirs."x3" = mine."x3"
+                and theirs."y3" = mine."y3"
+                and theirs."x4" = mine."x4"
+                and theirs."y4" = mine."y4"
+                and theirs."text" = mine."text"
+        )
+    returning mine.*
+    )
+    insert into public.asset_ocr_audit ("assetId")
+    select "assetId" from gone where pg_trigger_depth() > 0;
+    update public.asset_ocr mine
+    set "boxScore" = theirs."boxScore", "textScore" = theirs."textScore", "isVisible" = theirs."isVisible"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_ocr theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+        and (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible"));
+    insert into public.asset_ocr ("assetId", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text", "boxScore", "textScore", "isVisible")
+    select pair.to_id, theirs."x1", theirs."y1", theirs."x2", theirs."y2", theirs."x3", theirs."y3", theirs."x4", theirs."y4", theirs."text", theirs."boxScore", theirs."textScore", theirs."isVisible"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_ocr theirs on theirs."assetId" = pair.from_id
+    left join public.asset_ocr mine
+        on mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+    where (
+        mine."assetId" is null);
+end
+$linked$;
+comment on function linked.propagate_asset_ocr(uuid[], uuid[]) is
+    'Makes the rows of asset_ocr of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_ocr_search(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from public.ocr_search mine
+    using unnest(p_from, p_to) as pair (from_id, to_id)
+    where mine."assetId" = pair.to_id
+        and not exists (
+            select from public.ocr_search theirs
+            where theirs."assetId" = pair.from_id
+        );
+    insert into public.ocr_search ("assetId", "text")
+    select pair.to_id, theirs."text"
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.ocr_search theirs on theirs."assetId" = pair.from_id
+    left join public.ocr_search mine
+        on mine."assetId" = pair.to_id
+    where (
+        mine."assetId" is null or (row(mine."text") is distinct from row(theirs."text")))
+    on conflict ("assetId") do update
+    set "text" = excluded."text";
+end
+$linked$;
+comment on function linked.propagate_ocr_search(uuid[], uuid[]) is
+    'Makes the rows of ocr_search of the members p_to equal to those of p_from, pair by pair.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -891,16 +1093,17 @@ begin
     end if;
     delete from public.asset_job_status mine
     where mine."assetId" = any (p_clones)
+        and mine."ocrAt" is null
         and not exists (
             select from linked.member join public.asset_job_status theirs on theirs."assetId" = member.source_id
             where member.asset_id = mine."assetId"
         );
     update public.asset_job_status mine
-    set "facesRecognizedAt" = theirs."facesRecognizedAt", "metadataExtractedAt" = theirs."metadataExtractedAt", "duplicatesDetectedAt" = theirs."duplicatesDetectedAt", "ocrAt" = theirs."ocrAt"
+    set "facesRecognizedAt" = theirs."facesRecognizedAt", "metadataExtractedAt" = theirs."metadataExtractedAt", "duplicatesDetectedAt" = theirs."duplicatesDetectedAt"
     from linked.member
     left join public.asset_job_status theirs on theirs."assetId" = member.source_id
     where member.asset_id = any (p_clones) and mine."assetId" = member.asset_id
-        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"));
+        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt"));
 end
 $linked$;
 comment on function linked.undo_viewers_status(uuid[]) is
@@ -914,6 +1117,12 @@ begin
     perform linked.propagate_asset_exif(p_from, p_to);
     perform linked.propagate_asset_file(p_from, p_to);
     perform linked.propagate_smart_search(p_from, p_to);
+    perform linked.propagate_asset_video(p_from, p_to);
+    perform linked.propagate_asset_audio(p_from, p_to);
+    perform linked.propagate_asset_keyframe(p_from, p_to);
+    perform linked.propagate_asset_edit(p_from, p_to);
+    perform linked.propagate_asset_ocr(p_from, p_to);
+    perform linked.propagate_ocr_search(p_from, p_to);
     perform linked.propagate_faces(p_from, p_to);
     perform linked.propagate_asset_job_status(p_from, p_to);
 end
@@ -1041,6 +1250,14 @@ begin
     into v_images, v_videos
     from due;
     update public.asset set thumbhash = null where id = any (v_images);
+    delete from public.asset_file where "assetId" = any (v_videos) and type = 'encoded_video';
+    delete from public.asset_file mine
+    using linked.member, public.asset source
+    where member.source_id = any (v_videos) and source.id = member.source_id and source.visibility = 'hidden'
+        and mine."assetId" = member.asset_id and mine.type = 'encoded_video';
+    delete from linked.unsettled
+    using public.asset
+    where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
 end
 $linked$;
 comment on function linked.settle() is
@@ -1054,7 +1271,10 @@ as $linked$
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
-            and case what when 'image' then thumbhash is not null end
+            and case what
+                when 'image' then thumbhash is not null
+                else exists (select from public.asset_file where "assetId" = asset.id and asset_file.type = 'encoded_video')
+            end
     ), anew as (
         update linked.unsettled set marked_at = null
         from written
@@ -1173,14 +1393,49 @@ begin
     join public.face_search theirs on theirs."faceId" = their_face.face_id
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
-    where mine."faceId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (mine."faceId" is null
+        or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+        and pair.to_id not in (
+            select linked.twins(array(select source_id from linked.member where asset_id = any (p_to)))
+        )
     on conflict ("faceId") do update
     set "embedding" = excluded."embedding";
+    perform linked.forget_twins(array(select distinct source_id from linked.member where asset_id = any (p_from || p_to)));
 end
 $linked$;
 comment on function linked.copy_faces(uuid[], uuid[]) is
     'Gives the members p_to the faces of p_from that they lack, and the embeddings of all that they share, pair by pair.';
+
+-- Immich recognizes the faces of all accounts of a cluster group together, and takes a face that is there twice for one that
+-- is seen often. So in each cluster group one member has the embeddings, the source if it can be. A face without one is left
+-- alone by Immich's recognition, and follows the others.
+create or replace function linked.twins(p_sources uuid[]) returns setof uuid
+language sql stable
+as $linked$
+    select placed.asset_id
+    from (
+        select member.asset_id,
+            row_number() over (
+                partition by member.source_id, account."clusterGroupId"
+                order by member.asset_id = member.source_id desc, member.owner_id
+            ) as place
+        from linked.member
+        join public."user" account on account.id = member.owner_id
+        where member.source_id = any (p_sources)
+    ) as placed
+    where placed.place > 1
+$linked$;
+comment on function linked.twins(uuid[]) is
+    'The members of these groups whose faces have no embeddings, because another member has them for the same cluster group.';
+
+create or replace function linked.forget_twins(p_sources uuid[]) returns void
+language sql
+as $linked$
+    delete from public.face_search
+    using linked.face
+    where face.asset_id in (select linked.twins(p_sources)) and face_search."faceId" = face.face_id
+$linked$;
+comment on function linked.forget_twins(uuid[]) is 'Deletes the embeddings of faces that another member has for the same cluster group.';
 
 create or replace function linked.delete_faces(p_faces uuid[]) returns void
 language plpgsql
@@ -1248,7 +1503,9 @@ $linked$;
 comment on function linked.drop_found_again(uuid[]) is
     'Deletes those of these new faces that were found by machine where a member has a face found by machine already.';
 
--- People: a person of one account and the person of another who stands for the same human being.
+-- People: a person of one account and the person of another who stands for the same human being. In Immich a person is known
+-- by an id and whose it is, here by the id of its row in linked.person_pair.
+
 
 -- Whom a face shows is told to the same face on the other members (of p_only, if given), except where a viewer has put
 -- somebody on it. A person of another account on a member's face (Immich lets users of a shared album do that) is replaced
@@ -1261,46 +1518,78 @@ declare
     v_faces uuid[];
     v_users uuid[];
     v_persons uuid[];
+    v_owners uuid[];
+    v_pairs uuid[];
 begin
     with cleared as (
         update public.asset_face mine
-        set "personId" = null
+        set "personGroupId" = null
         from unnest(p_faces) as origin (face_id)
-        join public.asset_face theirs on theirs.id = origin.face_id and theirs."personId" is null
+        join public.asset_face theirs on theirs.id = origin.face_id and theirs."personGroupId" is null
         join linked.face their_face on their_face.face_id = theirs.id
         join linked.face my_face on my_face.face_key = their_face.face_key and my_face.face_id <> their_face.face_id
-        where mine.id = my_face.face_id and mine."personId" is not null and not my_face.own and p_only is null
+        where mine.id = my_face.face_id and mine."personGroupId" is not null and not my_face.own and p_only is null
         returning mine.id
     )
     select array_agg(id) into v_cleared from cleared;
 
-    select array_agg(my_face.face_id), array_agg(member.owner_id), array_agg(person.id)
-    into v_faces, v_users, v_persons
+    select array_agg(my_face.face_id), array_agg(member.owner_id), array_agg(person."personGroupId"), array_agg(person."ownerId")
+    into v_faces, v_users, v_persons, v_owners
     from unnest(p_faces) as origin (face_id)
     join public.asset_face theirs on theirs.id = origin.face_id
-    join public.person on person.id = theirs."personId"
     join linked.face their_face on their_face.face_id = theirs.id
+    join linked.member their_member on their_member.asset_id = their_face.asset_id
+    join lateral (
+            select known.* from public.person known
+            where known."personGroupId" = theirs."personGroupId"
+            order by known."ownerId" = their_member.owner_id desc, known."ownerId"
+            limit 1
+        ) as person on true
     join linked.face my_face on my_face.face_key = their_face.face_key and not my_face.own
     join linked.member on member.asset_id = my_face.asset_id
     where (my_face.face_id <> origin.face_id or person."ownerId" <> member.owner_id)
         and (p_only is null or (my_face.asset_id = any (p_only) and not my_face.left_open));
     if v_faces is not null then
-        perform linked.find_counterparts(v_persons, v_users, v_faces);
+        v_pairs := linked.remember_persons(v_persons, v_owners);
+        perform linked.find_counterparts(v_pairs, v_users, v_faces);
         update public.asset_face mine
-        set "personId" = my_pair.person_id
-        from unnest(v_faces, v_users, v_persons) as target (face_id, user_id, person_id)
-        join linked.person_pair their_pair on their_pair.person_id = target.person_id
+        set "personGroupId" = my_pair.person_id
+        from unnest(v_faces, v_users, v_pairs) as target (face_id, user_id, pair_id)
+        join linked.person_pair their_pair on their_pair.pair_id = target.pair_id
         join linked.person_pair my_pair
             on my_pair.person_key = their_pair.person_key and my_pair.owner_id = target.user_id
-        where mine.id = target.face_id and mine."personId" is distinct from my_pair.person_id;
+        where mine.id = target.face_id and mine."personGroupId" is distinct from my_pair.person_id;
         update linked.face set left_open = false where face_id = any (v_faces) and left_open;
-        perform linked.fill_blanks(array(select distinct id from unnest(v_persons) as id));
+        perform linked.fill_blanks(array(select distinct pair_id from unnest(v_pairs) as pair_id));
     end if;
     perform linked.choose_feature_faces(v_cleared || v_faces);
 end
 $linked$;
 comment on function linked.propagate_people(uuid[], uuid[]) is
     'Assigns the faces that correspond to p_faces to the counterparts of the persons that p_faces are assigned to.';
+
+create or replace function linked.remember_persons(p_persons uuid[], p_owners uuid[]) returns uuid[]
+language plpgsql
+as $linked$
+begin
+    insert into linked.person_pair (person_id, owner_id, person_key)
+    select asked.person_id, asked.owner_id, gen_random_uuid()
+    from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
+    where not exists (
+        select from linked.person_pair
+        where person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
+    );
+    return array(
+        select person_pair.pair_id
+        from unnest(p_persons, p_owners) with ordinality as asked (person_id, owner_id, position)
+        join linked.person_pair
+            on person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
+        order by asked.position
+    );
+end
+$linked$;
+comment on function linked.remember_persons(uuid[], uuid[]) is
+    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on.';
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
@@ -1312,10 +1601,15 @@ as $linked$
         from linked.face
         join linked.member on member.asset_id = face.asset_id and member.can_write
         join public.asset_face on asset_face.id = face.face_id
-        left join public.person on person.id = asset_face."personId"
-        where face.face_id = any (p_faces)
+        left join lateral (
+            select known.* from public.person known
+            where known."personGroupId" = asset_face."personGroupId"
+            order by known."ownerId" = member.owner_id desc, known."ownerId"
+            limit 1
+        ) as person on true
+        where face.face_id = any (p_faces) and not face.left_open
             and (
-                person.id is null
+                asset_face."personGroupId" is null
                 or exists (
                     select from linked.member writer
                     where writer.source_id = member.source_id and writer.owner_id = person."ownerId" and writer.can_write
@@ -1339,7 +1633,7 @@ begin
             from linked.face my_face
             join linked.face their_face on their_face.face_key = my_face.face_key
             join public.asset_face on asset_face.id = their_face.face_id
-            where my_face.asset_id = any (p_assets) and asset_face."personId" is not null
+            where my_face.asset_id = any (p_assets) and asset_face."personGroupId" is not null
         )),
         p_assets
     );
@@ -1355,9 +1649,9 @@ as $linked$
     update linked.face
     set own = true
     from linked.member
-    join public.asset_face mine on mine."assetId" = member.asset_id and mine."personId" is not null
+    join public.asset_face mine on mine."assetId" = member.asset_id and mine."personGroupId" is not null
     where member.asset_id = any (p_assets) and not member.can_write
-        and face.face_id = mine.id and not face.own
+        and face.face_id = mine.id and not face.own and not face.left_open
         and not exists (
             select from linked.face their_face
             join linked.member writer on writer.asset_id = their_face.asset_id and writer.can_write
@@ -1365,10 +1659,12 @@ as $linked$
             where their_face.face_key = face.face_key
                 and (
                     theirs."updatedAt" > mine."updatedAt"
+                    or theirs."personGroupId" = mine."personGroupId"
                     or exists (
                         select from linked.person_pair my_pair
                         join linked.person_pair their_pair on their_pair.person_key = my_pair.person_key
-                        where my_pair.person_id = mine."personId" and their_pair.person_id = theirs."personId"
+                        where my_pair.person_id = mine."personGroupId" and my_pair.owner_id = member.owner_id
+                            and their_pair.person_id = theirs."personGroupId" and their_pair.owner_id = writer.owner_id
                     )
                 )
         )
@@ -1387,12 +1683,17 @@ declare
     v_persons uuid[];
 begin
     select array_agg(their_face.face_id), array_agg(my_face.face_id) filter (where is_last.yes),
-        array_agg(person.id) filter (where is_last.yes)
+        array_agg(person."personGroupId") filter (where is_last.yes)
     into v_theirs, v_mine, v_persons
     from linked.face their_face
     join public.asset_face on asset_face.id = their_face.face_id
-    join public.person on person.id = asset_face."personId"
-    join linked.member theirs on theirs.asset_id = their_face.asset_id and theirs.owner_id <> person."ownerId"
+    join linked.member theirs on theirs.asset_id = their_face.asset_id
+    join lateral (
+            select known.* from public.person known
+            where known."personGroupId" = asset_face."personGroupId"
+            order by known."ownerId" = theirs.owner_id desc, known."ownerId"
+            limit 1
+        ) as person on true
     join linked.member mine
         on mine.source_id = theirs.source_id and mine.owner_id = person."ownerId" and not mine.can_write
     join linked.face my_face on my_face.face_key = their_face.face_key and my_face.asset_id = mine.asset_id
@@ -1400,13 +1701,13 @@ begin
     cross join lateral (
         select not my_face.own or known."updatedAt" <= asset_face."updatedAt" as yes
     ) as is_last
-    where their_face.face_id = any (p_faces);
+    where their_face.face_id = any (p_faces) and theirs.owner_id <> person."ownerId" and not their_face.left_open;
     if v_theirs is null then
         return;
     end if;
-    update public.asset_face set "personId" = null where id = any (v_theirs);
+    update public.asset_face set "personGroupId" = null where id = any (v_theirs);
     update public.asset_face
-    set "personId" = given.person_id
+    set "personGroupId" = given.person_id
     from unnest(v_mine, v_persons) as given (face_id, person_id)
     where asset_face.id = given.face_id;
     update linked.face set own = true, left_open = false where face_id = any (v_mine);
@@ -1415,41 +1716,38 @@ $linked$;
 comment on function linked.hand_to_viewers(uuid[]) is
     'Moves persons of viewers from the faces of others'' members to the same faces of the viewers'' clones.';
 
-create or replace function linked.find_counterparts(p_persons uuid[], p_users uuid[], p_faces uuid[]) returns void
+create or replace function linked.find_counterparts(p_pairs uuid[], p_users uuid[], p_faces uuid[]) returns void
 language plpgsql
 as $linked$
 declare
     v_todo record;
     v_found uuid;
 begin
-    insert into linked.person_pair (person_id, person_key, owner_id)
-    select person.id, person.id, person."ownerId"
-    from public.person where person.id = any (p_persons)
-    on conflict do nothing;
     -- A loop because every pairing narrows the choice for the next; names go first, they are surest.
     for v_todo in
-        select target.person_id, target.user_id,
+        select target.pair_id, target.user_id,
             array_agg(target.face_id order by asset_face."deletedAt" is not null, target.face_id) as faces
-        from unnest(p_persons, p_users, p_faces) as target (person_id, user_id, face_id)
+        from unnest(p_pairs, p_users, p_faces) as target (pair_id, user_id, face_id)
         join public.asset_face on asset_face.id = target.face_id
-        join public.person on person.id = target.person_id
-        join linked.person_pair their_pair on their_pair.person_id = target.person_id
-        group by target.person_id, target.user_id, person.name, their_pair.person_key
-        order by person.name = '', count(*) desc, target.person_id
+        join linked.person_pair on person_pair.pair_id = target.pair_id
+        join public.person on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+        group by target.pair_id, target.user_id, person.name
+        order by person.name = '', count(*) desc, target.pair_id
     loop
         continue when exists (
             select from linked.person_pair their_pair
             join linked.person_pair my_pair on my_pair.person_key = their_pair.person_key
-            where their_pair.person_id = v_todo.person_id and my_pair.owner_id = v_todo.user_id
+            where their_pair.pair_id = v_todo.pair_id and my_pair.owner_id = v_todo.user_id
         );
         v_found := coalesce(
-            linked.person_by_face(v_todo.person_id, v_todo.user_id, v_todo.faces),
-            linked.person_by_name(v_todo.person_id, v_todo.user_id),
-            linked.person_by_embedding(v_todo.person_id, v_todo.user_id),
-            linked.make_person(v_todo.person_id, v_todo.user_id, v_todo.faces[1])
+            linked.person_of_group(v_todo.pair_id, v_todo.user_id, v_todo.faces[1]),
+            linked.person_by_face(v_todo.pair_id, v_todo.user_id, v_todo.faces),
+            linked.person_by_name(v_todo.pair_id, v_todo.user_id),
+            linked.person_by_embedding(v_todo.pair_id, v_todo.user_id),
+            linked.make_person(v_todo.pair_id, v_todo.user_id, v_todo.faces[1])
         );
-        update public.asset_face set "personId" = v_found where id = any (v_todo.faces);
-        perform linked.pair_persons(v_todo.person_id, v_found);
+        update public.asset_face set "personGroupId" = v_found where id = any (v_todo.faces) and "personGroupId" is distinct from v_found;
+        perform linked.pair_persons(v_todo.pair_id, v_found, v_todo.user_id);
     end loop;
 end
 $linked$;
@@ -1457,43 +1755,72 @@ comment on function linked.find_counterparts(uuid[], uuid[], uuid[]) is
     'Pairs each person with a person of the user, found or made, and assigns p_faces to whom was not paired before.';
 
 -- Two persons can stand for one human being when no account has a person of its own on both sides.
-create or replace function linked.free_persons(p_person uuid, p_user uuid) returns setof uuid
+create or replace function linked.free_persons(p_pair uuid, p_user uuid) returns setof uuid
 language sql stable
 as $linked$
-    select id from public.person where "ownerId" = p_user
+    select "personGroupId" from public.person where "ownerId" = p_user
     except
     select person_pair.person_id
     from linked.person_pair asked
     join linked.person_pair their_pair on their_pair.person_key = asked.person_key
     join linked.person_pair taken on taken.owner_id = their_pair.owner_id
     join linked.person_pair on person_pair.person_key = taken.person_key and person_pair.owner_id = p_user
-    where asked.person_id = p_person
+    where asked.pair_id = p_pair
 $linked$;
 comment on function linked.free_persons(uuid, uuid) is
     'The persons of a user that are not paired with somebody else than this person.';
 
-create or replace function linked.person_by_face(p_person uuid, p_user uuid, p_faces uuid[]) returns uuid
+-- Accounts whose faces Immich recognizes together have views of one group, by Immich's own rule. The group is looked at, too:
+-- who leaves takes the groups along before the account itself.
+create or replace function linked.person_of_group(p_pair uuid, p_user uuid, p_face uuid) returns uuid
+language plpgsql
+as $linked$
+declare
+    v_group uuid := (
+        select person_group.id
+        from linked.person_pair
+        join public.person_group on person_group.id = person_pair.person_id
+        join public."user" theirs
+            on theirs.id = person_pair.owner_id and theirs."clusterGroupId" = person_group."clusterGroupId"
+        join public."user" mine on mine.id = p_user and mine."clusterGroupId" = person_group."clusterGroupId"
+        where person_pair.pair_id = p_pair
+    );
+begin
+    if v_group is not null
+        and not exists (select from public.person where "personGroupId" = v_group and "ownerId" = p_user)
+    then
+        perform linked.insert_person(v_group, p_pair, p_user, p_face);
+    end if;
+    return v_group;
+end
+$linked$;
+comment on function linked.person_of_group(uuid, uuid, uuid) is
+    'Where the user is in the cluster group of this person''s account: the user''s person of the same group, which is made where missing.';
+
+create or replace function linked.person_by_face(p_pair uuid, p_user uuid, p_faces uuid[]) returns uuid
 language sql stable
 as $linked$
-    select asset_face."personId"
+    select asset_face."personGroupId"
     from public.asset_face
     where asset_face.id = any (p_faces)
-        and asset_face."personId" in (select linked.free_persons(p_person, p_user))
-    group by asset_face."personId"
-    order by count(*) desc, asset_face."personId"
+        and asset_face."personGroupId" in (select linked.free_persons(p_pair, p_user))
+    group by asset_face."personGroupId"
+    order by count(*) desc, asset_face."personGroupId"
     limit 1
 $linked$;
 comment on function linked.person_by_face(uuid, uuid, uuid[]) is
     'The person to whom the user''s account has already assigned the same faces.';
 
-create or replace function linked.person_by_name(p_person uuid, p_user uuid) returns uuid
+create or replace function linked.person_by_name(p_pair uuid, p_user uuid) returns uuid
 language sql stable
 as $linked$
-    select min(candidate.id::text)::uuid
-    from public.person theirs
-    join public.person candidate on lower(btrim(candidate.name)) = lower(btrim(theirs.name))
-    where theirs.id = p_person and btrim(theirs.name) <> ''
-        and candidate.id in (select linked.free_persons(p_person, p_user))
+    select min(candidate."personGroupId"::text)::uuid
+    from linked.person_pair
+    join public.person theirs on theirs."personGroupId" = person_pair.person_id and theirs."ownerId" = person_pair.owner_id
+    join public.person candidate
+        on candidate."ownerId" = p_user and lower(btrim(candidate.name)) = lower(btrim(theirs.name))
+    where person_pair.pair_id = p_pair and btrim(theirs.name) <> ''
+        and candidate."personGroupId" in (select linked.free_persons(p_pair, p_user))
     having count(*) = 1
 $linked$;
 comment on function linked.person_by_name(uuid, uuid) is
@@ -1502,7 +1829,7 @@ comment on function linked.person_by_name(uuid, uuid) is
 -- A namesake of somebody else in the person's account is left for that one, and so is whoever looks more like somebody else
 -- there. Compared are some faces of the person with some of each of the user's, without the vector index: it is approximate, and
 -- looks at everybody's faces.
-create or replace function linked.person_by_embedding(p_person uuid, p_user uuid) returns uuid
+create or replace function linked.person_by_embedding(p_pair uuid, p_user uuid) returns uuid
 language plpgsql stable
 as $linked$
 declare
@@ -1511,29 +1838,30 @@ declare
 begin
     with theirs as materialized (
         select face_search.embedding
-        from public.asset_face
+        from linked.person_pair
+        join public.asset_face on asset_face."personGroupId" = person_pair.person_id
         join public.face_search on face_search."faceId" = asset_face.id
-        where asset_face."personId" = p_person and asset_face."deletedAt" is null
+        where person_pair.pair_id = p_pair and asset_face."deletedAt" is null
         order by asset_face.id
         limit 10
     ), candidate as materialized (
-        select person.id
-        from linked.free_persons(p_person, p_user) as free (id)
-        join public.person on person.id = free.id
+        select person."personGroupId" as person_id
+        from linked.free_persons(p_pair, p_user) as free (person_id)
+        join public.person on person."personGroupId" = free.person_id and person."ownerId" = p_user
         where btrim(person.name) = ''
             or lower(btrim(person.name)) not in (
                 select lower(btrim(other.name))
-                from public.person asked
-                join public.person other on other."ownerId" = asked."ownerId" and other.id <> asked.id
-                where asked.id = p_person
+                from linked.person_pair asked
+                join public.person other on other."ownerId" = asked.owner_id and other."personGroupId" <> asked.person_id
+                where asked.pair_id = p_pair
             )
     ), mine as materialized (
-        select candidate.id as person_id, face_search.embedding
+        select candidate.person_id, face_search.embedding
         from candidate
         cross join lateral (
             select asset_face.id
             from public.asset_face
-            where asset_face."personId" = candidate.id and asset_face."deletedAt" is null
+            where asset_face."personGroupId" = candidate.person_id and asset_face."deletedAt" is null
             order by asset_face.id
             limit 10
         ) as face
@@ -1549,7 +1877,7 @@ begin
     select near.person_id into v_found
     from near
     where not exists (
-        select from linked.some_rival_faces(p_person, p_user) as rival_face
+        select from linked.some_rival_faces(p_pair, p_user) as rival_face
         join public.face_search rival on rival."faceId" = rival_face
         cross join lateral (select mine.embedding from mine where mine.person_id = near.person_id) as known
         where known.embedding <=> rival.embedding < near.distance
@@ -1564,24 +1892,24 @@ $linked$;
 comment on function linked.person_by_embedding(uuid, uuid) is
     'The person of the user whose faces are nearest, within Immich''s recognition distance.';
 
-create or replace function linked.some_rival_faces(p_person uuid, p_user uuid) returns setof uuid
+create or replace function linked.some_rival_faces(p_pair uuid, p_user uuid) returns setof uuid
 language sql stable
 as $linked$
     select face.id
-    from public.person asked
-    join public.person rival on rival."ownerId" = asked."ownerId" and rival.id <> asked.id
+    from linked.person_pair asked
+    join public.person rival on rival."ownerId" = asked.owner_id and rival."personGroupId" <> asked.person_id
     cross join lateral (
         select asset_face.id
         from public.asset_face
-        where asset_face."personId" = rival.id and asset_face."deletedAt" is null
+        where asset_face."personGroupId" = rival."personGroupId" and asset_face."deletedAt" is null
         order by asset_face.id
         limit 10
     ) as face
-    where asked.id = p_person
+    where asked.pair_id = p_pair
         and not exists (
             select from linked.person_pair rival_pair
             join linked.person_pair their_pair on their_pair.person_key = rival_pair.person_key
-            where rival_pair.person_id = rival.id and their_pair.owner_id = p_user
+            where rival."personGroupId" = rival_pair.person_id and rival."ownerId" = rival_pair.owner_id and their_pair.owner_id = p_user
         )
 $linked$;
 comment on function linked.some_rival_faces(uuid, uuid) is
@@ -1601,39 +1929,50 @@ $linked$;
 comment on function linked.recognition_distance() is
     'The distance of embeddings up to which Immich takes two faces for one person''s, from its settings.';
 
--- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
-create or replace function linked.make_person(p_person uuid, p_user uuid, p_face uuid) returns uuid
+create or replace function linked.make_person(p_pair uuid, p_user uuid, p_face uuid) returns uuid
 language plpgsql
 as $linked$
 declare
     v_id uuid := gen_random_uuid();
 begin
-    insert into public.person (id, "ownerId", "name", "birthDate", "color", "faceAssetId", "thumbnailPath")
-    select v_id, p_user, theirs."name", theirs."birthDate", theirs."color", p_face, ''
-    from public.person theirs where theirs.id = p_person;
-    insert into linked.person_pair (person_id, person_key, owner_id, made) values (v_id, v_id, p_user, true);
+    insert into public.person_group (id, "clusterGroupId")
+    select v_id, "clusterGroupId" from public."user" where id = p_user;
+    perform linked.insert_person(v_id, p_pair, p_user, p_face);
     return v_id;
 end
 $linked$;
 comment on function linked.make_person(uuid, uuid, uuid) is 'Creates a person of the user, with the user''s own face as feature face.';
 
+-- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
+create or replace function linked.insert_person(p_id uuid, p_pair uuid, p_user uuid, p_face uuid) returns void
+language sql
+as $linked$
+    insert into public.person ("personGroupId", "ownerId", "name", "birthDate", "color", "faceAssetId", "thumbnailPath")
+    select p_id, p_user, theirs."name", theirs."birthDate", theirs."color", p_face, ''
+    from linked.person_pair
+    join public.person theirs on theirs."personGroupId" = person_pair.person_id and theirs."ownerId" = person_pair.owner_id
+    where person_pair.pair_id = p_pair;
+    insert into linked.person_pair (person_id, owner_id, person_key, made) values (p_id, p_user, gen_random_uuid(), true)
+$linked$;
+comment on function linked.insert_person(uuid, uuid, uuid, uuid) is 'Writes the row of a person that the addon makes.';
+
 -- A person's details travel from an account to another only when that account may write on some picture that shows the
 -- person and is shared with the other; from there they go on likewise. So nothing of a viewer's ever leaves the viewer's
 -- account, whoever is a viewer of one album and an editor of another counts as an editor for whom that other album shows,
 -- and two accounts that share no picture learn from each other what a third, a writer with both, passes on.
-create or replace function linked.reached(p_persons uuid[]) returns table (origin_id uuid, person_id uuid)
+create or replace function linked.reached(p_pairs uuid[]) returns table (origin_id uuid, pair_id uuid, kept_alike boolean)
 language sql stable
 as $linked$
     with recursive pair as (
         select person_pair.*
         from linked.person_pair
         where person_pair.person_key in (
-            select asked.person_key from linked.person_pair asked where asked.person_id = any (p_persons)
+            select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ), step as materialized (
-        select teller.person_id as from_id, told.person_id as to_id
+        select teller.pair_id as from_id, told.pair_id as to_id
         from pair teller
-        join pair told on told.person_key = teller.person_key and told.person_id <> teller.person_id
+        join pair told on told.person_key = teller.person_key and told.pair_id <> teller.pair_id
         where exists (select from linked.member where member.owner_id = teller.owner_id and member.can_write)
             and exists (
                 select
@@ -1641,21 +1980,31 @@ as $linked$
                 join linked.member theirs
                     on theirs.asset_id = asset_face."assetId" and theirs.owner_id = teller.owner_id and theirs.can_write
                 join linked.member mine on mine.source_id = theirs.source_id and mine.owner_id = told.owner_id
-                where asset_face."personId" = teller.person_id
+                where asset_face."personGroupId" = teller.person_id
                 -- Asked pair by pair: the first picture answers, nothing is joined whole.
                 offset 0
             )
     ), reached as (
-        select pair.person_id as origin_id, pair.person_id
-        from pair where pair.person_id = any (p_persons)
+        select pair.pair_id as origin_id, pair.pair_id
+        from pair where pair.pair_id = any (p_pairs)
         union
         select reached.origin_id, step.to_id
-        from reached join step on step.from_id = reached.person_id
+        from reached join step on step.from_id = reached.pair_id
     )
-    select reached.origin_id, reached.person_id from reached where reached.person_id <> reached.origin_id
+    select reached.origin_id, reached.pair_id, exists (
+            select
+            from pair one
+            join pair other on other.pair_id = reached.pair_id and other.person_id = one.person_id
+            join public.person_user
+                on person_user."personGroupId" = one.person_id
+                and person_user."sharedById" in (one.owner_id, other.owner_id)
+                and person_user."sharedWithId" in (one.owner_id, other.owner_id)
+            where one.pair_id = reached.origin_id
+        )
+    from reached where reached.pair_id <> reached.origin_id
 $linked$;
 comment on function linked.reached(uuid[]) is
-    'The counterparts to which the details of these persons travel.';
+    'The counterparts to which the details of these persons travel. Kept alike: one has shared the person with the other, and names and birth dates between the two are Immich''s own affair.';
 
 -- As Immich does in the account in which a face is reassigned; the job for missing thumbnails draws the new one.
 create or replace function linked.choose_feature_faces(p_faces uuid[]) returns void
@@ -1665,33 +2014,34 @@ begin
     update public.person
     set "faceAssetId" = other.face_id, "thumbnailPath" = ''
     from public.person led
-    join public.asset_face feature on feature.id = led."faceAssetId" and feature."personId" is distinct from led.id
+    join public.asset_face feature on feature.id = led."faceAssetId" and feature."personGroupId" is distinct from led."personGroupId"
     cross join lateral (
         select asset_face.id as face_id
         from public.asset_face
-        where asset_face."personId" = led.id and asset_face."deletedAt" is null
+        join public.asset on asset.id = asset_face."assetId" and asset."ownerId" = led."ownerId"
+        where asset_face."personGroupId" = led."personGroupId" and asset_face."deletedAt" is null
             and asset_face."isVisible"
         limit 1
     ) as other
-    where led."faceAssetId" = any (p_faces) and person.id = led.id;
+    where led."faceAssetId" = any (p_faces) and person."personGroupId" = led."personGroupId" and person."ownerId" = led."ownerId";
 end
 $linked$;
 comment on function linked.choose_feature_faces(uuid[]) is
     'Gives persons whose feature face is among these, and shows somebody else now, another of their faces.';
 
-create or replace function linked.fill_blanks(p_persons uuid[]) returns void
+create or replace function linked.fill_blanks(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 declare
-    v_persons uuid[] := array(
-        select person_pair.person_id
+    v_pairs uuid[] := array(
+        select person_pair.pair_id
         from linked.person_pair
         where person_pair.person_key in (
             select counterpart.person_key
             from linked.person_pair asked
             join linked.person_pair counterpart on counterpart.person_key = asked.person_key
-            join public.person on person.id = counterpart.person_id
-            where asked.person_id = any (p_persons)
+            join public.person on person."personGroupId" = counterpart.person_id and person."ownerId" = counterpart.owner_id
+            where asked.pair_id = any (p_pairs)
             group by counterpart.person_key
             having (min(person.name) = '' and max(person.name) <> '')
                 or count(person."birthDate") not in (0, count(*))
@@ -1700,7 +2050,7 @@ declare
     );
 begin
     -- Nearly always nothing is blank that somebody could fill, and it need not be asked whose details travel where.
-    if cardinality(v_persons) = 0 then
+    if cardinality(v_pairs) = 0 then
         return;
     end if;
     update public.person
@@ -1708,96 +2058,114 @@ begin
         "birthDate" = coalesce(person."birthDate", known.birth_date),
         color = coalesce(person.color, known.color)
     from (
-        select reached.person_id,
-            (array_agg(one.name order by one.id = any (p_persons) desc, one.id) filter (where one.name <> ''))[1] as name,
-            (array_agg(one."birthDate" order by one.id = any (p_persons) desc, one.id)
-                filter (where one."birthDate" is not null))[1] as birth_date,
-            (array_agg(one.color order by one.id = any (p_persons) desc, one.id)
+        select reached.pair_id,
+            (array_agg(one.name order by origin.pair_id = any (p_pairs) desc, origin.pair_id)
+                filter (where one.name <> '' and not reached.kept_alike))[1] as name,
+            (array_agg(one."birthDate" order by origin.pair_id = any (p_pairs) desc, origin.pair_id)
+                filter (where one."birthDate" is not null and not reached.kept_alike))[1] as birth_date,
+            (array_agg(one.color order by origin.pair_id = any (p_pairs) desc, origin.pair_id)
                 filter (where one.color is not null))[1] as color
-        from linked.reached(v_persons) as reached
-        join public.person one on one.id = reached.origin_id
-        group by reached.person_id
+        from linked.reached(v_pairs) as reached
+        join linked.person_pair origin on origin.pair_id = reached.origin_id
+        join public.person one on one."personGroupId" = origin.person_id and one."ownerId" = origin.owner_id
+        group by reached.pair_id
     ) as known
-    where person.id = known.person_id
+    join linked.person_pair on person_pair.pair_id = known.pair_id
+    where person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
         and (
             (person.name = '' and known.name is not null)
             or (person."birthDate" is null and known.birth_date is not null)
             or (person.color is null and known.color is not null)
         );
-    perform linked.note_details(v_persons);
+    perform linked.note_details(v_pairs);
 end
 $linked$;
 comment on function linked.fill_blanks(uuid[]) is
     'Fills what is blank in the name, birth date and colour of persons or their counterparts from those whose details travel to them.';
 
--- At pairing blanks are filled, on either side, and nothing is overwritten.
-create or replace function linked.pair_persons(p_one uuid, p_other uuid) returns void
+-- At pairing blanks are filled, on either side, and nothing is overwritten. Where some account has a person of its own on both
+-- sides they stay apart: in one cluster group Immich itself can have given an account two persons for one human being.
+create or replace function linked.pair_persons(p_pair uuid, p_person uuid, p_owner uuid) returns void
 language plpgsql
 as $linked$
 declare
-    v_key uuid := (select person_key from linked.person_pair where person_id = p_one);
+    v_key uuid := (select person_key from linked.person_pair where pair_id = p_pair);
+    v_other uuid := (linked.remember_persons(array[p_person], array[p_owner]))[1];
+    v_other_key uuid := (select person_key from linked.person_pair where pair_id = v_other);
 begin
-    insert into linked.person_pair (person_id, person_key, owner_id)
-    select id, id, "ownerId" from public.person where id = p_other
-    on conflict do nothing;
-    update linked.person_pair
-    set person_key = v_key
-    where person_key = (select person_key from linked.person_pair where person_id = p_other);
-    perform linked.fill_blanks(array[p_one]);
-    perform linked.note_details(array[p_one]);
+    if exists (
+        select
+        from linked.person_pair one
+        join linked.person_pair other on other.owner_id = one.owner_id and other.pair_id <> one.pair_id
+        where one.person_key = v_key and other.person_key = v_other_key
+    ) then
+        return;
+    end if;
+    update linked.person_pair set person_key = v_key where person_key = v_other_key;
+    perform linked.fill_blanks(array[p_pair]);
+    perform linked.note_details(array[p_pair]);
 end
 $linked$;
-comment on function linked.pair_persons(uuid, uuid) is 'Makes two persons of different accounts, and those paired with them, counterparts.';
+comment on function linked.pair_persons(uuid, uuid, uuid) is
+    'Makes a person, and a person of another account, and those paired with them, counterparts.';
 
 -- Each column on its own: at pairing nothing was overwritten, so another one may differ, and stays as it is. Of counterparts
 -- that change in one statement one leads.
-create or replace function linked.propagate_person_name(p_persons uuid[]) returns void
+create or replace function linked.propagate_person_name(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
     set "name" = theirs."name"
     from (
-        select reached.person_id, reached.origin_id,
+        select reached.pair_id, reached.origin_id, reached.kept_alike,
             first_value(reached.origin_id) over (partition by person_pair.person_key order by reached.origin_id) as leader
-        from linked.reached(p_persons) as reached
-        join linked.person_pair on person_pair.person_id = reached.origin_id
+        from linked.reached(p_pairs) as reached
+        join linked.person_pair on person_pair.pair_id = reached.origin_id
     ) as told
-    join public.person theirs on theirs.id = told.origin_id
-    where mine.id = told.person_id and told.origin_id = told.leader
+    join linked.person_pair their_pair on their_pair.pair_id = told.origin_id
+    join public.person theirs on theirs."personGroupId" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
+    join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
+    where mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
+        and not told.kept_alike
         and mine."name" is distinct from theirs."name"
 $linked$;
 comment on function linked.propagate_person_name(uuid[]) is
     'Gives the name of these persons to the counterparts that they reach.';
-create or replace function linked.propagate_person_birthdate(p_persons uuid[]) returns void
+create or replace function linked.propagate_person_birthdate(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
     set "birthDate" = theirs."birthDate"
     from (
-        select reached.person_id, reached.origin_id,
+        select reached.pair_id, reached.origin_id, reached.kept_alike,
             first_value(reached.origin_id) over (partition by person_pair.person_key order by reached.origin_id) as leader
-        from linked.reached(p_persons) as reached
-        join linked.person_pair on person_pair.person_id = reached.origin_id
+        from linked.reached(p_pairs) as reached
+        join linked.person_pair on person_pair.pair_id = reached.origin_id
     ) as told
-    join public.person theirs on theirs.id = told.origin_id
-    where mine.id = told.person_id and told.origin_id = told.leader
+    join linked.person_pair their_pair on their_pair.pair_id = told.origin_id
+    join public.person theirs on theirs."personGroupId" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
+    join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
+    where mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
+        and not told.kept_alike
         and mine."birthDate" is distinct from theirs."birthDate"
 $linked$;
 comment on function linked.propagate_person_birthdate(uuid[]) is
     'Gives the birthDate of these persons to the counterparts that they reach.';
-create or replace function linked.propagate_person_color(p_persons uuid[]) returns void
+create or replace function linked.propagate_person_color(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update public.person mine
     set "color" = theirs."color"
     from (
-        select reached.person_id, reached.origin_id,
+        select reached.pair_id, reached.origin_id, reached.kept_alike,
             first_value(reached.origin_id) over (partition by person_pair.person_key order by reached.origin_id) as leader
-        from linked.reached(p_persons) as reached
-        join linked.person_pair on person_pair.person_id = reached.origin_id
+        from linked.reached(p_pairs) as reached
+        join linked.person_pair on person_pair.pair_id = reached.origin_id
     ) as told
-    join public.person theirs on theirs.id = told.origin_id
-    where mine.id = told.person_id and told.origin_id = told.leader
+    join linked.person_pair their_pair on their_pair.pair_id = told.origin_id
+    join public.person theirs on theirs."personGroupId" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
+    join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
+    where mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
         and mine."color" is distinct from theirs."color"
 $linked$;
 comment on function linked.propagate_person_color(uuid[]) is
@@ -1809,28 +2177,32 @@ create or replace function linked.reached_by_merge(p_old uuid, p_new uuid) retur
 language sql stable
 as $linked$
     with first as materialized (
-        select old_pair.person_id
+        select old_pair.pair_id
         from linked.person_pair merged
+        join linked.person_pair target on target.pair_id = p_new
         join linked.person_pair old_pair
-            on old_pair.person_key = merged.person_key and old_pair.person_id <> merged.person_id
+            on old_pair.person_key = merged.person_key and old_pair.pair_id <> merged.pair_id
         cross join lateral (
             select
             from public.asset_face theirs
             join linked.face their_face on their_face.face_id = theirs.id
+            join linked.member their_member
+                on their_member.asset_id = their_face.asset_id and their_member.owner_id = old_pair.owner_id
             join linked.face my_face on my_face.face_key = their_face.face_key
-            join public.asset_face mine on mine.id = my_face.face_id and mine."personId" = p_new
-            join linked.member on member.asset_id = my_face.asset_id and member.can_write
-            where theirs."personId" = old_pair.person_id
+            join public.asset_face mine on mine.id = my_face.face_id and mine."personGroupId" = target.person_id
+            join linked.member
+                on member.asset_id = my_face.asset_id and member.owner_id = target.owner_id and member.can_write
+            where theirs."personGroupId" = old_pair.person_id
             limit 1
         ) as moved
-        where merged.person_id = p_old
+        where merged.pair_id = p_old
     )
     select array(
-        select person_id from first
+        select pair_id from first
         union
-        select reached.person_id
-        from linked.reached(array(select person_id from first)) as reached
-        where reached.person_id <> p_old
+        select reached.pair_id
+        from linked.reached(array(select pair_id from first)) as reached
+        where reached.pair_id <> p_old
     )
 $linked$;
 comment on function linked.reached_by_merge(uuid, uuid) is
@@ -1843,34 +2215,42 @@ language plpgsql
 as $linked$
 declare
     v_whole uuid[] := array(
-        select person_pair.person_id
+        select person_pair.pair_id
         from linked.person_pair
-        where person_pair.person_id = any (p_old)
+        where person_pair.pair_id = any (p_old)
             and (
                 person_pair.made
                 or exists (
                     select from public.asset_face
-                    join linked.member on member.asset_id = asset_face."assetId" and member.can_write
-                    where asset_face."personId" = person_pair.person_id
+                    join linked.member
+                        on member.asset_id = asset_face."assetId" and member.owner_id = person_pair.owner_id
+                        and member.can_write
+                    where asset_face."personGroupId" = person_pair.person_id
                 )
             )
     );
 begin
     update public.asset_face
-    set "personId" = merged.new_id
+    set "personGroupId" = new_pair.person_id
     from unnest(p_old, p_new) as merged (old_id, new_id)
-    join public.asset_face moved on moved."personId" = merged.old_id
+    join linked.person_pair old_pair on old_pair.pair_id = merged.old_id
+    join linked.person_pair new_pair on new_pair.pair_id = merged.new_id
+    join public.asset_face moved on moved."personGroupId" = old_pair.person_id
+    join public.asset on asset.id = moved."assetId" and asset."ownerId" = old_pair.owner_id
     left join linked.member on member.asset_id = moved."assetId"
     left join linked.face on face.face_id = moved.id
     where asset_face.id = moved.id
         and (face.face_id is not null or merged.old_id = any (v_whole))
         and (member.can_write or member.asset_id is null or not face.own);
     perform linked.delete_persons(array(
-        select person_id
-        from unnest(v_whole) as person_id
-        where not exists (select from public.asset_face where asset_face."personId" = person_id)
+        select pair_id from linked.person_pair
+        where pair_id = any (v_whole)
+            and not exists (
+                select from public.asset_face join public.asset on asset.id = asset_face."assetId" and asset."ownerId" = person_pair.owner_id
+                where asset_face."personGroupId" = person_pair.person_id
+            )
     ));
-    delete from linked.person_pair where person_id = any (p_old);
+    delete from linked.person_pair where pair_id = any (p_old);
 end
 $linked$;
 comment on function linked.merge_persons(uuid[], uuid[]) is
@@ -1878,74 +2258,94 @@ comment on function linked.merge_persons(uuid[], uuid[]) is
 
 -- Immich merges by moving all faces of one person to another in one statement, then deletes the first. Where an account has
 -- counterparts of both, they are merged too; else the pairing moves along.
-create or replace function linked.follow_merge(p_old uuid, p_new uuid) returns void
+create or replace function linked.follow_merge(p_owner uuid, p_old uuid, p_new uuid) returns void
 language plpgsql
 as $linked$
 declare
+    v_old_pair uuid := (select pair_id from linked.person_pair where person_id = p_old and owner_id = p_owner);
+    v_new_pair uuid;
     v_told uuid[];
     v_old uuid[];
     v_new uuid[];
 begin
-    if not exists (select from linked.person_pair where person_id = p_old) then
+    if v_old_pair is null then
         return;
     end if;
-    v_told := linked.reached_by_merge(p_old, p_new);
-    insert into linked.person_pair (person_id, person_key, owner_id)
-    select id, id, "ownerId" from public.person where id = p_new
-    on conflict do nothing;
-    select array_agg(old_pair.person_id), array_agg(new_pair.person_id) into v_old, v_new
+    v_new_pair := (linked.remember_persons(array[p_new], array[p_owner]))[1];
+    v_told := linked.reached_by_merge(v_old_pair, v_new_pair);
+    select array_agg(old_pair.pair_id), array_agg(new_pair.pair_id) into v_old, v_new
     from linked.person_pair old_pair
-    join linked.person_pair target on target.person_id = p_new
+    join linked.person_pair target on target.pair_id = v_new_pair
     join linked.person_pair new_pair
         on new_pair.person_key = target.person_key and new_pair.owner_id = old_pair.owner_id
-    where old_pair.person_id = any (v_told) and old_pair.person_id <> new_pair.person_id;
+    where old_pair.pair_id = any (v_told) and old_pair.pair_id <> new_pair.pair_id;
     perform linked.merge_persons(v_old, v_new);
 
     update linked.person_pair
-    set person_key = (select person_key from linked.person_pair where person_id = p_new)
-    where person_id = any (v_told);
-    delete from linked.person_pair where person_id = p_old;
+    set person_key = (select person_key from linked.person_pair where pair_id = v_new_pair)
+    where pair_id = any (v_told);
+    delete from linked.person_pair where pair_id = v_old_pair;
     -- Persons that were made for the one are now called like the other.
     update public.person
     set name = target.name
-    from linked.reached(array[p_new]) as reached
-    join linked.person_pair made_pair on made_pair.person_id = reached.person_id and made_pair.made
-    join public.person target on target.id = p_new
-    where person.id = made_pair.person_id and person.id = any (v_told) and target.name not in ('', person.name);
-    perform linked.fill_blanks(array[p_new]);
-    perform linked.note_details(array[p_new]);
+    from linked.reached(array[v_new_pair]) as reached
+    join linked.person_pair made_pair on made_pair.pair_id = reached.pair_id and made_pair.made
+    join public.person target on target."personGroupId" = p_new and target."ownerId" = p_owner
+    where person."personGroupId" = made_pair.person_id and person."ownerId" = made_pair.owner_id and made_pair.pair_id = any (v_told) and not reached.kept_alike
+        and target.name not in ('', person.name);
+    perform linked.fill_blanks(array[v_new_pair]);
+    perform linked.note_details(array[v_new_pair]);
 end
 $linked$;
-comment on function linked.follow_merge(uuid, uuid) is
-    'After all faces of one person were moved to another of the same account: merges the counterparts alike.';
+comment on function linked.follow_merge(uuid, uuid, uuid) is
+    'After all faces of one person of an account were moved to another: merges the counterparts alike.';
 
-create or replace function linked.delete_persons(p_persons uuid[]) returns void
+create or replace function linked.delete_persons(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_groups uuid[] := array(select distinct person_id from linked.person_pair where pair_id = any (p_pairs));
 begin
-    if pg_trigger_depth() > 0 then
-        insert into public.person_audit ("personId", "ownerId")
-        select id, "ownerId" from public.person where id = any (p_persons);
+    if pg_trigger_depth() > 1 then
+        insert into public.person_audit ("personGroupId", "ownerId")
+        select person."personGroupId", person."ownerId"
+        from linked.person_pair join public.person on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+        where person_pair.pair_id = any (p_pairs);
     end if;
-    delete from public.person where id = any (p_persons);
-    delete from linked.person_pair where person_id = any (p_persons);
+    delete from public.person
+    using linked.person_pair
+    where person_pair.pair_id = any (p_pairs) and person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id;
+    delete from linked.person_pair where pair_id = any (p_pairs);
+    v_groups := array(
+        select id from public.person_group
+        where id = any (v_groups)
+            and not exists (select from public.person where "personGroupId" = person_group.id)
+    );
+    if pg_trigger_depth() > 0 then
+        insert into public.person_group_audit ("personGroupId", "clusterGroupId")
+        select id, "clusterGroupId" from public.person_group where id = any (v_groups);
+    end if;
+    delete from public.person_group where id = any (v_groups);
 end
 $linked$;
 comment on function linked.delete_persons(uuid[]) is
-    'Deletes persons, with the audit rows that a delete by Immich itself would leave.';
+    'Deletes persons and groups of which nobody has a person any more, with the audit rows that a delete by Immich itself would leave.';
 
 -- A nameless person that the addon made and whose last face is somebody else's now stands for nobody: the counterparts are free
 -- for that somebody else. Immich's nightly job deletes it, with its thumbnail.
-create or replace function linked.part_from_emptied(p_persons uuid[]) returns void
+create or replace function linked.part_from_emptied(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     update linked.person_pair
     set person_key = gen_random_uuid()
     from public.person
-    where person_pair.person_id = any (p_persons) and person_pair.made
-        and person.id = person_pair.person_id and person.name = ''
-        and not exists (select from public.asset_face where asset_face."personId" = person.id);
+    where person_pair.pair_id = any (p_pairs) and person_pair.made
+        and person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id and person.name = ''
+        and not exists (
+            select from public.asset_face join public.asset on asset.id = asset_face."assetId" and asset."ownerId" = person_pair.owner_id
+            where asset_face."personGroupId" = person_pair.person_id
+        );
 end
 $linked$;
 comment on function linked.part_from_emptied(uuid[]) is
@@ -1953,27 +2353,98 @@ comment on function linked.part_from_emptied(uuid[]) is
 
 -- A person who is on no linked picture any more has no counterparts; one that the addon made and that is on no picture at
 -- all goes.
-create or replace function linked.forget_persons(p_persons uuid[]) returns void
+create or replace function linked.forget_persons(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.delete_persons(array(
-        select person_pair.person_id
+        select person_pair.pair_id
         from linked.person_pair
-        where person_pair.person_id = any (p_persons) and person_pair.made
-            and not exists (select from public.asset_face where asset_face."personId" = person_pair.person_id)
+        where person_pair.pair_id = any (p_pairs) and person_pair.made
+            and not exists (
+                select from public.asset_face join public.asset on asset.id = asset_face."assetId" and asset."ownerId" = person_pair.owner_id
+                where asset_face."personGroupId" = person_pair.person_id
+            )
     ));
     delete from linked.person_pair
-    where person_id = any (p_persons)
+    where pair_id = any (p_pairs)
         and not exists (
             select from public.asset_face
-            join linked.member on member.asset_id = asset_face."assetId"
-            where asset_face."personId" = person_pair.person_id
+            join linked.member on member.asset_id = asset_face."assetId" and member.owner_id = person_pair.owner_id
+            where asset_face."personGroupId" = person_pair.person_id
         );
 end
 $linked$;
 comment on function linked.forget_persons(uuid[]) is
     'Unpairs persons who are on no member any more, and deletes those of them that the addon made for nothing else.';
+
+-- Whoever joins or leaves a cluster group takes the persons along: to new groups, where others have persons of the old ones.
+-- The faces follow in the same transaction.
+create or replace function linked.follow_moved_persons(p_owners uuid[], p_old uuid[], p_new uuid[]) returns uuid[]
+language plpgsql
+as $linked$
+declare
+    v_moved uuid[];
+begin
+    with moved as (
+        update linked.person_pair
+        set person_id = moved.new_id
+        from unnest(p_owners, p_old, p_new) as moved (owner_id, old_id, new_id)
+        where person_pair.owner_id = moved.owner_id and person_pair.person_id = moved.old_id
+        returning person_pair.pair_id
+    )
+    select array_agg(pair_id) into v_moved from moved;
+    perform set_config('linked.moved_in', pg_current_xact_id()::text, true);
+    return v_moved;
+end
+$linked$;
+comment on function linked.follow_moved_persons(uuid[], uuid[], uuid[]) is
+    'Remembers persons under the groups to which they have moved. Returns which are remembered.';
+
+-- An account that had deleted its person of a group can get one again, from Immich: the faces never left the group.
+create or replace function linked.resume_persons(p_owners uuid[], p_groups uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_resumed uuid[];
+begin
+    with resumed as (
+        update linked.face
+        set left_open = false
+        from unnest(p_owners, p_groups) as fresh (owner_id, group_id)
+        join public.asset_face on asset_face."personGroupId" = fresh.group_id
+        join linked.member on member.asset_id = asset_face."assetId" and member.owner_id = fresh.owner_id
+        where face.face_id = asset_face.id and face.left_open
+        returning face.face_id
+    )
+    select array_agg(face_id) into v_resumed from resumed;
+    if v_resumed is not null then
+        perform linked.propagate_people(linked.leading_faces(v_resumed));
+    end if;
+end
+$linked$;
+comment on function linked.resume_persons(uuid[], uuid[]) is
+    'Takes faces of these accounts that had been left open, and show these new persons, for assigned.';
+
+-- A merge within a cluster group reaches the pictures of all its accounts, in whatever order: what it does to a viewer's clone
+-- is nothing that the viewer has put there.
+create or replace function linked.agree_within_groups(p_faces uuid[]) returns void
+language sql
+as $linked$
+    update linked.face
+    set own = false
+    from public.asset_face mine
+    where mine.id = face.face_id and face.own
+        and face.face_key in (select changed.face_key from linked.face changed where changed.face_id = any (p_faces))
+        and exists (
+            select from linked.face their_face
+            join linked.member on member.asset_id = their_face.asset_id and member.can_write
+            join public.asset_face theirs on theirs.id = their_face.face_id
+            where their_face.face_key = face.face_key and theirs."personGroupId" = mine."personGroupId"
+        )
+$linked$;
+comment on function linked.agree_within_groups(uuid[]) is
+    'Lets faces of viewers'' clones follow again that correspond to these, and show the same group as a writer''s.';
 
 -- What a viewer put on clones for themselves is everybody's once they may write: faces drawn by hand, and whom they put on
 -- faces, unless a writer did so later. A drawn face goes where one was found in the same place that shows nobody else.
@@ -1994,11 +2465,11 @@ begin
         select mine.id
         from linked.face
         join public.asset_face mine on mine.id = face.face_id
-        where face.asset_id = any (p_clones) and face.own and mine."personId" is not null
+        where face.asset_id = any (p_clones) and face.own and mine."personGroupId" is not null
             and not exists (
                 select from linked.face their_face
                 join linked.member on member.asset_id = their_face.asset_id and member.can_write
-                join public.asset_face theirs on theirs.id = their_face.face_id and theirs."personId" is not null
+                join public.asset_face theirs on theirs.id = their_face.face_id and theirs."personGroupId" is not null
                 where their_face.face_key = face.face_key and theirs."updatedAt" > mine."updatedAt"
             )
     );
@@ -2012,8 +2483,12 @@ begin
     perform linked.propagate_people(linked.leading_faces(v_brought));
     perform linked.refill_people(p_clones);
     perform linked.fill_blanks(array(
-        select distinct asset_face."personId"
-        from public.asset_face where asset_face."assetId" = any (p_clones) and asset_face."personId" is not null
+        select distinct person_pair.pair_id
+        from linked.member
+        join public.asset_face on asset_face."assetId" = member.asset_id
+        join linked.person_pair
+            on person_pair.person_id = asset_face."personGroupId" and person_pair.owner_id = member.owner_id
+        where member.asset_id = any (p_clones)
     ));
 end
 $linked$;
@@ -2034,18 +2509,18 @@ begin
         from linked.at_known_places(p_faces) as twice
         join public.asset_face drawn on drawn.id = twice.face_id and drawn."deletedAt" is null
         join public.asset_face known on known.id = twice.known_id and known."deletedAt" is null
-        where known."personId" is null or known."personId" = drawn."personId"
+        where known."personGroupId" is null or known."personGroupId" = drawn."personGroupId"
         order by twice.known_id, twice.face_id
     ) as same;
     update public.asset_face known
-    set "personId" = drawn."personId"
+    set "personGroupId" = drawn."personGroupId"
     from unnest(v_drawn, v_known) as same (face_id, known_id)
     join public.asset_face drawn on drawn.id = same.face_id
-    where known.id = same.known_id and known."personId" is distinct from drawn."personId";
+    where known.id = same.known_id and known."personGroupId" is distinct from drawn."personGroupId";
     update linked.face
     set own = true, left_open = false
     from public.asset_face known
-    where face.face_id = any (v_known) and known.id = face.face_id and known."personId" is not null;
+    where face.face_id = any (v_known) and known.id = face.face_id and known."personGroupId" is not null;
     perform linked.delete_faces(v_drawn);
     insert into linked.face (face_id, face_key, asset_id, own)
     select asset_face.id, asset_face.id, asset_face."assetId", true
@@ -2978,7 +3453,9 @@ language plpgsql
 as $linked$
 begin
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select id, id, "ownerId" from public.album where id = any (p_albums)
+    select album.id, album.id, (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner')
+    from public.album
+    where album.id = any (p_albums) and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') is not null
     on conflict do nothing;
 
     with missing as materialized (
@@ -3002,12 +3479,16 @@ begin
                 select from linked.album_pair shared
                 join public.album_user on album_user."albumId" = shared.album_id
                 where shared.album_key = wanted.album_key and album_user."userId" = wanted.owner_id
+                    and album_user.role <> 'owner'
             )
     ), made as (
-        insert into public.album (id, "ownerId", "albumName", description, "order", "isActivityEnabled")
-        select missing.album_id, missing.owner_id, theirs."albumName", theirs.description, theirs."order",
+        insert into public.album (id, "albumName", description, "order", "isActivityEnabled")
+        select missing.album_id, theirs."albumName", theirs.description, theirs."order",
             theirs."isActivityEnabled"
         from missing join public.album theirs on theirs.id = missing.their_id
+    ), owned as (
+        insert into public.album_user ("albumId", "userId", role)
+        select album_id, owner_id, 'owner' from missing
     )
     insert into linked.album_pair (album_id, album_key, owner_id)
     select album_id, album_key, owner_id from missing;
@@ -3033,7 +3514,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join linked.member on member.asset_id = pair.from_id and member.can_write
     join public.album_asset theirs on theirs."assetId" = pair.from_id
-    join public.album on album.id = theirs."albumId" and album."ownerId" = member.owner_id
+    join public.album on album.id = theirs."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') = member.owner_id
     join public.asset mine on mine.id = pair.to_id and mine.visibility <> 'locked'
     where album."deletedAt" is null
         and (p_albums is null or album.id = any (p_albums))
@@ -3078,7 +3559,7 @@ begin
     join public.album on album.id = gone.album_id
     join public.asset theirs on theirs.id = gone.asset_id and theirs.visibility <> 'locked'
     join linked.member their_member
-        on their_member.asset_id = theirs.id and their_member.owner_id = album."ownerId" and their_member.can_write
+        on their_member.asset_id = theirs.id and their_member.owner_id = (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') and their_member.can_write
     join linked.album_pair their_pair on their_pair.album_id = album.id
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
@@ -3273,10 +3754,6 @@ begin
         from public.album_user where "albumId" = any (p_albums);
     end if;
     delete from public.album_user where "albumId" = any (p_albums);
-    if pg_trigger_depth() > 0 then
-        insert into public.album_audit ("albumId", "userId")
-        select id, "ownerId" from public.album where id = any (p_albums);
-    end if;
     delete from linked.brought
     using public.album_asset
     where album_asset."albumId" = any (p_albums)
@@ -3469,7 +3946,8 @@ begin
     )
     update linked.album_pair set album_key = new_key from passed where album_key = old_key;
     perform linked.spread_albums(v_left, array(
-        select distinct "userId" from public.album_user where "albumId" = any (v_parted)
+        select distinct "userId" from public.album_user
+        where "albumId" = any (v_parted) and role <> 'owner'
     ));
 end
 $linked$;
@@ -3477,6 +3955,7 @@ comment on function linked.part_albums(uuid[]) is
     'Parts those of these albums from their counterparts whose owners are not linked any more.';
 
 -- Refresh membership: which assets are linked for whom, and making it so.
+
 
 -- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
 -- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
@@ -4020,7 +4499,8 @@ as $linked$
 begin
     delete from linked.stack_pair where not exists (select from public.stack where stack.id = stack_pair.stack_id);
     delete from linked.album_pair where not exists (select from public.album where album.id = album_pair.album_id);
-    delete from linked.person_pair where not exists (select from public.person where person.id = person_pair.person_id);
+    delete from linked.person_pair
+    where not exists (select from public.person where person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id);
     delete from linked.made_tag where not exists (select from public.tag where tag.id = made_tag.tag_id);
     delete from linked.passing_stack where not exists (select from public.stack where stack.id = passing_stack.stack_id);
     delete from linked.brought
@@ -4153,14 +4633,11 @@ create or replace function linked.review() returns table (kind text, changes big
 language plpgsql
 as $linked$
 declare
+    v_albums uuid[] := array(select id from public.album union select album_id from linked.linked_album);
     v_remembered bigint;
 begin
     return query
-    select 'linked album', (linked.understand(array(
-        select id from public.album
-        union
-        select album_id from linked.linked_album
-    )) is not null)::integer::bigint;
+    select 'linked album', (linked.understand(v_albums, linked.trusted(v_albums)) is not null)::integer::bigint;
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();
@@ -4248,60 +4725,155 @@ $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
 
+-- In some releases an editor can take an album from its owner, who for a moment is none. The last one counts meanwhile.
+create or replace function linked.standing_albums(p_albums uuid[])
+returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
+language sql stable
+as $linked$
+    select album.id, coalesce(owner.id, known.owner_id), album."albumName", album."deletedAt" is null and owner.id is not null
+    from public.album
+    cross join lateral (select (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') as id) as owner
+    left join linked.linked_album known on known.album_id = album.id
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+        and (owner.id is not null or known.album_id is not null)
+$linked$;
+comment on function linked.standing_albums(uuid[]) is
+    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
+
+create or replace function linked.without_editors(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select array(
+        select album.id
+        from public.album
+        where album.id = any (p_albums)
+            and not exists (
+                select from public.album_user
+                where album_user."albumId" = album.id and album_user.role::text = 'editor'
+            )
+    )
+$linked$;
+comment on function linked.without_editors(uuid[]) is
+    'Those of these albums into which nobody but their owner can write.';
+
+-- Nobody watched what was written while sync was off: where an editor takes part, or took part when it was last understood, the
+-- owner is asked. What stands at the first installation counts (linked.take_over).
+create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select case
+        when current_setting('linked.takes_over', true) = pg_current_xact_id_if_assigned()::text then p_albums
+        else array(
+            select id from unnest(linked.without_editors(p_albums)) as id
+            where not exists (
+                select from linked.participant where participant.album_id = id and participant.role = 'editor'
+            )
+        )
+    end
+$linked$;
+comment on function linked.trusted(uuid[]) is
+    'Those of these albums of which all counts that is written in them, although it is not known when and by whom.';
+
+create or replace function linked.take_over() returns void
+language plpgsql
+as $linked$
+begin
+    perform set_config('linked.takes_over', pg_current_xact_id()::text, true);
+end
+$linked$;
+comment on function linked.take_over() is
+    'Lets all count that stands in albums, for the rest of the transaction.';
+
+-- What links more counts in p_trusted alone; elsewhere it waits. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[]) returns text
+create or replace function linked.understand(p_albums uuid[], p_trusted uuid[]) returns text
 language plpgsql
 as $linked$
 declare
+    v_counting uuid[];
     v_more bigint := 0;
     v_less bigint := 0;
     v_count bigint;
 begin
+    v_counting := array(
+        select standing.album_id
+        from linked.standing_albums(p_albums) as standing
+        where standing.album_id = any (p_trusted)
+            or exists (select from linked.linked_album known where known.album_id = standing.album_id)
+    );
     delete from linked.linked_album
-    where album_id = any (p_albums)
-        and not exists (
-            select from public.album
-            where album.id = linked_album.album_id and linked.is_linked_album(album."albumName")
-        );
+    where album_id = any (p_albums) and album_id <> all (v_counting);
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
+    -- Whoever owns the album now has not written what stands in it.
+    delete from linked.prefix
+    using linked.linked_album known, linked.standing_albums(v_counting) as standing
+    where known.album_id = prefix.album_id and standing.album_id = known.album_id
+        and standing.owner_id <> known.owner_id and known.album_id <> all (p_trusted);
+
     select
-        count(*) filter (where known.album_id is null or (album."deletedAt" is null) > known.is_live),
-        count(*) filter (where known.owner_id <> album."ownerId")
+        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
+        count(*) filter (where known.owner_id <> standing.owner_id)
     into v_more, v_count
-    from public.album
-    left join linked.linked_album known on known.album_id = album.id
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName");
+    from linked.standing_albums(v_counting) as standing
+    left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
     insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select id, "ownerId", "albumName", "deletedAt" is null
-    from public.album
-    where id = any (p_albums) and linked.is_linked_album("albumName")
+    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
     on conflict (album_id) do update
     set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
     where (known.owner_id, known.name, known.is_live)
         is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
 
+    insert into linked.prefix (album_id, path)
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and (
+            album.id = any (p_trusted)
+            or exists (
+                select from linked.prefix wider
+                where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
+            )
+        )
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    v_more := v_more + v_count;
+
+    -- Below one that waits, what counted until now goes on to count.
     delete from linked.prefix
     where album_id = any (p_albums)
         and not exists (
-            select from public.album, linked.prefixes(album.description) as path
-            where album.id = prefix.album_id and path = prefix.path
+            select from public.album, linked.prefixes(album.description) as line (path)
+            where album.id = prefix.album_id
+                and (
+                    line.path = prefix.path
+                    or (
+                        (line.path = '' or starts_with(prefix.path, line.path || '/'))
+                        and not exists (
+                            select from linked.prefix wider
+                            where wider.album_id = album.id and wider.path = line.path
+                        )
+                    )
+                )
         );
     get diagnostics v_count = row_count;
     v_less := v_less + v_count;
 
-    insert into linked.prefix (album_id, path)
-    select linked_album.album_id, path
-    from linked.linked_album
-    join public.album on album.id = linked_album.album_id
-    cross join linked.prefixes(album.description) as path
-    where linked_album.album_id = any (p_albums)
-    on conflict do nothing;
-    get diagnostics v_count = row_count;
-    v_more := v_more + v_count;
+    delete from linked.waiting where album_id = any (p_albums);
+    insert into linked.waiting (album_id, path)
+    select standing.album_id, null
+    from linked.standing_albums(p_albums) as standing
+    where standing.album_id <> all (v_counting)
+    union all
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -4330,7 +4902,7 @@ begin
     return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
-comment on function linked.understand(uuid[]) is
+comment on function linked.understand(uuid[], uuid[]) is
     'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
@@ -4366,7 +4938,7 @@ as $linked$
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
-create or replace function linked.refresh_albums(p_albums uuid[]) returns void
+create or replace function linked.refresh_albums(p_albums uuid[], p_trusted uuid[]) returns void
 language plpgsql
 as $linked$
 declare
@@ -4376,7 +4948,7 @@ declare
     v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    v_change := linked.understand(p_albums);
+    v_change := linked.understand(p_albums, p_trusted);
     if v_change is null then
         return;
     end if;
@@ -4404,8 +4976,57 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.refresh_albums(uuid[]) is
+comment on function linked.refresh_albums(uuid[], uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
+
+create or replace function linked.is_approval(p_name text) returns boolean
+language sql immutable
+as $linked$
+    select lower(btrim(p_name, E' \t\r\n')) like 'approve linked album%'
+$linked$;
+comment on function linked.is_approval(text) is
+    'An album of this name approves all that waits in its owner''s linked albums, in any case, surrounding blanks ignored.';
+
+-- Only the owner can have written the name of an album that is shared with nobody.
+create or replace function linked.approve_by_album(p_albums uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_waiting uuid[] := array(
+        select distinct waiting.album_id
+        from linked.waiting
+        join public.album on album.id = waiting.album_id
+        join public.album approval on (select owner."userId" from public.album_user owner where owner."albumId" = approval.id and owner.role = 'owner') = (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner')
+        where approval.id = any (p_albums)
+            and not exists (
+                select from public.album_user
+                where album_user."albumId" = approval.id and album_user.role::text <> 'owner'
+            )
+    );
+begin
+    if cardinality(v_waiting) > 0 then
+        perform linked.refresh_albums(v_waiting, v_waiting);
+    end if;
+end
+$linked$;
+comment on function linked.approve_by_album(uuid[]) is
+    'Approves what waits in the linked albums of those who own these albums, as far as these are shared with nobody.';
+
+create or replace function linked.approve(p_album uuid) returns bigint
+language plpgsql
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_waiting bigint := (select count(*) from linked.waiting where album_id = p_album);
+begin
+    perform linked.start_writing();
+    perform linked.refresh_albums(array[p_album], array[p_album]);
+    perform linked.stop_writing();
+    return v_waiting;
+end
+$linked$;
+comment on function linked.approve(uuid) is
+    'Lets count what waits in an album. Returns how much that was.';
 
 -- What sync had emptied before an account was unlinked goes too: albums and persons that the addon made.
 create or replace function linked.tidy_up() returns void
@@ -4413,7 +5034,7 @@ language plpgsql
 as $linked$
 begin
     perform linked.forget_persons(array(
-        select person_id from linked.person_pair
+        select pair_id from linked.person_pair
         where made and owner_id not in (select user_id from linked.participant)
     ));
     perform linked.delete_albums(array(
@@ -4464,7 +5085,10 @@ begin
         returning id
     )
     select array_agg(id) into v_albums from moved;
-    perform linked.understand(v_albums);
+    update linked.prefix
+    set path = v_new_root || substr(path, length(v_old_root) + 1)
+    where album_id = any (v_albums) and (path = v_old_root or starts_with(path, v_old_root || '/'));
+    perform linked.understand(v_albums, '{}');
     return v_albums;
 end
 $linked$;
@@ -4808,6 +5432,34 @@ for each row execute function linked.drop_gone_cover();
 comment on trigger linked_album_drop_gone_cover on public.album is
     'Leaves an album without a cover instead of letting Immich''s statement fail, when the cover was deleted while it waited.';
 
+-- Immich's look for missing files reports each row that names one, in upserts of ten thousand by path: a file of a group comes
+-- twice, and PostgreSQL refuses to update one row a second time.
+create or replace function linked.report_once() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    if exists (
+        select from linked.member
+        where member.asset_id <> member.source_id
+            and member.asset_id = coalesce(
+                new."assetId", (select "assetId" from public.asset_file where asset_file.id = new."fileAssetId")
+            )
+    ) then
+        return null;
+    end if;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.report_once() is
+    'Leaves clones out of Immich''s report of missing files: the source is reported.';
+create or replace trigger linked_integrity_report_once before insert on public.integrity_report
+for each row execute function linked.report_once();
+comment on trigger linked_integrity_report_once on public.integrity_report is
+    'Leaves clones out of Immich''s report of missing files: the source is reported.';
+
 -- Reconcile: whatever was missed, by a fault or while sync was suspended, is made good. What moves, replaces or deletes files
 -- or rows is never taken from a clone: there the source counts. Of edits the last one counts, told by a date that only edits
 -- of that table move ("updatedAt" of asset moves with favourites, stacks and the locked folder, so asset has none). Of tags and
@@ -4890,8 +5542,7 @@ as $linked$
         from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")))
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
     from (
@@ -4903,21 +5554,15 @@ as $linked$
         from pair join public.asset_file mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent"))
-    union all
-    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
-    from (
-        select pair.source_id, pair.asset_id as member_id, theirs.*
-        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
-    ) as theirs
-    full join (
-        select pair.source_id, pair.asset_id as member_id, mine.*
-        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
-    ) as mine
-        on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record)
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent")))
+        and (
+            coalesce(mine.type, theirs.type) <> 'encoded_video'
+            or not exists (
+                select from linked.unsettled
+                where unsettled.source_id = coalesce(mine.source_id, theirs.source_id) and what = 'video'
+                    and marked_at is not null
+            )
+        )
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
     from (
@@ -4929,8 +5574,91 @@ as $linked$
         from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where mine.member_id is null or theirs.member_id is null
-        or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"))
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.smart_search theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.smart_search mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_video'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_video theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_video mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_audio'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_audio theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_audio mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_keyframe'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_keyframe theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_keyframe mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_edit'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_edit theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_edit mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id and mine."sequence" = theirs."sequence"
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_ocr'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.asset_ocr theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.asset_ocr mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible")))
+    union all
+    select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'ocr_search'
+    from (
+        select pair.source_id, pair.asset_id as member_id, theirs.*
+        from pair join public.ocr_search theirs on theirs."assetId" = pair.source_id
+    ) as theirs
+    full join (
+        select pair.source_id, pair.asset_id as member_id, mine.*
+        from pair join public.ocr_search mine on mine."assetId" = pair.asset_id
+    ) as mine
+        on mine.member_id = theirs.member_id
+    where (mine.member_id is null or theirs.member_id is null or (row(mine."text") is distinct from row(theirs."text")))
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -4946,27 +5674,39 @@ as $linked$
     ), face as materialized (
         select member.source_id, member.asset_id, member.can_write, known.face_id, known.face_key,
             known.left_open, asset_face.id, asset_face."deletedAt" is not null as is_hidden,
-            case when person."ownerId" = member.owner_id then person.id end as person_id, person_pair.person_key,
+            case when person."ownerId" = member.owner_id then person."personGroupId" end as person_id,
+            person_pair.person_key,
             -- A stranger's person, from an ordinary album, is nobody's business but the stranger's.
-            person."ownerId" <> member.owner_id and exists (
+            person."ownerId" <> member.owner_id and not known.left_open and exists (
                 select
                 from linked.member sibling
                 join linked.face their_face on their_face.asset_id = sibling.asset_id
                 where sibling.source_id = member.source_id and sibling.owner_id = person."ownerId"
                     and their_face.face_key = known.face_key
-                    and (not sibling.can_write or (member.can_write and not known.left_open))
+                    and (not sibling.can_write or member.can_write)
             ) as is_misplaced
         from linked.member
         join linked.face known on known.asset_id = member.asset_id
         left join public.asset_face on asset_face.id = known.face_id
-        left join public.person on person.id = asset_face."personId"
-        left join linked.person_pair on person_pair.person_id = person.id and person."ownerId" = member.owner_id
+        left join lateral (
+            select known.* from public.person known
+            where known."personGroupId" = asset_face."personGroupId"
+            order by known."ownerId" = member.owner_id desc, known."ownerId"
+            limit 1
+        ) as person on true
+        left join linked.person_pair
+            on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id and person."ownerId" = member.owner_id
         where member.source_id = any (p_sources)
     ), shown as materialized (
-        select face_key,
-                count(*) > 1 and (min(person_key::text) <> max(person_key::text) or count(*) > count(person_key)) as is_unclear
-        from face
-        where can_write and person_id is not null
+        -- Persons of one group are the same, paired or not.
+        select face_key, count(distinct person_id) > max(agreeing) as is_unclear
+        from (
+            select face_key, person_id,
+                case when person_key is null then 1 else count(*) over (partition by face_key, person_key) end as agreeing
+            from (
+                select distinct face_key, person_id, person_key from face where can_write and person_id is not null
+            ) as one
+        ) as known
         group by face_key
     )
     select coalesce(my_face.source_id, their_face.source_id), coalesce(my_face.asset_id, their_face.asset_id), 'asset_face'
@@ -4984,7 +5724,10 @@ as $linked$
     left join public.face_search their_search on their_search."faceId" = theirs.id
     where mine.id is null or theirs.id is null
         or (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible"))
-        or (row(my_search."embedding")::record *<> row(their_search."embedding")::record)
+        or case
+            when my_face.asset_id in (select linked.twins(p_sources)) then my_search."faceId" is not null
+            else (row(my_search."embedding")::record *<> row(their_search."embedding")::record)
+        end
     union all
     select member.source_id, member.asset_id, 'asset_face'
     from linked.member
@@ -5023,7 +5766,7 @@ as $linked$
         select member.source_id, member.asset_id, album_pair.album_key
         from linked.member
         join public.album_asset on album_asset."assetId" = member.asset_id
-        join public.album on album.id = album_asset."albumId" and album."ownerId" = member.owner_id
+        join public.album on album.id = album_asset."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') = member.owner_id
         join public.asset on asset.id = member.asset_id and asset.visibility <> 'locked'
         left join linked.album_pair on album_pair.album_id = album.id
         where member.source_id = any (p_sources) and member.can_write
@@ -5073,6 +5816,7 @@ as $linked$
             select from linked.album_pair shared
             join public.album_user on album_user."albumId" = shared.album_id
             where shared.album_key = listed.album_key and album_user."userId" = sibling.owner_id
+                and album_user.role <> 'owner'
         )
     union all
     select distinct sibling.source_id, sibling.asset_id, 'stack'
@@ -5123,16 +5867,41 @@ as $linked$
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
-                when 'asset_exif' then (select "updatedAt" from public.asset_exif where "assetId" = member.asset_id)
-                when 'asset_file' then (select max("updatedAt") from public.asset_file where "assetId" = member.asset_id)
+                when 'asset_exif' then (
+                    select max("updatedAt") from public.asset_exif where "assetId" = member.asset_id
+                )
+                when 'asset_file' then (
+                    select max("updatedAt") from public.asset_file where "assetId" = member.asset_id
+                )
                 when 'smart_search' then (
-                    select to_timestamp(0) from public.smart_search where "assetId" = member.asset_id
+                    select max(to_timestamp(0)) from public.smart_search where "assetId" = member.asset_id
+                )
+                when 'asset_video' then (
+                    select max(to_timestamp(0)) from public.asset_video where "assetId" = member.asset_id
+                )
+                when 'asset_audio' then (
+                    select max(to_timestamp(0)) from public.asset_audio where "assetId" = member.asset_id
+                )
+                when 'asset_keyframe' then (
+                    select max(to_timestamp(0)) from public.asset_keyframe where "assetId" = member.asset_id
+                )
+                when 'asset_edit' then (
+                    select max("updatedAt") from public.asset_edit where "assetId" = member.asset_id
+                )
+                when 'asset_ocr' then (
+                    select max("updatedAt") from public.asset_ocr where "assetId" = member.asset_id
+                )
+                when 'ocr_search' then (
+                    select max(to_timestamp(0)) from public.ocr_search where "assetId" = member.asset_id
                 )
             end as written_at
         from linked.member
         join public.asset source on source.id = member.source_id
         join public.asset mine on mine.id = member.asset_id and mine.checksum = source.checksum
-        where member.source_id = any (p_sources) and (member.can_write or p_table <> 'asset_exif')
+        where member.source_id = any (p_sources) and (
+                member.can_write
+                or p_table in ('asset_file', 'asset_job_status', 'smart_search', 'asset_video', 'asset_audio', 'asset_keyframe', 'asset_ocr', 'ocr_search')
+            )
     ), origin as (
         select distinct on (source_id) source_id, asset_id
         from dated
@@ -5162,6 +5931,26 @@ as $linked$
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
+
+-- What an edit makes of the picture is told by the asset, too.
+create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns void
+language sql
+as $linked$
+    update public.asset source
+    set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join linked.member on member.asset_id = pair.to_id and member.asset_id = member.source_id
+    join public.asset theirs on theirs.id = pair.from_id
+    where source.id = pair.to_id
+        and exists (
+            select from public.asset_edit
+            where "assetId" in (pair.from_id, pair.to_id)
+            group by sequence, action, parameters
+            having count(*) = 1
+        )
+$linked$;
+comment on function linked.take_edits(uuid[], uuid[]) is
+    'Gives sources the measures and the thumbhash of the member whose edits they are about to take over.';
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
 language sql
@@ -5310,6 +6099,7 @@ as $linked$
     join public.face_search theirs on theirs."faceId" = other.face_id
     where member.source_id = any (p_sources)
         and not exists (select from public.face_search where face_search."faceId" = mine.face_id)
+        and mine.asset_id not in (select linked.twins(p_sources))
     order by mine.face_id, other.face_id
     on conflict do nothing
 $linked$;
@@ -5331,6 +6121,22 @@ $linked$;
 comment on function linked.equalize_faces(uuid[]) is
     'Gives all members the faces that the source has and those that were added to clones.';
 
+create or replace function linked.follow_cluster_groups(p_users uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into linked.queue (source_id, thorough)
+    select member.source_id, true
+    from linked.member where member.owner_id = any (p_users)
+    on conflict (source_id) do update set thorough = true;
+    if found then
+        perform linked.begin_linking();
+    end if;
+end
+$linked$;
+comment on function linked.follow_cluster_groups(uuid[]) is
+    'Has the embeddings of these users'' members looked at again, who have joined or left a cluster group.';
+
 -- Of two assignments of a face the later one counts. What viewers and strangers put on others' faces leads no more than it
 -- does live.
 create or replace function linked.equalize_people(p_sources uuid[]) returns void
@@ -5350,7 +6156,7 @@ begin
                 from linked.member
                 join linked.face on face.asset_id = member.asset_id
                 join public.asset_face on asset_face.id = face.face_id
-                where member.source_id = any (p_sources) and asset_face."personId" is not null
+                where member.source_id = any (p_sources) and asset_face."personGroupId" is not null
             ),
             p_last => true
         ),
@@ -5366,10 +6172,10 @@ create or replace function linked.recognize_albums(p_sources uuid[]) returns voi
 language sql
 as $linked$
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct album.id, album.id, album."ownerId"
+    select distinct album.id, album.id, member.owner_id
     from linked.member
     join public.album_asset on album_asset."assetId" = member.asset_id
-    join public.album on album.id = album_asset."albumId" and album."ownerId" = member.owner_id
+    join public.album on album.id = album_asset."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') = member.owner_id
     where member.source_id = any (p_sources) and member.asset_id = member.source_id
         and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
         and not exists (
@@ -5384,11 +6190,11 @@ as $linked$
     on conflict do nothing;
 
     insert into linked.album_pair (album_id, album_key, owner_id)
-    select distinct on (their_pair.album_key, mine."ownerId") mine.id, their_pair.album_key, mine."ownerId"
+    select distinct on (their_pair.album_key, member.owner_id) mine.id, their_pair.album_key, member.owner_id
     from linked.member
     join linked.member sibling on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
     join public.album_asset my_row on my_row."assetId" = member.asset_id
-    join public.album mine on mine.id = my_row."albumId" and mine."ownerId" = member.owner_id
+    join public.album mine on mine.id = my_row."albumId" and (select owner."userId" from public.album_user owner where owner."albumId" = mine.id and owner.role = 'owner') = member.owner_id
     join public.album_asset their_row on their_row."assetId" = sibling.asset_id
     join linked.album_pair their_pair
         on their_pair.album_id = their_row."albumId" and their_pair.owner_id = sibling.owner_id
@@ -5396,7 +6202,7 @@ as $linked$
     where member.source_id = any (p_sources) and member.can_write
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
-    order by their_pair.album_key, mine."ownerId", mine."createdAt", mine.id
+    order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
     on conflict do nothing
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is
@@ -5457,6 +6263,7 @@ begin
     perform linked.release_replaced(p_sources);
     perform linked.refresh_membership(p_sources, p_all_at_once => true);
     perform linked.take_dates(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_exif');
+    perform linked.take_edits(array_agg(from_id), array_agg(to_id)) from linked.last_written(p_sources, 'asset_edit');
     perform linked.propagate_asset(array_agg(source_id), array_agg(asset_id))
     from linked.member
     where source_id = any (p_sources) and asset_id <> source_id;
@@ -5468,6 +6275,18 @@ begin
     from linked.last_written(p_sources, 'asset_file');
     perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
     from linked.last_written(p_sources, 'smart_search');
+    perform linked.propagate_asset_video(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_video');
+    perform linked.propagate_asset_audio(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_audio');
+    perform linked.propagate_asset_keyframe(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_keyframe');
+    perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_edit');
+    perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'asset_ocr');
+    perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+    from linked.last_written(p_sources, 'ocr_search');
     -- By dates that equalizing moves.
     perform linked.recognize_own_faces(array(select asset_id from linked.member where source_id = any (p_sources)));
     perform linked.equalize_faces(p_sources);
@@ -5650,76 +6469,79 @@ declare
     v_changes bigint := 0;
 begin
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
             where person_pair.details -> 'name' is distinct from coalesce(to_jsonb(person."name"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on theirs."personGroupId" = edited.person_id and theirs."ownerId" = edited.owner_id
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id
         where mine."name" is distinct from theirs."name"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+            and not reached.kept_alike
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_name(v_edited);
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
             where person_pair.details -> 'birthDate' is distinct from coalesce(to_jsonb(person."birthDate"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on theirs."personGroupId" = edited.person_id and theirs."ownerId" = edited.owner_id
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id
         where mine."birthDate" is distinct from theirs."birthDate"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+            and not reached.kept_alike
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_birthdate(v_edited);
     v_edited := array(
-        select distinct on (edited.person_key) edited.person_id
+        select distinct on (edited.person_key) edited.pair_id
         from linked.reached(array(
-            select person_pair.person_id
-            from linked.person_pair join public.person on person.id = person_pair.person_id
+            select person_pair.pair_id
+            from linked.person_pair join public.person on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
             where person_pair.details -> 'color' is distinct from coalesce(to_jsonb(person."color"), 'null')
                 and person_pair.details is not null
         )) as reached
-        join linked.person_pair edited on edited.person_id = reached.origin_id
-        join public.person theirs on theirs.id = reached.origin_id
-        join public.person mine on mine.id = reached.person_id
+        join linked.person_pair edited on edited.pair_id = reached.origin_id
+        join public.person theirs on theirs."personGroupId" = edited.person_id and theirs."ownerId" = edited.owner_id
+        join linked.person_pair my_pair on my_pair.pair_id = reached.pair_id
+        join public.person mine on mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id
         where mine."color" is distinct from theirs."color"
-        order by edited.person_key, theirs."updatedAt" desc, edited.person_id
+        order by edited.person_key, theirs."updatedAt" desc, edited.pair_id
     );
     v_changes := v_changes + cardinality(v_edited);
     perform linked.propagate_person_color(v_edited);
-    perform linked.note_details(array(select person_id from linked.person_pair));
+    perform linked.note_details(array(select pair_id from linked.person_pair));
     return v_changes;
 end
 $linked$;
 comment on function linked.equalize_persons() is
     'Gives names, birth dates and colours that were edited unseen to the counterparts. Returns how many were.';
 
-create or replace function linked.note_details(p_persons uuid[]) returns void
+create or replace function linked.note_details(p_pairs uuid[]) returns void
 language sql
 as $linked$
     update linked.person_pair
     set details = noted.details
     from (
-        select person.id, jsonb_build_object('name', person."name", 'birthDate', person."birthDate", 'color', person."color") as details
-        from public.person
-        where person.id in (
-            select counterpart.person_id
-            from linked.person_pair
-            join linked.person_pair counterpart on counterpart.person_key = person_pair.person_key
-            where person_pair.person_id = any (p_persons)
+        select counterpart.pair_id, jsonb_build_object('name', person."name", 'birthDate', person."birthDate", 'color', person."color") as details
+        from linked.person_pair counterpart
+        join public.person on person."personGroupId" = counterpart.person_id and person."ownerId" = counterpart.owner_id
+        where counterpart.person_key in (
+            select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ) as noted
-    where person_pair.person_id = noted.id and person_pair.details is distinct from noted.details
+    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details
 $linked$;
 comment on function linked.note_details(uuid[]) is
     'Notes what these persons and their counterparts are called, so that an edit that sync misses can be told later.';
@@ -5742,12 +6564,9 @@ comment on function linked.catch_up() is 'linked.review for reconcile, as the ad
 
 
 
+
 -- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
 -- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_line_up on public."asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_exif_line_up before insert or update or delete on public."asset_exif"
 for each statement execute function linked.line_up();
 comment on trigger linked_asset_exif_line_up on public."asset_exif" is
@@ -5763,6 +6582,34 @@ comment on trigger linked_asset_job_status_line_up on public."asset_job_status" 
 create or replace trigger linked_smart_search_line_up before insert or update or delete on public."smart_search"
 for each statement execute function linked.line_up();
 comment on trigger linked_smart_search_line_up on public."smart_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_video_line_up before insert or update or delete on public."asset_video"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_video_line_up on public."asset_video" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_audio_line_up before insert or update or delete on public."asset_audio"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_audio_line_up on public."asset_audio" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_keyframe_line_up before insert or update or delete on public."asset_keyframe"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_keyframe_line_up on public."asset_keyframe" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_edit_line_up before insert or update or delete on public."asset_edit"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_edit_line_up on public."asset_edit" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_ocr_line_up before insert or update or delete on public."asset_ocr"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_ocr_line_up on public."asset_ocr" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_ocr_search_line_up before insert or update or delete on public."ocr_search"
+for each statement execute function linked.line_up();
+comment on trigger linked_ocr_search_line_up on public."ocr_search" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
+for each statement execute function linked.line_up();
+comment on trigger linked_asset_line_up on public."asset" is
     'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 create or replace trigger linked_asset_face_line_up before insert or update or delete on public."asset_face"
 for each statement execute function linked.line_up();
@@ -5827,6 +6674,18 @@ comment on trigger linked_shared_link_line_up on public."shared_link" is
 create or replace trigger linked_shared_link_asset_line_up before insert or delete on public."shared_link_asset"
 for each statement execute function linked.line_up();
 comment on trigger linked_shared_link_asset_line_up on public."shared_link_asset" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_cluster_group_line_up before delete on public."cluster_group"
+for each statement execute function linked.line_up();
+comment on trigger linked_cluster_group_line_up on public."cluster_group" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_person_group_line_up before delete on public."person_group"
+for each statement execute function linked.line_up();
+comment on trigger linked_person_group_line_up on public."person_group" is
+    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
+create or replace trigger linked_person_user_line_up before insert or update or delete on public."person_user"
+for each statement execute function linked.line_up();
+comment on trigger linked_person_user_line_up on public."person_user" is
     'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
 
 create or replace function linked.on_asset_insert() returns trigger
@@ -6418,6 +7277,7 @@ begin
             select count(*)
             from (select distinct "assetId" from fresh limit 2) as first
         ) = 1;
+        perform linked.note_settled(array(select "assetId" from fresh where type = 'encoded_video'));
         perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
         from linked.siblings(
             array(select "assetId" from fresh),
@@ -6647,146 +7507,6 @@ create or replace trigger linked_asset_file_delete after delete on public."asset
 referencing old table as stale
 for each statement execute function linked.on_asset_file_delete();
 comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_smart_search_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_insert after insert on public."smart_search"
-referencing new table as fresh
-for each statement execute function linked.on_smart_search_insert();
-comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
-create or replace function linked.on_smart_search_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_update after update on public."smart_search"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_smart_search_update();
-comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -6937,6 +7657,1196 @@ create or replace trigger linked_asset_job_status_update after update on public.
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_asset_job_status_update();
 comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_smart_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_insert after insert on public."smart_search"
+referencing new table as fresh
+for each statement execute function linked.on_smart_search_insert();
+comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_smart_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_update after update on public."smart_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_smart_search_update();
+comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+create or replace function linked.on_asset_video_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_video(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_video insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_video insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_video_insert() is 'Propagates rows of asset_video to the siblings.';
+create or replace trigger linked_asset_video_insert after insert on public."asset_video"
+referencing new table as fresh
+for each statement execute function linked.on_asset_video_insert();
+comment on trigger linked_asset_video_insert on public."asset_video" is 'Propagates rows of asset_video to the siblings.';
+create or replace function linked.on_asset_video_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_video(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_video update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_video update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_video_update() is 'Propagates rows of asset_video to the siblings.';
+create or replace trigger linked_asset_video_update after update on public."asset_video"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_video_update();
+comment on trigger linked_asset_video_update on public."asset_video" is 'Propagates rows of asset_video to the siblings.';
+create or replace function linked.on_asset_audio_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_audio(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_audio insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_audio insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_audio_insert() is 'Propagates rows of asset_audio to the siblings.';
+create or replace trigger linked_asset_audio_insert after insert on public."asset_audio"
+referencing new table as fresh
+for each statement execute function linked.on_asset_audio_insert();
+comment on trigger linked_asset_audio_insert on public."asset_audio" is 'Propagates rows of asset_audio to the siblings.';
+create or replace function linked.on_asset_audio_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_audio(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_audio update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_audio update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_audio_update() is 'Propagates rows of asset_audio to the siblings.';
+create or replace trigger linked_asset_audio_update after update on public."asset_audio"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_audio_update();
+comment on trigger linked_asset_audio_update on public."asset_audio" is 'Propagates rows of asset_audio to the siblings.';
+create or replace function linked.on_asset_keyframe_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_keyframe(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_keyframe insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_keyframe insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_keyframe_insert() is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace trigger linked_asset_keyframe_insert after insert on public."asset_keyframe"
+referencing new table as fresh
+for each statement execute function linked.on_asset_keyframe_insert();
+comment on trigger linked_asset_keyframe_insert on public."asset_keyframe" is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace function linked.on_asset_keyframe_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_keyframe(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_keyframe update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_keyframe update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_keyframe_update() is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace trigger linked_asset_keyframe_update after update on public."asset_keyframe"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_keyframe_update();
+comment on trigger linked_asset_keyframe_update on public."asset_keyframe" is 'Propagates rows of asset_keyframe to the siblings.';
+create or replace function linked.on_asset_edit_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_edit insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_edit insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_edit_insert() is 'Propagates rows of asset_edit to the siblings.';
+create or replace trigger linked_asset_edit_insert after insert on public."asset_edit"
+referencing new table as fresh
+for each statement execute function linked.on_asset_edit_insert();
+comment on trigger linked_asset_edit_insert on public."asset_edit" is 'Propagates rows of asset_edit to the siblings.';
+create or replace function linked.on_asset_edit_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_edit update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_edit update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_edit_update() is 'Propagates rows of asset_edit to the siblings.';
+create or replace trigger linked_asset_edit_update after update on public."asset_edit"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_edit_update();
+comment on trigger linked_asset_edit_update on public."asset_edit" is 'Propagates rows of asset_edit to the siblings.';
+create or replace function linked.on_asset_edit_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
+        perform linked.propagate_asset_edit(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            false
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_edit delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_edit delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_edit_delete() is 'Propagates rows of asset_edit to the siblings.';
+create or replace trigger linked_asset_edit_delete after delete on public."asset_edit"
+referencing old table as stale
+for each statement execute function linked.on_asset_edit_delete();
+comment on trigger linked_asset_edit_delete on public."asset_edit" is 'Propagates rows of asset_edit to the siblings.';
+create or replace function linked.on_asset_ocr_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_ocr insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_ocr insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_ocr_insert() is 'Propagates rows of asset_ocr to the siblings.';
+create or replace trigger linked_asset_ocr_insert after insert on public."asset_ocr"
+referencing new table as fresh
+for each statement execute function linked.on_asset_ocr_insert();
+comment on trigger linked_asset_ocr_insert on public."asset_ocr" is 'Propagates rows of asset_ocr to the siblings.';
+create or replace function linked.on_asset_ocr_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_ocr update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_ocr update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_ocr_update() is 'Propagates rows of asset_ocr to the siblings.';
+create or replace trigger linked_asset_ocr_update after update on public."asset_ocr"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_ocr_update();
+comment on trigger linked_asset_ocr_update on public."asset_ocr" is 'Propagates rows of asset_ocr to the siblings.';
+create or replace function linked.on_asset_ocr_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
+        perform linked.propagate_asset_ocr(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('asset_ocr delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in asset_ocr delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_ocr_delete() is 'Propagates rows of asset_ocr to the siblings.';
+create or replace trigger linked_asset_ocr_delete after delete on public."asset_ocr"
+referencing old table as stale
+for each statement execute function linked.on_asset_ocr_delete();
+comment on trigger linked_asset_ocr_delete on public."asset_ocr" is 'Propagates rows of asset_ocr to the siblings.';
+create or replace function linked.on_ocr_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('ocr_search insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in ocr_search insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_ocr_search_insert() is 'Propagates rows of ocr_search to the siblings.';
+create or replace trigger linked_ocr_search_insert after insert on public."ocr_search"
+referencing new table as fresh
+for each statement execute function linked.on_ocr_search_insert();
+comment on trigger linked_ocr_search_insert on public."ocr_search" is 'Propagates rows of ocr_search to the siblings.';
+create or replace function linked.on_ocr_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from fresh),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('ocr_search update', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in ocr_search update', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_ocr_search_update() is 'Propagates rows of ocr_search to the siblings.';
+create or replace trigger linked_ocr_search_update after update on public."ocr_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_ocr_search_update();
+comment on trigger linked_ocr_search_update on public."ocr_search" is 'Propagates rows of ocr_search to the siblings.';
+create or replace function linked.on_ocr_search_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from stale) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from stale limit 50) as first
+        ));
+        perform linked.propagate_ocr_search(array_agg(from_id), array_agg(to_id))
+        from linked.siblings(
+            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+            true
+        )
+        having count(*) > 0;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('ocr_search delete', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in ocr_search delete', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_ocr_search_delete() is 'Propagates rows of ocr_search to the siblings.';
+create or replace trigger linked_ocr_search_delete after delete on public."ocr_search"
+referencing old table as stale
+for each statement execute function linked.on_ocr_search_delete();
+comment on trigger linked_ocr_search_delete on public."ocr_search" is 'Propagates rows of ocr_search to the siblings.';
 
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer
@@ -6963,9 +8873,9 @@ begin
         perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
         from linked.siblings(array(select "assetId" from fresh), false)
         having count(*) > 0;
-        perform linked.hand_to_viewers(array(select id from fresh where "personId" is not null));
+        perform linked.hand_to_viewers(array(select id from fresh where "personGroupId" is not null));
         perform linked.propagate_people(linked.leading_faces(array(
-            select id from fresh where "personId" is not null
+            select id from fresh where "personGroupId" is not null
         )));
 
         if exists (select from linked.queue) then
@@ -7011,7 +8921,7 @@ referencing new table as fresh
 for each statement execute function linked.on_asset_face_insert();
 comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagates new faces, and whom they show, to the siblings.';
 
--- Three changes of "personId" are not passed on: the person was deleted (that unassigns in one account alone); recognition
+-- Three changes of whom faces show are not passed on: the person was deleted (that unassigns in one account alone); recognition
 -- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
 -- siblings that still have theirs); and what viewers do.
 create or replace function linked.on_asset_face_update() returns trigger
@@ -7048,19 +8958,32 @@ begin
                 having count(*) > 0;
             end if;
 
-            v_changed := array(select id from (select id, "personId" from fresh except select id, "personId" from stale) as changed);
+            v_changed := array(select id from (select id, "personGroupId" from fresh except select id, "personGroupId" from stale) as changed);
+            -- These only follow their person to another group.
+            if current_setting('linked.moved_in', true) = pg_current_xact_id_if_assigned()::text then
+                v_changed := array(
+                    select fresh.id
+                    from fresh
+                    join public.asset on asset.id = fresh."assetId"
+                    where fresh.id = any (v_changed)
+                        and not exists (
+                            select from linked.person_pair
+                            where person_pair.person_id = fresh."personGroupId" and person_pair.owner_id = asset."ownerId"
+                        )
+                );
+            end if;
             if cardinality(v_changed) > 0 then
                 -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
-                if current_query() ~* 'where[^;]*"personId"' then
+                if current_query() ~* 'where[^;]*"personGroupId"' then
                     for v_merge in
                         with moved as materialized (
-                            select distinct face.old_id, face.new_id
+                            select distinct member.owner_id, face.old_id, face.new_id
                             from (
                                 select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
                                 from (
-                                    select id, null as old_id, "personId"::text as new_id from fresh
+                                    select id, null as old_id, "personGroupId"::text as new_id from fresh
                                     union all
-                                    select id, "personId"::text, null from stale
+                                    select id, "personGroupId"::text, null from stale
                                 ) as one
                                 where id = any (v_changed)
                                 group by id
@@ -7069,56 +8992,66 @@ begin
                             join linked.member on member.asset_id = asset_face."assetId" and member.can_write
                             where face.old_id is not null and face.new_id is not null
                         )
-                        select moved.old_id, moved.new_id
+                        select moved.owner_id, moved.old_id, moved.new_id
                         from moved
                         where not exists (
-                            select from public.asset_face left_over where left_over."personId" = moved.old_id
+                            select from public.asset_face left_over join public.asset on asset.id = left_over."assetId" and asset."ownerId" = moved.owner_id
+                            where left_over."personGroupId" = moved.old_id
                         )
                     loop
-                        perform linked.follow_merge(v_merge.old_id, v_merge.new_id);
+                        perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
                     end loop;
                 end if;
 
                 v_unassigned := array(
-                    select id from stale where "personId" is not null
+                    select id from stale where "personGroupId" is not null
                     intersect
-                    select id from fresh where "personId" is null
+                    select id from fresh where "personGroupId" is null
                 );
                 v_reset := array(
                     select asset."ownerId"
                     from fresh join public.asset on asset.id = fresh."assetId"
                     where fresh.id = any (v_unassigned)
                     group by asset."ownerId"
-                    having count(*) > 1
+                    having (count(*) > 1 or current_query() ~* 'where[^;]*"sourceType"')
                         and not exists (
                             select from public.asset_face
                             join public.asset other on other.id = asset_face."assetId"
-                            where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
+                            where other."ownerId" = asset."ownerId" and asset_face."personGroupId" is not null
                                 and asset_face."sourceType" = 'machine-learning'
                         )
                 );
                 update linked.face
-                set left_open = asset_face."personId" is null
+                set left_open = asset_face."personGroupId" is null
                         and (
-                            not exists (select from public.person where person.id = stale."personId")
+                            face.left_open
+                            or not exists (
+                                select from public.person
+                                where person."personGroupId" = stale."personGroupId"
+                            )
                             or (not member.can_write and member.owner_id <> all (v_reset))
                         ),
-                    own = asset_face."personId" is not null and not member.can_write
+                    own = asset_face."personGroupId" is not null and not member.can_write
                 from stale
                 join public.asset_face on asset_face.id = stale.id
                 join linked.member on member.asset_id = asset_face."assetId"
                 where face.face_id = stale.id and stale.id = any (v_changed);
+                perform linked.agree_within_groups(v_changed);
                 perform linked.hand_to_viewers(v_changed);
                 perform linked.part_from_emptied(array(
-                    select distinct "personId" from stale where id = any (v_changed) and "personId" is not null
+                    select distinct person_pair.pair_id
+                    from stale
+                    join public.asset on asset.id = stale."assetId"
+                    join linked.person_pair
+                        on person_pair.person_id = stale."personGroupId" and person_pair.owner_id = asset."ownerId"
+                    where stale.id = any (v_changed)
                 ));
                 perform linked.propagate_people(linked.leading_faces(array(
                     select asset_face.id
                     from public.asset_face
                     join public.asset on asset.id = asset_face."assetId"
-                    join linked.face on face.face_id = asset_face.id and not face.left_open
                     where asset_face.id = any (v_changed)
-                        and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
+                        and (asset_face."personGroupId" is not null or asset."ownerId" <> all (v_reset))
                 )));
                 if cardinality(v_reset) > 0 then
                     perform linked.refill_people(array(
@@ -7418,7 +9351,13 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(select id from fresh where linked.is_linked_album("albumName")));
+        -- Whoever makes an album owns it, whatever editors it is made with.
+        declare
+            v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+        begin
+            perform linked.refresh_albums(v_made, v_made);
+            perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+        end;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -7484,14 +9423,22 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
+        perform linked.refresh_albums(
+            array(
+                select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
+                intersect
+                (
+                    select id from fresh where linked.is_linked_album("albumName")
+                    union
+                    select id from stale where linked.is_linked_album("albumName")
+                )
+            ),
+            linked.without_editors(array(select id from (select id, "albumName", description from fresh except select id, "albumName", description from stale) as changed))
+        );
+        perform linked.approve_by_album(array(
+            select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed
             intersect
-            (
-                select id from fresh where linked.is_linked_album("albumName")
-                union
-                select id from stale where linked.is_linked_album("albumName")
-            )
+            select id from fresh where linked.is_approval("albumName")
         ));
         perform linked.follow_deleted_albums(array(
             select fresh.id
@@ -7577,7 +9524,7 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        perform linked.refresh_albums(array(select id from stale));
+        perform linked.refresh_albums(array(select id from stale), '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -7646,15 +9593,19 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from fresh as change
-            join linked.linked_album on linked_album.album_id = change."albumId"
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from fresh as change
+                join linked.linked_album on linked_album.album_id = change."albumId"
+            ),
+            '{}'
+        );
         perform linked.follow_shared_albums(
             array_agg(fresh."albumId"), array_agg(fresh."userId")
         )
         from fresh join linked.album_pair on album_pair.album_id = fresh."albumId"
+        where fresh.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -7720,11 +9671,14 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from fresh as change
-            join linked.linked_album on linked_album.album_id = change."albumId"
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from fresh as change
+                join linked.linked_album on linked_album.album_id = change."albumId"
+            ),
+            '{}'
+        );
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -7789,17 +9743,21 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        perform linked.refresh_albums(array(
-            select linked_album.album_id
-            from stale as change
-            join linked.linked_album on linked_album.album_id = change."albumId"
-        ));
+        perform linked.refresh_albums(
+            array(
+                select linked_album.album_id
+                from stale as change
+                join linked.linked_album on linked_album.album_id = change."albumId"
+            ),
+            '{}'
+        );
         perform linked.spread_albums(
             linked.counterparts(array_agg(stale."albumId")), array_agg(stale."userId")
         )
         from stale
         join linked.album_pair on album_pair.album_id = stale."albumId"
         join public.album on album.id = stale."albumId"
+        where stale.role <> 'owner'
         having count(*) > 0;
 
         if exists (select from linked.queue) then
@@ -8029,6 +9987,7 @@ begin
         ) as usage
         where usage.change <> 0
         having count(*) > 0;
+        perform linked.follow_cluster_groups(array(select id from (select id, "clusterGroupId" from fresh except select id, "clusterGroupId" from stale) as changed));
         perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
         from linked.participant
         where user_id in (
@@ -8724,26 +10683,43 @@ begin
         perform linked.plan_for((
             select count(*) from (select from fresh limit 50) as first
         ));
-        perform linked.propagate_person_name(array(
-            select changed.id
-            from (select id, "name" from fresh except select id, "name" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
-        perform linked.propagate_person_birthdate(array(
-            select changed.id
-            from (select id, "birthDate" from fresh except select id, "birthDate" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
-        perform linked.propagate_person_color(array(
-            select changed.id
-            from (select id, "color" from fresh except select id, "color" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
-        perform linked.note_details(array(
-            select changed.id
-            from (select id, "name", "birthDate", "color" from fresh except select id, "name", "birthDate", "color" from stale) as changed
-            join linked.person_pair on person_pair.person_id = changed.id
-        ));
+        declare
+            v_moved uuid[];
+        begin
+            if exists (select "ownerId", "personGroupId" from fresh except select "ownerId", "personGroupId" from stale) then
+                -- Both tables have the rows in the order in which they were updated.
+                v_moved := linked.follow_moved_persons(
+                    array_agg(stale."ownerId"), array_agg(stale."personGroupId"), array_agg(fresh."personGroupId")
+                )
+                from (select *, row_number() over () as place from stale) as stale
+                join (select *, row_number() over () as place from fresh) as fresh
+                    on fresh.place = stale.place and fresh."ownerId" = stale."ownerId"
+                where fresh."personGroupId" <> stale."personGroupId";
+            end if;
+            perform linked.propagate_person_name(array(
+                select person_pair.pair_id
+                from (select "ownerId", "personGroupId", "name" from fresh except select "ownerId", "personGroupId", "name" from stale) as changed
+                join linked.person_pair on changed."personGroupId" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
+            perform linked.propagate_person_birthdate(array(
+                select person_pair.pair_id
+                from (select "ownerId", "personGroupId", "birthDate" from fresh except select "ownerId", "personGroupId", "birthDate" from stale) as changed
+                join linked.person_pair on changed."personGroupId" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
+            perform linked.propagate_person_color(array(
+                select person_pair.pair_id
+                from (select "ownerId", "personGroupId", "color" from fresh except select "ownerId", "personGroupId", "color" from stale) as changed
+                join linked.person_pair on changed."personGroupId" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                where (person_pair.pair_id = any (v_moved)) is not true
+            ));
+            perform linked.note_details(array(
+                select person_pair.pair_id
+                from (select "ownerId", "personGroupId", "name", "birthDate", "color" from fresh except select "ownerId", "personGroupId", "name", "birthDate", "color" from stale) as changed
+                join linked.person_pair on changed."personGroupId" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+            ));
+        end;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
@@ -8788,6 +10764,72 @@ referencing old table as stale new table as fresh
 for each statement execute function linked.on_person_update();
 comment on trigger linked_person_update on public."person" is 'Propagates names, birth dates and colours of persons.';
 
+create or replace function linked.on_person_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+declare
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    begin
+        if linked.is_off() or not exists (select from fresh) then
+            return null;
+        end if;
+        perform linked.start_writing();
+        perform linked.plan_for((
+            select count(*) from (select from fresh limit 50) as first
+        ));
+        perform linked.resume_persons(array_agg("ownerId"), array_agg("personGroupId")) from fresh;
+
+        if exists (select from linked.queue) then
+            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
+            begin
+                perform linked.work_queue(interval '50 milliseconds', 30);
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (
+            select from linked.unsettled
+            where marked_at is null and since < clock_timestamp() - interval '10 minutes'
+        ) then
+            begin
+                perform linked.settle();
+            exception when others then
+                null;
+            end;
+        end if;
+        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_tags();
+        end if;
+        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
+            perform linked.sweep_stacks();
+        end if;
+        perform linked.stop_writing();
+    exception when others then
+        get stacked diagnostics
+            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+        begin
+            perform linked.record_incident('person insert', v_sqlstate, v_message, v_context);
+        exception when others then
+            raise log 'linked assets: % (%) in person insert', v_message, v_sqlstate;
+        end;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_person_insert() is 'Assigns faces again whose account has got back the person that it had deleted.';
+create or replace trigger linked_person_insert after insert on public."person"
+referencing new table as fresh
+for each statement execute function linked.on_person_insert();
+comment on trigger linked_person_insert on public."person" is 'Assigns faces again whose account has got back the person that it had deleted.';
+
 create or replace function linked.on_person_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
@@ -8809,7 +10851,14 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        delete from linked.person_pair using stale where person_pair.person_id = stale.id;
+        delete from linked.person_pair using stale where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
+        -- The faces stay with the group as long as somebody has a person of it.
+        update linked.face
+        set left_open = true
+        from stale
+        join linked.member on member.owner_id = stale."ownerId"
+        join public.asset_face on asset_face."assetId" = member.asset_id and asset_face."personGroupId" = stale."personGroupId"
+        where face.face_id = asset_face.id and not face.left_open;
 
         if exists (select from linked.queue) then
             -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.

@@ -1,0 +1,218 @@
+"""What an editor writes into an album, so that it links more, counts once the owner has approved it (SPEC 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from sample import create_immich
+from tests.builders import Immich
+from tests.database import Database, Databases
+from tests.linked.conftest import upgrade
+from tests.shell.conftest import inside, one_line
+
+FOLDER = "/photos/shared"
+
+
+class Home(Immich):
+    """Nora owns pictures in two folders; her linked album shares one of them with Ed, an editor."""
+
+    def __init__(self, database: Database, release: str) -> None:
+        super().__init__(database, release)
+        self.nora, self.ed, self.zoe = (self.create_user(name) for name in ("Nora", "Ed", "Zoe"))
+        self.shared = self.upload(self.nora, f"{FOLDER}/1.jpg")
+        self.private = self.upload(self.nora, "/photos/private/1.jpg")
+        self.album = self.create_album(self.nora, "Linked album", FOLDER, users=[self.ed])
+
+    def seen_by(self, user: UUID) -> set[str]:
+        rows = self.database.fetch('select "originalPath" as path from asset where "ownerId" = %s', [user])
+        return {row.path for row in rows}
+
+    def waiting(self) -> list[str | None]:
+        return [row.path for row in self.database.fetch("select path from linked.waiting order by path nulls first")]
+
+
+@pytest.fixture(scope="session", params=["v2.6.0", "v3.0.0"])
+def template(request: pytest.FixtureRequest, databases: Databases) -> tuple[str, str]:
+    release: str = request.param
+    base = databases.template(f"immich_{release}", lambda connection: create_immich(connection, release))
+
+    return databases.template(f"approval_{release}", upgrade, base=base), release
+
+
+@pytest.fixture
+def home(databases: Databases, template: tuple[str, str]) -> Iterator[Home]:
+    name, release = template
+    with databases.copy(name) as database:
+        home = Home(database, release)
+        assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg"}
+        yield home
+        assert not database.fetch("select place, message from linked.incident")
+
+
+WIDER = ["/", "/photos", f"{FOLDER}\n/photos/private", "/photos/private"]
+
+
+@pytest.mark.parametrize("description", WIDER)
+def test_a_wider_prefix_waits(home: Home, description: str) -> None:
+    home.update_album(home.album, description=description)
+    assert "/photos/private/1.jpg" not in home.seen_by(home.ed)
+    assert home.waiting()
+    assert not home.database.value("select exists (select from linked.queue)")
+
+
+@pytest.mark.parametrize("description", WIDER)
+def test_it_waits_still_when_the_editor_has_left(home: Home, description: str) -> None:
+    home.share_album(home.album, home.zoe, "viewer")
+    home.update_album(home.album, description=description)
+    home.unshare_album(home.album, home.ed)
+    assert "/photos/private/1.jpg" not in home.seen_by(home.zoe)
+    home.update_album(home.album, description=description + "\n")
+    assert "/photos/private/1.jpg" in home.seen_by(home.zoe)
+    assert not home.waiting()
+
+
+def test_narrowing_counts_at_once(home: Home) -> None:
+    home.update_album(home.album, description=f"{FOLDER}/2024")
+    assert home.seen_by(home.ed) == set()
+    assert not home.waiting()
+    home.update_album(home.album, description=FOLDER)
+    assert home.seen_by(home.ed) == set()
+    assert home.waiting() == [FOLDER]
+
+
+def test_an_ordinary_album_is_not_made_a_linked_one(home: Home) -> None:
+    album = home.create_album(home.nora, "Holidays", assets=[home.private], users=[home.ed, home.zoe])
+    home.update_album(album, albumName="Linked album of mine", description="/")
+    assert home.seen_by(home.zoe) == set()
+    assert home.waiting() == [None]
+    home.update_album(album, albumName="Holidays")
+    assert home.waiting() == []
+
+
+def test_what_the_owner_writes_alone_counts(home: Home) -> None:
+    home.set_role(home.album, home.ed, "viewer")
+    home.update_album(home.album, description="/photos")
+    assert "/photos/private/1.jpg" in home.seen_by(home.ed)
+
+
+def test_what_an_album_is_made_with_counts(home: Home) -> None:
+    home.create_album(home.nora, "Linked album", "/photos/private", users=[home.zoe])
+    assert home.seen_by(home.zoe) == {"/photos/private/1.jpg"}
+
+
+def approve_by_command(home: Home) -> None:
+    assert "approved: 1" in inside(home.database.url).linked_asset("approve", "Linked album").stderr
+
+
+def approve_by_album(home: Home) -> None:
+    home.create_album(home.nora, "  Approve Linked Album, please")
+
+
+def approve_by_renaming(home: Home) -> None:
+    home.update_album(home.create_album(home.nora, "Diary"), albumName="approve linked album")
+
+
+@pytest.mark.parametrize("approve", [approve_by_command, approve_by_album, approve_by_renaming])
+def test_the_owner_approves(home: Home, approve: object) -> None:
+    home.update_album(home.album, description="/photos")
+    approve(home)  # type: ignore[operator]
+    assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg", "/photos/private/1.jpg"}
+    assert not home.waiting()
+
+
+def test_nobody_else_approves(home: Home) -> None:
+    home.update_album(home.album, description="/photos")
+    home.create_album(home.ed, "approve linked album")
+    shared = home.create_album(home.nora, "Ours", users=[home.ed])
+    home.update_album(shared, albumName="approve linked album")
+    home.unshare_album(shared, home.ed)
+    home.update_album(shared, description="and more")
+    assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg"}
+    assert home.waiting() == ["/photos"]
+
+
+def test_a_counterpart_does_not_approve(home: Home) -> None:
+    """Of an album of Ed's with a linked picture in it: its name reaches Nora's, which is shared with nobody."""
+    clone = home.database.value('select id from asset where "ownerId" = %s', [home.ed])
+    own = home.create_album(home.ed, "Best of", assets=[clone])
+    home.update_album(home.album, description="/photos")
+    home.update_album(own, albumName="approve linked album")
+    assert home.waiting() == ["/photos"]
+
+
+def test_unseen_it_waits(home: Home) -> None:
+    home.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    home.update_album(home.album, description="/photos")
+    home.unshare_album(home.album, home.ed)
+    home.share_album(home.album, home.zoe, "viewer")
+    home.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    inside(home.database.url).linked_asset("reconcile")
+    assert home.seen_by(home.zoe) == {f"{FOLDER}/1.jpg"}
+    assert home.waiting() == ["/photos"]
+
+
+def test_installing_again_approves_nothing(home: Home) -> None:
+    home.update_album(home.album, description="/photos")
+    home.database.execute("update linked.installation set package_version = '0'")
+    inside(home.database.url).alembic("upgrade", "head")
+    assert home.waiting() == ["/photos"]
+    assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg"}
+
+
+def test_what_stands_at_installation_counts(home: Home) -> None:
+    inside(home.database.url).alembic("downgrade", "base")
+    home.update_album(home.album, description="/photos")
+    inside(home.database.url).alembic("upgrade", "head")
+    assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg", "/photos/private/1.jpg"}
+
+
+@pytest.mark.parametrize("table", ["prefix", "linked_album"])
+def test_lost_tables_cost_nobody_a_clone(home: Home, table: str) -> None:
+    clone = home.database.value('select id from asset where "ownerId" = %s', [home.ed])
+    home.database.execute(f"drop table linked.{table} cascade")
+    inside(home.database.url).alembic("upgrade", "head")
+    assert home.database.value('select id from asset where "ownerId" = %s', [home.ed]) == clone
+
+
+def test_the_media_folder_moves(home: Home) -> None:
+    home.migrate_file_paths("/photos", "/mnt")
+    assert home.seen_by(home.ed) == {"/mnt/shared/1.jpg"}
+    assert not home.waiting()
+
+
+@pytest.mark.parametrize("template", ["v3.0.0"], indirect=True)
+def test_an_album_that_is_taken_over(home: Home) -> None:
+    """v3.0.0 to v3.0.2: an editor demotes the owner and takes the role, by two statements of one row each."""
+    home.upload(home.ed, f"{FOLDER}/of-ed.jpg")
+    home.share_album(home.album, home.zoe, "viewer")
+    home.set_role(home.album, home.nora, "editor")
+    assert home.seen_by(home.zoe) == {f"{FOLDER}/1.jpg"}
+    home.set_role(home.album, home.ed, "owner")
+    assert home.seen_by(home.zoe) == set()
+    assert home.waiting() == [FOLDER]
+
+
+def test_it_is_told(home: Home) -> None:
+    home.update_album(home.album, description="/photos")
+    here = inside(home.database.url)
+    assert "waits for its owner to approve the folder /photos" in here.linked_asset("status").stdout
+    assert "approval" in here.linked_asset("doctor").stdout
+    assert 'nothing waits for approval in an album "Other". Waiting: "Linked album"' in one_line(
+        here.linked_asset("approve", "Other", check=False)
+    )
+
+
+@pytest.mark.parametrize("template", ["v2.6.0"], indirect=True)
+def test_moving_from_an_older_step_takes_over_what_is_known(home: Home) -> None:
+    """Immich was upgraded, sync is suspended, and an editor may write before the addon is upgraded."""
+    here = inside(home.database.url)
+    home.database.execute("update linked.installation set immich_version = 'v2.5.2'")
+    home.database.execute("update linked.alembic_version set version_num = 'v2.5.2'")
+    home.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'other tables'")
+    home.update_album(home.album, description="/photos")
+    here.alembic("upgrade", "head")
+    assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg"}
+    assert home.waiting() == ["/photos"]

@@ -1,0 +1,138 @@
+"""Rows below an asset that came with later releases: text found in pictures (v2.2), edits (v2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from sample import create_immich
+from tests.builders import Immich
+from tests.database import Database, Databases
+from tests.linked.conftest import upgrade
+from tests.linked.invariants import violations
+from tests.shell.conftest import inside
+
+RELEASE = "v3.0.0"
+CROP = ("crop", {"x": 1, "y": 2, "width": 30, "height": 40})
+MIRROR = ("mirror", {"axis": "horizontal"})
+
+
+class Home(Immich):
+    """A picture of the family's, with an editor and a viewer."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, RELEASE)
+        self.family, self.ed, self.vera = (self.create_user(name) for name in ("Family", "Ed", "Vera"))
+        self.create_album(self.family, "Linked album", "/photos", users={self.ed: "editor", self.vera: "viewer"})
+        self.photo = self.upload(self.family, "/photos/1.jpg")
+        self.process(self.photo)
+
+    def of(self, who: str) -> UUID:
+        """The picture as this account has it."""
+        owner = getattr(self, who)
+        asset: UUID = self.database.value(
+            "select asset_id from linked.member where source_id = %s and owner_id = %s", [self.photo, owner]
+        )
+        return asset
+
+    def all(self, statement: str) -> list[Any]:
+        """What the query has for each of the three."""
+        return [sorted(self.database.fetch(statement, [self.of(who)])) for who in ("family", "ed", "vera")]
+
+
+@pytest.fixture(scope="session")
+def template(databases: Databases) -> str:
+    base = databases.template(f"immich_{RELEASE}", lambda connection: create_immich(connection, RELEASE))
+    return databases.template(f"later_rows_{RELEASE}", upgrade, base=base)
+
+
+@pytest.fixture
+def home(databases: Databases, template: str) -> Iterator[Home]:
+    with databases.copy(template) as database:
+        home = Home(database)
+        yield home
+        assert not database.fetch("select place, message from linked.incident where resolved_at is null")
+        with database.connect() as connection:
+            found = violations(connection, RELEASE)
+        assert not found, "\n".join(found)
+        assert not database.fetch("select * from linked.disagreements(array(select source_id from linked.member))")
+
+
+BOXES = 'select text from asset_ocr where "assetId" = %s'
+SEARCH = 'select text from ocr_search where "assetId" = %s'
+EDITS = 'select sequence, action, parameters::text from asset_edit where "assetId" = %s'
+EDITED = 'select "isEdited" from asset where id = %s'
+FILES = 'select type, path from asset_file where "assetId" = %s and "isEdited"'
+
+
+def same(found: list[Any], count: int) -> None:
+    assert found == [found[0]] * 3
+    assert len(found[0]) == count
+
+
+@pytest.mark.parametrize("who", ["family", "ed", "vera"])
+def test_text_that_a_job_finds_is_everybodys(home: Home, who: str) -> None:
+    home.recognize_text(home.of(who), "Ice", "cream")
+    same(home.all(BOXES), 2)
+    same(home.all(SEARCH), 1)
+    home.recognize_text(home.of(who), "Ice")
+    same(home.all(BOXES), 1)
+    told = home.database.value('select count(*) from asset_ocr_audit where "assetId" = %s', [home.of("ed")])
+    assert told > 0
+    home.recognize_text(home.of(who))
+    same(home.all(BOXES), 0)
+    same(home.all(SEARCH), 0)
+
+
+@pytest.mark.parametrize("who", ["family", "ed"])
+def test_an_edit_is_everybodys(home: Home, who: str) -> None:
+    home.edit(home.of(who), CROP, MIRROR)
+    home.generate_edited(home.of(who))
+    same(home.all(EDITS), 2)
+    same(home.all(FILES), 2)
+    assert home.all(EDITED) == [[(True,)]] * 3
+    home.edit(home.of(who), MIRROR)
+    same(home.all(EDITS), 1)
+    home.edit(home.of(who))
+    home.generate_edited(home.of(who))
+    same(home.all(EDITS), 0)
+    same(home.all(FILES), 0)
+    assert home.all(EDITED) == [[(False,)]] * 3
+    assert home.database.value('select count(*) from asset_edit_audit where "assetId" = %s', [home.of("vera")]) > 0
+
+
+def test_a_viewers_edit_is_undone(home: Home) -> None:
+    home.edit(home.of("vera"), CROP)
+    same(home.all(EDITS), 0)
+    assert home.all(EDITED) == [[(False,)]] * 3
+    home.edit(home.photo, MIRROR)
+    home.edit(home.of("vera"))
+    same(home.all(EDITS), 1)
+    assert home.all(EDITED) == [[(True,)]] * 3
+
+
+@pytest.mark.parametrize("who", ["family", "ed"])
+def test_what_was_written_unseen_is_made_good(home: Home, who: str) -> None:
+    home.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    home.edit(home.of(who), CROP)
+    home.recognize_text(home.of(who), "Ice")
+    home.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    inside(home.database.url).linked_asset("reconcile")
+    same(home.all(EDITS), 1)
+    same(home.all(BOXES), 1)
+    assert home.all(EDITED) == [[(True,)]] * 3
+
+
+def test_what_exists_is_linked(home: Home) -> None:
+    photo = home.upload(home.family, "/elsewhere/2.jpg")
+    home.process(photo)
+    home.recognize_text(photo, "Harbour")
+    home.edit(photo, CROP)
+    home.move_file(photo, "/photos/2.jpg")
+    clones = home.database.fetch("select asset_id from linked.member where source_id = %s", [photo])
+    assert len(clones) == 3
+    for table in ("asset_ocr", "ocr_search", "asset_edit"):
+        assert home.database.value(f"select count(*) from {table}") == 3

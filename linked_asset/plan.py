@@ -21,7 +21,7 @@ from linked_asset.status import read_albums
 CONCERNS = ("state", "guard", "album", "membership")
 """The files that make what the linked albums cover known. Their functions call others, which are not called here."""
 QUIETLY = "set local check_function_bodies = off; set local client_min_messages = 'warning';"
-UNDERSTAND = "select linked.understand(ids, ids) from (select array(select id from public.album)) as albums (ids)"
+UNDERSTAND = "select linked.understand(ids, ids, ids) from (select array(select id from public.album)) as albums (ids)"
 CLONES_A_SECOND = 1000
 EMBEDDINGS_A_SECOND = 360
 """Measured; what goes into a vector index is bound by that."""

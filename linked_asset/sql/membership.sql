@@ -694,10 +694,11 @@ language plpgsql
 as $linked$
 declare
     v_albums uuid[] := array(select id from public.album union select album_id from linked.linked_album);
+    v_trusted uuid[] := linked.trusted(v_albums);
     v_remembered bigint;
 begin
     return query
-    select 'linked album', (linked.understand(v_albums, linked.trusted(v_albums)) is not null)::integer::bigint;
+    select 'linked album', (linked.understand(v_albums, v_trusted, v_trusted) is not null)::integer::bigint;
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();

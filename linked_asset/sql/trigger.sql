@@ -598,7 +598,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
         declare
             v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
         begin
-            perform linked.refresh_albums(v_made, v_made);
+            perform linked.refresh_albums(v_made, v_made, v_made);
             perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
         end;
 {% endcall %}
@@ -616,8 +616,17 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 )
             ),
 {% if needs_approval %}
-            linked.without_editors(array(select id from {{ changed('"albumName", description') }}))
+            linked.written_by_owners(array(select id from {{ changed('"albumName"') }}), clock_timestamp() - interval '1 minute'),
+            -- A new name can make an album linked that had lines before.
+            array(
+                select unnest(linked.written_by_owners(
+                    array(select id from {{ changed('description') }}), clock_timestamp() - interval '1 minute'
+                ))
+                union
+                select unnest(linked.trusted(array(select id from {{ changed('"albumName"') }})))
+            )
 {% else %}
+            array(select id from fresh),
             array(select id from fresh)
 {% endif %}
         );
@@ -651,7 +660,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
 
 {% call on("album", "delete", "Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.") %}
 
-        perform linked.refresh_albums(array(select id from stale), '{}');
+        perform linked.refresh_albums(array(select id from stale), '{}', '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -666,6 +675,7 @@ comment on trigger linked_{{ table }}_line_up on public."{{ table }}" is
                 from {{ "stale" if event == "delete" else "fresh" }} as change
                 join linked.linked_album on linked_album.album_id = change.{{ album_user.albumId }}
             ),
+            '{}',
             '{}'
         );
 {% if event == "insert" %}

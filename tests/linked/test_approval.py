@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
@@ -26,9 +26,22 @@ class Home(Immich):
         self.private = self.upload(self.nora, "/photos/private/1.jpg")
         self.album = self.create_album(self.nora, "Linked album", FOLDER, users=[self.ed])
 
+    def become_viewer(self, album: UUID, user: UUID) -> None:
+        self.set_role(album, user, "viewer")
+
     def seen_by(self, user: UUID) -> set[str]:
         rows = self.database.fetch('select "originalPath" as path from asset where "ownerId" = %s', [user])
         return {row.path for row in rows}
+
+    def minutes_later(self) -> None:
+        """As far as rows of sharing tell."""
+        with self.transaction():
+            self.database.execute("set local session_replication_role = replica")
+            self.database.execute(
+                """update album_user set "createdAt" = "createdAt" - interval '2 minutes',
+                   "updatedAt" = "updatedAt" - interval '2 minutes'"""
+            )
+            self.database.execute("""update album_user_audit set "deletedAt" = "deletedAt" - interval '2 minutes'""")
 
     def waiting(self) -> list[str | None]:
         return [row.path for row in self.database.fetch("select path from linked.waiting order by path nulls first")]
@@ -69,6 +82,7 @@ def test_it_waits_still_when_the_editor_has_left(home: Home, description: str) -
     home.update_album(home.album, description=description)
     home.unshare_album(home.album, home.ed)
     assert "/photos/private/1.jpg" not in home.seen_by(home.zoe)
+    home.minutes_later()
     home.update_album(home.album, description=description + "\n")
     assert "/photos/private/1.jpg" in home.seen_by(home.zoe)
     assert not home.waiting()
@@ -94,6 +108,7 @@ def test_an_ordinary_album_is_not_made_a_linked_one(home: Home) -> None:
 
 def test_what_the_owner_writes_alone_counts(home: Home) -> None:
     home.set_role(home.album, home.ed, "viewer")
+    home.minutes_later()
     home.update_album(home.album, description="/photos")
     assert "/photos/private/1.jpg" in home.seen_by(home.ed)
 
@@ -216,3 +231,90 @@ def test_moving_from_an_older_step_takes_over_what_is_known(home: Home) -> None:
     here.alembic("upgrade", "head")
     assert home.seen_by(home.ed) == {f"{FOLDER}/1.jpg"}
     assert home.waiting() == ["/photos"]
+
+
+def test_reconcile_does_not_approve_what_one_who_left_has_written(home: Home) -> None:
+    home.share_album(home.album, home.zoe, "viewer")
+    home.update_album(home.album, description="/photos")
+    home.unshare_album(home.album, home.ed)
+    for _ in range(2):
+        inside(home.database.url).linked_asset("reconcile")
+    assert home.seen_by(home.zoe) == {f"{FOLDER}/1.jpg"}
+    assert home.waiting() == ["/photos"]
+
+
+def test_reconcile_does_not_link_what_one_who_left_has_named(home: Home) -> None:
+    album = home.create_album(
+        home.nora, "Holidays", assets=[home.private], users={home.ed: "editor", home.zoe: "viewer"}
+    )
+    home.update_album(album, albumName="Linked album of mine")
+    home.unshare_album(album, home.ed)
+    inside(home.database.url).linked_asset("reconcile")
+    assert home.seen_by(home.zoe) == set()
+    assert home.waiting() == [None]
+
+
+def test_renaming_does_not_approve_what_stands_in_the_description(home: Home) -> None:
+    home.update_album(home.album, description="/photos")
+    home.share_album(home.album, home.zoe, "viewer")
+    home.unshare_album(home.album, home.ed)
+    home.minutes_later()
+    home.update_album(home.album, albumName="Linked album of us all")
+    assert home.seen_by(home.zoe) == {f"{FOLDER}/1.jpg"}
+
+
+def test_what_was_written_before_an_album_was_linked(home: Home) -> None:
+    album = home.create_album(home.nora, "Holidays", users={home.ed: "editor", home.zoe: "viewer"})
+    home.update_album(album, description="/photos/private")
+    home.unshare_album(album, home.ed)
+    home.minutes_later()
+    home.update_album(album, albumName="Linked album")
+    assert home.seen_by(home.zoe) == set()
+    assert home.waiting() == ["/photos/private"]
+
+
+def test_what_sync_brought_from_another_account(home: Home) -> None:
+    clone = home.database.value('select id from asset where "ownerId" = %s', [home.ed])
+    home.create_album(home.ed, "Best of", "/photos/private", assets=[clone])
+    (mine,) = home.database.fetch("select album_id from linked.album_pair where album_id <> album_key")
+    home.update_album(mine.album_id, albumName="Linked album of the best")
+    home.share_album(mine.album_id, home.zoe, "viewer")
+    assert "/photos/private/1.jpg" not in home.seen_by(home.zoe)
+
+
+@pytest.mark.parametrize("leave", [Home.unshare_album, Home.become_viewer])
+def test_an_editor_who_leaves_while_writing(home: Home, leave: Callable[..., None]) -> None:
+    """Immich has asked whether the editor may write, and writes when it is the editor no more."""
+    home.share_album(home.album, home.zoe, "viewer")
+    leave(home, home.album, home.ed)
+    home.update_album(home.album, description="/photos")
+    assert home.seen_by(home.zoe) == {f"{FOLDER}/1.jpg"}
+    assert home.waiting() == ["/photos"]
+
+
+def test_an_editor_who_leaves_while_approving(home: Home) -> None:
+    home.update_album(home.album, description="/photos")
+    album = home.create_album(home.nora, "Diary", users=[home.ed])
+    home.unshare_album(album, home.ed)
+    home.update_album(album, albumName="approve linked album")
+    assert home.waiting() == ["/photos"]
+    home.minutes_later()
+    home.update_album(album, albumName="approve linked albums")
+    assert not home.waiting()
+
+
+def test_whom_the_owner_has_just_let_look_does_not_matter(home: Home) -> None:
+    album = home.create_album(home.nora, "Untitled")
+    home.update_album(album, description="/photos/private")
+    home.share_album(album, home.zoe, "viewer")
+    home.update_album(album, albumName="Linked album")
+    assert home.seen_by(home.zoe) == {"/photos/private/1.jpg"}
+
+
+def test_unseen_the_owner_alone_counts(home: Home) -> None:
+    album = home.create_album(home.nora, "Linked album", users={home.zoe: "viewer"})
+    home.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+    home.update_album(album, description="/photos/private")
+    home.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+    inside(home.database.url).linked_asset("reconcile")
+    assert home.seen_by(home.zoe) == {"/photos/private/1.jpg"}

@@ -317,7 +317,7 @@ begin
     end if;
     -- Clones that a backup left unremembered are known again, as long as our functions are whole and fit Immich's tables.
     begin
-        perform linked.understand(array(select id from public.album));
+        perform linked.understand(ids, ids) from (select array(select id from public.album)) as albums (ids);
         perform linked.adopt();
         v_unknown := (select count(*) from linked.clones_unknown());
     exception when others then

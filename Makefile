@@ -10,7 +10,7 @@ RELEASES = $(shell $(BIN)/python -c "from linked_asset import immich; print(*imm
 CORE := $(addprefix tests/linked/test_,clone_rows.py sync.py albums.py people.py)
 CHOSEN := v2.3.0 v2.6.0 v3.3.0
 
-.PHONY: help demo test test-all test-pg14 docs dist lint bench golden clean
+.PHONY: help demo test test-all test-pg14 e2e docs dist lint bench golden clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test-all   all tests, the slow ones too, the core on every release of Immich, then once more on PostgreSQL 14"
 	@echo "make test-pg14  tests on PostgreSQL 14, what Immich's own image runs"
 	@echo "make docs       the documentation as a site: build/docs"
+	@echo "make e2e        watches a running Immich through its API (IMMICH_URL, ..., see tests/e2e/target.py)"
 	@echo "make lint       ruff, mypy, the image, dead links in the documentation"
 	@echo "make bench      what the addon costs, and how that grows with the rows"
 	@echo "make dist       wheel and sdist, in dist"
@@ -44,6 +45,10 @@ test-all: $(READY)
 
 test-pg14: $(READY)
 	TEST_POSTGRES_BIN="$$($(BIN)/python -m sample.pg14)" && export TEST_POSTGRES_BIN && $(PYTEST) -n $(WORKERS) -m 'not packaging'
+
+e2e: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,e2e]'
+	$(PYTEST) tests/e2e
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet --site-dir build/docs

@@ -151,6 +151,12 @@ class Household(Immich):
         owner = self.asset(member).ownerId
         return source if self.asset(source).ownerId == owner else self.clone(source, owner)
 
+    def link_folders(self, description: str) -> None:
+        """The owner writes other folders into the linked album, and approves them where they have to."""
+        self.update_album(self.linked_album, description=description)
+        if self.count("linked.waiting"):
+            self.database.execute("select linked.approve(%s)", [self.linked_album])
+
     def set_viewer(self, user: UUID) -> None:
         self.set_role(self.linked_album, user, "viewer")
 

@@ -397,7 +397,7 @@ def test_unlinked_user_keeps_of_an_album_only_what_is_their_own(household: House
     mine, added = counterpart(household, album, household.anna).id, own_photo(household, household.anna)
     theirs = counterpart(household, album, household.ben).id
     household.add_to_album(mine, added)
-    household.update_album(household.linked_album, description="")
+    household.link_folders("")
     assert household.album_assets(mine) == {added}
     assert not household.database.fetch("select from album where id = %s", [theirs])
     assert audited(household, theirs) == {household.ben}
@@ -580,7 +580,7 @@ def test_prefix_pictures_only(household: Household) -> None:
     kept = household.photo(household.family, f"{MEDIA}/kept/1.jpg")
     left = household.photo(household.family, f"{MEDIA}/left/1.jpg")
     album = household.create_album(household.family, "Beach", assets=[kept, left])
-    household.update_album(household.linked_album, description=f"{MEDIA}/kept")
+    household.link_folders(f"{MEDIA}/kept")
     assert household.album_assets(album) == {kept, left}
     assert household.album_assets(counterpart(household, album, household.anna).id) == {
         household.clone(kept, household.anna)

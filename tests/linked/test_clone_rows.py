@@ -65,7 +65,7 @@ def birth(databases: Databases, linked_template: str) -> Iterator[Birth]:
         library = house.create_library(house.family, "/elsewhere")
         house.update_asset(source, libraryId=library)
         started = database.value("select clock_timestamp()")
-        house.update_album(house.linked_album, description="/elsewhere")
+        house.link_folders("/elsewhere")
         yield Birth(house, source, house.clone(source, house.anna), started)
         house.check()
 
@@ -187,7 +187,7 @@ def media(household: Household) -> Household:
         household.photo(household.family, f"{folder}/live.heic", live_photo_video_id=motion, sidecar="x.xmp")
     for still in household.database.fetch("select id from asset where \"originalPath\" like '%live.heic'"):
         household.detect_faces(still.id, [])
-    household.update_album(household.linked_album, description=f"{MEDIA}\n/elsewhere")
+    household.link_folders(f"{MEDIA}\n/elsewhere")
     assert household.owned(household.anna) == 8
     return household
 
@@ -237,7 +237,7 @@ def test_several_groups_linked_in_one_statement_keep_their_rows_apart(household:
     for number, photo in enumerate(photos):
         household.update_exif(photo, description=f"number {number}")
         household.detect_faces(photo, [(number, 1, 100, 100)])
-    household.update_album(household.linked_album, description="/elsewhere")
+    household.link_folders("/elsewhere")
     for number, photo in enumerate(photos):
         clone = household.clone(photo, household.ben)
         assert household.exif(clone).description == f"number {number}"

@@ -183,7 +183,7 @@ def test_user_with_a_stack_of_clones_is_unlinked(household: Household) -> None:
 
 @pytest.fixture
 def library(household: Household) -> UUID:
-    household.update_album(household.linked_album, description=f"{MEDIA}\n/mnt/scans")
+    household.link_folders(f"{MEDIA}\n/mnt/scans")
     return household.create_library(household.family, "/mnt/scans")
 
 

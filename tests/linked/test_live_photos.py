@@ -86,10 +86,10 @@ def test_paired_on_a_clone(household: Household) -> None:
 
 
 def test_linked_later(household: Household, path: str) -> None:
-    household.update_album(household.linked_album, description="")
+    household.link_folders("")
     motion = household.photo(household.family, path, type="VIDEO")
     still = household.photo(household.family, f"{MEDIA}/1.heic", live_photo_video_id=motion)
-    household.update_album(household.linked_album, description=MEDIA)
+    household.link_folders(MEDIA)
     assert_paired(household, still, motion)
 
 
@@ -105,11 +105,11 @@ def test_put_into_the_linked_album(household: Household) -> None:
 
 
 def test_video_of_a_trashed_still_is_not_linked(household: Household) -> None:
-    household.update_album(household.linked_album, description="")
+    household.link_folders("")
     motion = household.photo(household.family, OUTSIDE, type="VIDEO")
     still = household.photo(live_photo_video_id=motion)
     household.trash([still])
-    household.update_album(household.linked_album, description=MEDIA)
+    household.link_folders(MEDIA)
     assert household.owned(household.anna) == 0
     household.restore([still])
     assert_paired(household, still, motion)
@@ -222,7 +222,7 @@ def test_one_video_of_two_stills(household: Household) -> None:
 
 
 def test_live_photos_of_a_library(household: Household) -> None:
-    household.update_album(household.linked_album, description="/mnt/scans")
+    household.link_folders("/mnt/scans")
     library = household.create_library(household.family, "/mnt/scans")
     still, motion = household.import_library(household.family, library, ["/mnt/scans/1.heic", "/mnt/scans/1.mov"])
     household.pair_live_photo(still, motion)
@@ -281,7 +281,7 @@ def test_video_is_withdrawn_with_its_still(
 def test_video_of_a_still_that_is_not_linked(
     household: Household, linked_users: set[UUID], path: str, state: str
 ) -> None:
-    household.update_album(household.linked_album, description="")
+    household.link_folders("")
     motion = household.photo(household.family, path, type="VIDEO")
     still = household.photo(household.family, f"{MEDIA}/1.heic", live_photo_video_id=motion)
     acts = {
@@ -291,7 +291,7 @@ def test_video_of_a_still_that_is_not_linked(
     }
     act, undo = acts[state]
     act()
-    household.update_album(household.linked_album, description=MEDIA)
+    household.link_folders(MEDIA)
     assert members_of(household, still) == members_of(household, motion) == set()
     undo()
     assert members_of(household, still) == members_of(household, motion) == linked_users
@@ -462,7 +462,7 @@ def test_many_live_photos_at_once(household: Household) -> None:
         [stills],
     )
     household.update_assets(videos, visibility="hidden")
-    household.update_album(household.linked_album, description="/mnt/scans\n/mnt/videos")
+    household.link_folders("/mnt/scans\n/mnt/videos")
     household.database.value("select linked.work_off(interval '1 minute')")
     assert household.owned(household.anna) == household.owned(household.ben) == 2 * count
     household.lock(*stills)

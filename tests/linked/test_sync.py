@@ -368,7 +368,7 @@ def test_upload_is_followed_through_all_its_jobs(household: Household, joined: s
     reached("before all")
     motion = household.upload(household.family, "/data/upload/motion.mov", type="VIDEO")
     still = household.upload(household.family, "/data/upload/still.heic")
-    household.update_album(household.linked_album, description=f"{MEDIA}\n/data/upload")
+    household.link_folders(f"{MEDIA}\n/data/upload")
     reached("after upload")
     for asset in (motion, still):
         household.extract_metadata(asset, make="Canon", city="Bonn", tags=["Garten/Rosen"])
@@ -447,7 +447,7 @@ def test_archived_and_taken_out_by_one_for_all(household: Household, origin: int
 
 
 def test_offline_and_online_again_for_all(household: Household) -> None:
-    household.update_album(household.linked_album, description="/mnt/scans")
+    household.link_folders("/mnt/scans")
     library = household.create_library(household.family, "/mnt/scans")
     scans = household.import_library(household.family, library, [f"/mnt/scans/{n}.jpg" for n in range(3)])
     household.files_vanished(scans[:2])
@@ -460,7 +460,7 @@ def test_offline_and_online_again_for_all(household: Household) -> None:
 
 
 def test_library_scan_of_other_import_paths_is_offline_for_all(household: Household) -> None:
-    household.update_album(household.linked_album, description="/mnt/scans")
+    household.link_folders("/mnt/scans")
     library = household.create_library(household.family, "/mnt/scans")
     (scan,) = household.import_library(household.family, library, ["/mnt/scans/1.jpg"])
     household.mark_offline(library, "/mnt/new")

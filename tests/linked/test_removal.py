@@ -21,7 +21,7 @@ from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import Household, install, remove
 from tests.linked.test_audit import left
-from tests.release import PERSON_ID, SHOWN
+from tests.release import PERSON_ID, RELEASE, SHOWN
 from tests.shell.conftest import CHECKOUT, inside
 
 
@@ -179,15 +179,29 @@ def test_clients_learn_what_is_gone_once_and_nothing_else(before: Household) -> 
     found = left(before, lambda: remove(before.database))
     gone = {table: missing(rows, public_rows(before.database)[table]) for table, rows in there.items()}
     assert all(gone[table] for table in ("asset", "album", "stack", "person"))
-    assert set(found) == {"asset_audit", "album_audit", "album_asset_audit", "stack_audit", "person_audit"}
+    owner_is_shared_with = not before.has("album", "ownerId")
+    assert set(found) == {
+        "asset_audit", "album_audit", "album_asset_audit", "stack_audit", "person_audit",
+        *(["album_user_audit"] if owner_is_shared_with else []),
+    }  # fmt: skip
     assert found["asset_audit"] == pairs(gone["asset"], "id", "ownerId")
-    assert found["album_audit"] == pairs(gone["album"], "id", "ownerId")
+    if owner_is_shared_with:
+        assert len(gone["album_user"]) == len(gone["album"])
+        assert found["album_audit"] == found["album_user_audit"] == pairs(gone["album_user"], "albumId", "userId")
+    else:
+        assert found["album_audit"] == pairs(gone["album"], "id", "ownerId")
     # Of albums that go, Immich's foreign key takes these rows along.
     albums = ids({"album": gone["album"]})
-    left_albums = [row for row in gone["album_asset"] if row["albumsId"] not in albums]
-    assert found["album_asset_audit"] == pairs(left_albums, "albumsId", "assetsId")
+    left_albums = [row for row in gone["album_asset"] if row[name("album_asset", "albumId")] not in albums]
+    assert found["album_asset_audit"] == pairs(
+        left_albums, name("album_asset", "albumId"), name("album_asset", "assetId")
+    )
     assert found["stack_audit"] == pairs(gone["stack"], "id", "ownerId")
     assert found["person_audit"] == pairs(gone["person"], "id", "ownerId")
+
+
+def name(table: str, column: str) -> str:
+    return model.release(RELEASE).table(table).column(column).name
 
 
 Rows = list[dict[str, Any]]
@@ -286,10 +300,8 @@ def own_way(household: Household) -> None:
     household.tag_assets(household.upsert_tag(household.ben, "sea/mine"), mine[0])
     household.tag_assets(household.upsert_tag(household.ben, "lake"), clones[0])
     household.create_album(household.ben, "Ours", assets=[clones[0], mine[0]])
-    beach = household.database.value(
-        """select id from album where "ownerId" = %s and "albumName" = 'Beach'""", [household.ben]
-    )
-    household.add_to_album(beach, mine[1])
+    beach, _ = household.albums_of(household.ben)
+    household.add_to_album(beach.id, mine[1])
 
 
 def what_is_bens_own_is_his(household: Household) -> None:
@@ -310,7 +322,7 @@ def what_is_bens_own_is_his(household: Household) -> None:
     assert database.value('select count(*) from stack where "ownerId" = %s', [household.ben]) == 1
     assert of_ben('select value from tag where "userId" = %s order by 1') == ["lake", "sea", "sea/mine"]
     assert database.value('select count(*) from tag where "userId" = %s', [household.anna]) == 0
-    assert of_ben('select "albumName" from album where "ownerId" = %s order by 1') == ["Beach", "Ours"]
+    assert [album.albumName for album in household.albums_of(household.ben)] == ["Beach", "Ours"]
     # Sync brought "Ours" to the family, whose source is in it.
     assert database.value("select count(*) from album_asset") == 2 + 1 + 1 + 1
     assert of_ben('select name from person where "ownerId" = %s') == []
@@ -319,9 +331,10 @@ def what_is_bens_own_is_his(household: Household) -> None:
 
 CHANGES = {
     "nothing": "select",
-    "columns of tag_asset": 'alter table tag_asset rename "tagsId" to t; alter table tag_asset rename "assetsId" to a',
-    "columns of album_asset": """alter table album_asset rename "assetsId" to a;
-                                 alter table album_asset rename "albumsId" to b;
+    "columns of tag_asset": f"""alter table tag_asset rename "{name("tag_asset", "tagId")}" to t;
+                                alter table tag_asset rename "{name("tag_asset", "assetId")}" to a""",
+    "columns of album_asset": f"""alter table album_asset rename "{name("album_asset", "assetId")}" to a;
+                                 alter table album_asset rename "{name("album_asset", "albumId")}" to b;
                                  create or replace function album_asset_delete_audit() returns trigger
                                  language plpgsql as 'begin return null; end'""",
     "suspended": "update linked.installation set suspended_at = now(), suspended_why = 'x'",
@@ -350,7 +363,7 @@ def test_renamed_columns_are_found(mixed: Household, change: str) -> None:
     ("change", "said"),
     [
         (
-            'alter table tag_asset drop constraint "tag_asset_tagsId_fkey"',
+            f'alter table tag_asset drop constraint "tag_asset_{name("tag_asset", "tagId")}_fkey"',
             'which column of Immich\'s table "tag_asset" refers to "tag"',
         ),
         ("drop table tag_asset", 'which column of Immich\'s table "tag_asset"'),

@@ -4314,10 +4314,11 @@ language plpgsql
 as $linked$
 declare
     v_albums uuid[] := array(select id from public.album union select album_id from linked.linked_album);
+    v_trusted uuid[] := linked.trusted(v_albums);
     v_remembered bigint;
 begin
     return query
-    select 'linked album', (linked.understand(v_albums, linked.trusted(v_albums)) is not null)::integer::bigint;
+    select 'linked album', (linked.understand(v_albums, v_trusted, v_trusted) is not null)::integer::bigint;
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();
@@ -4416,24 +4417,9 @@ $linked$;
 comment on function linked.standing_albums(uuid[]) is
     'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
 
-create or replace function linked.without_editors(p_albums uuid[]) returns uuid[]
-language sql stable
-as $linked$
-    select array(
-        select album.id
-        from public.album
-        where album.id = any (p_albums)
-            and not exists (
-                select from public.album_user
-                where album_user."albumsId" = album.id and album_user.role::text = 'editor'
-            )
-    )
-$linked$;
-comment on function linked.without_editors(uuid[]) is
-    'Those of these albums into which nobody but their owner can write.';
-
--- Nobody watched what was written while sync was off: where an editor takes part, or took part when it was last understood, the
--- owner is asked. What stands at the first installation counts (linked.take_over).
+-- Nobody watched what was written while sync was off, or in an album that was none of ours: where an editor may have had a hand in
+-- it, or sync itself brought it from another account, the owner is asked. So it is where something waits already: that it does must
+-- not be forgotten when the editor leaves. What stands at the first installation counts (linked.take_over).
 create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
 language sql stable
 as $linked$
@@ -4452,9 +4438,9 @@ $linked$;
 comment on function linked.take_over() is
     'Lets all count that stands in albums, for the rest of the transaction.';
 
--- What links more counts in p_trusted alone; elsewhere it waits. A prefix below one that counts links no more than that.
+-- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[], p_trusted uuid[]) returns text
+create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
 language plpgsql
 as $linked$
 declare
@@ -4466,7 +4452,7 @@ begin
     v_counting := array(
         select standing.album_id
         from linked.standing_albums(p_albums) as standing
-        where standing.album_id = any (p_trusted)
+        where standing.album_id = any (p_names)
             or exists (select from linked.linked_album known where known.album_id = standing.album_id)
     );
     delete from linked.linked_album
@@ -4478,7 +4464,7 @@ begin
     delete from linked.prefix
     using linked.linked_album known, linked.standing_albums(v_counting) as standing
     where known.album_id = prefix.album_id and standing.album_id = known.album_id
-        and standing.owner_id <> known.owner_id and known.album_id <> all (p_trusted);
+        and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
 
     select
         count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
@@ -4501,7 +4487,7 @@ begin
     cross join linked.prefixes(album.description) as line (path)
     where album.id = any (v_counting)
         and (
-            album.id = any (p_trusted)
+            album.id = any (p_lines)
             or exists (
                 select from linked.prefix wider
                 where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
@@ -4570,7 +4556,7 @@ begin
     return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
-comment on function linked.understand(uuid[], uuid[]) is
+comment on function linked.understand(uuid[], uuid[], uuid[]) is
     'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
@@ -4606,7 +4592,7 @@ as $linked$
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
-create or replace function linked.refresh_albums(p_albums uuid[], p_trusted uuid[]) returns void
+create or replace function linked.refresh_albums(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns void
 language plpgsql
 as $linked$
 declare
@@ -4616,7 +4602,7 @@ declare
     v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    v_change := linked.understand(p_albums, p_trusted);
+    v_change := linked.understand(p_albums, p_names, p_lines);
     if v_change is null then
         return;
     end if;
@@ -4644,7 +4630,7 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.refresh_albums(uuid[], uuid[]) is
+comment on function linked.refresh_albums(uuid[], uuid[], uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
 
 create or replace function linked.is_approval(p_name text) returns boolean
@@ -4673,7 +4659,7 @@ declare
     );
 begin
     if cardinality(v_waiting) > 0 then
-        perform linked.refresh_albums(v_waiting, v_waiting);
+        perform linked.refresh_albums(v_waiting, v_waiting, v_waiting);
     end if;
 end
 $linked$;
@@ -4688,7 +4674,7 @@ declare
     v_waiting bigint := (select count(*) from linked.waiting where album_id = p_album);
 begin
     perform linked.start_writing();
-    perform linked.refresh_albums(array[p_album], array[p_album]);
+    perform linked.refresh_albums(array[p_album], array[p_album], array[p_album]);
     perform linked.stop_writing();
     return v_waiting;
 end
@@ -4756,7 +4742,7 @@ begin
     update linked.prefix
     set path = v_new_root || substr(path, length(v_old_root) + 1)
     where album_id = any (v_albums) and (path = v_old_root or starts_with(path, v_old_root || '/'));
-    perform linked.understand(v_albums, '{}');
+    perform linked.understand(v_albums, '{}', '{}');
     return v_albums;
 end
 $linked$;
@@ -7780,7 +7766,7 @@ begin
         declare
             v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
         begin
-            perform linked.refresh_albums(v_made, v_made);
+            perform linked.refresh_albums(v_made, v_made, v_made);
             perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
         end;
 
@@ -7858,6 +7844,7 @@ begin
                     select id from stale where linked.is_linked_album("albumName")
                 )
             ),
+            array(select id from fresh),
             array(select id from fresh)
         );
         perform linked.follow_deleted_albums(array(
@@ -7944,7 +7931,7 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        perform linked.refresh_albums(array(select id from stale), '{}');
+        perform linked.refresh_albums(array(select id from stale), '{}', '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -8019,6 +8006,7 @@ begin
                 from fresh as change
                 join linked.linked_album on linked_album.album_id = change."albumsId"
             ),
+            '{}',
             '{}'
         );
         perform linked.follow_shared_albums(
@@ -8097,6 +8085,7 @@ begin
                 from fresh as change
                 join linked.linked_album on linked_album.album_id = change."albumsId"
             ),
+            '{}',
             '{}'
         );
 
@@ -8169,6 +8158,7 @@ begin
                 from stale as change
                 join linked.linked_album on linked_album.album_id = change."albumsId"
             ),
+            '{}',
             '{}'
         );
         perform linked.spread_albums(

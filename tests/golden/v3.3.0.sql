@@ -4634,10 +4634,11 @@ language plpgsql
 as $linked$
 declare
     v_albums uuid[] := array(select id from public.album union select album_id from linked.linked_album);
+    v_trusted uuid[] := linked.trusted(v_albums);
     v_remembered bigint;
 begin
     return query
-    select 'linked album', (linked.understand(v_albums, linked.trusted(v_albums)) is not null)::integer::bigint;
+    select 'linked album', (linked.understand(v_albums, v_trusted, v_trusted) is not null)::integer::bigint;
     return query select 'deletion', linked.follow_deletions();
     v_remembered := linked.remembered();
     perform linked.forget_the_gone();
@@ -4740,34 +4741,45 @@ $linked$;
 comment on function linked.standing_albums(uuid[]) is
     'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
 
-create or replace function linked.without_editors(p_albums uuid[]) returns uuid[]
+-- Immich asks whether somebody may write before it writes: an editor may have left, or become a viewer, between the two.
+create or replace function linked.written_by_owners(p_albums uuid[], p_since timestamptz) returns uuid[]
 language sql stable
 as $linked$
     select array(
-        select album.id
-        from public.album
-        where album.id = any (p_albums)
-            and not exists (
+        select given.id
+        from unnest(p_albums) as given (id)
+        where not exists (
                 select from public.album_user
-                where album_user."albumId" = album.id and album_user.role::text = 'editor'
+                where album_user."albumId" = given.id
+                    and (
+                        album_user.role::text = 'editor'
+                        or (album_user.role::text = 'viewer' and album_user."updatedAt" > greatest(album_user."createdAt", p_since))
+                    )
+            )
+            and not exists (
+                select from public.album_user_audit
+                where album_user_audit."albumId" = given.id and album_user_audit."deletedAt" > p_since
             )
     )
 $linked$;
-comment on function linked.without_editors(uuid[]) is
-    'Those of these albums into which nobody but their owner can write.';
+comment on function linked.written_by_owners(uuid[], timestamptz) is
+    'Those of these albums into which nobody but their owner can have written since then, as far as Immich remembers who took part.';
 
--- Nobody watched what was written while sync was off: where an editor takes part, or took part when it was last understood, the
--- owner is asked. What stands at the first installation counts (linked.take_over).
+-- Nobody watched what was written while sync was off, or in an album that was none of ours: where an editor may have had a hand in
+-- it, or sync itself brought it from another account, the owner is asked. So it is where something waits already: that it does must
+-- not be forgotten when the editor leaves. What stands at the first installation counts (linked.take_over).
 create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
 language sql stable
 as $linked$
     select case
         when current_setting('linked.takes_over', true) = pg_current_xact_id_if_assigned()::text then p_albums
         else array(
-            select id from unnest(linked.without_editors(p_albums)) as id
+            select id from unnest(linked.written_by_owners(p_albums, '-infinity')) as id
             where not exists (
-                select from linked.participant where participant.album_id = id and participant.role = 'editor'
-            )
+                    select from linked.participant where participant.album_id = id and participant.role = 'editor'
+                )
+                and not exists (select from linked.waiting where waiting.album_id = id)
+                and not exists (select from linked.album_pair where album_pair.album_id = id)
         )
     end
 $linked$;
@@ -4784,9 +4796,9 @@ $linked$;
 comment on function linked.take_over() is
     'Lets all count that stands in albums, for the rest of the transaction.';
 
--- What links more counts in p_trusted alone; elsewhere it waits. A prefix below one that counts links no more than that.
+-- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[], p_trusted uuid[]) returns text
+create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
 language plpgsql
 as $linked$
 declare
@@ -4798,7 +4810,7 @@ begin
     v_counting := array(
         select standing.album_id
         from linked.standing_albums(p_albums) as standing
-        where standing.album_id = any (p_trusted)
+        where standing.album_id = any (p_names)
             or exists (select from linked.linked_album known where known.album_id = standing.album_id)
     );
     delete from linked.linked_album
@@ -4810,7 +4822,7 @@ begin
     delete from linked.prefix
     using linked.linked_album known, linked.standing_albums(v_counting) as standing
     where known.album_id = prefix.album_id and standing.album_id = known.album_id
-        and standing.owner_id <> known.owner_id and known.album_id <> all (p_trusted);
+        and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
 
     select
         count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
@@ -4833,7 +4845,7 @@ begin
     cross join linked.prefixes(album.description) as line (path)
     where album.id = any (v_counting)
         and (
-            album.id = any (p_trusted)
+            album.id = any (p_lines)
             or exists (
                 select from linked.prefix wider
                 where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
@@ -4902,7 +4914,7 @@ begin
     return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
 end
 $linked$;
-comment on function linked.understand(uuid[], uuid[]) is
+comment on function linked.understand(uuid[], uuid[], uuid[]) is
     'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
@@ -4938,7 +4950,7 @@ as $linked$
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
-create or replace function linked.refresh_albums(p_albums uuid[], p_trusted uuid[]) returns void
+create or replace function linked.refresh_albums(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns void
 language plpgsql
 as $linked$
 declare
@@ -4948,7 +4960,7 @@ declare
     v_change text;
 begin
     v_before := array(select distinct user_id from linked.participant where album_id = any (p_albums));
-    v_change := linked.understand(p_albums, p_trusted);
+    v_change := linked.understand(p_albums, p_names, p_lines);
     if v_change is null then
         return;
     end if;
@@ -4976,7 +4988,7 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.refresh_albums(uuid[], uuid[]) is
+comment on function linked.refresh_albums(uuid[], uuid[], uuid[]) is
     'After a change of albums or of who they are shared with: brings membership up to date.';
 
 create or replace function linked.is_approval(p_name text) returns boolean
@@ -4997,7 +5009,7 @@ declare
         from linked.waiting
         join public.album on album.id = waiting.album_id
         join public.album approval on (select owner."userId" from public.album_user owner where owner."albumId" = approval.id and owner.role = 'owner') = (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner')
-        where approval.id = any (p_albums)
+        where approval.id = any (linked.written_by_owners(p_albums, clock_timestamp() - interval '1 minute'))
             and not exists (
                 select from public.album_user
                 where album_user."albumId" = approval.id and album_user.role::text <> 'owner'
@@ -5005,7 +5017,7 @@ declare
     );
 begin
     if cardinality(v_waiting) > 0 then
-        perform linked.refresh_albums(v_waiting, v_waiting);
+        perform linked.refresh_albums(v_waiting, v_waiting, v_waiting);
     end if;
 end
 $linked$;
@@ -5020,7 +5032,7 @@ declare
     v_waiting bigint := (select count(*) from linked.waiting where album_id = p_album);
 begin
     perform linked.start_writing();
-    perform linked.refresh_albums(array[p_album], array[p_album]);
+    perform linked.refresh_albums(array[p_album], array[p_album], array[p_album]);
     perform linked.stop_writing();
     return v_waiting;
 end
@@ -5088,7 +5100,7 @@ begin
     update linked.prefix
     set path = v_new_root || substr(path, length(v_old_root) + 1)
     where album_id = any (v_albums) and (path = v_old_root or starts_with(path, v_old_root || '/'));
-    perform linked.understand(v_albums, '{}');
+    perform linked.understand(v_albums, '{}', '{}');
     return v_albums;
 end
 $linked$;
@@ -9355,7 +9367,7 @@ begin
         declare
             v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
         begin
-            perform linked.refresh_albums(v_made, v_made);
+            perform linked.refresh_albums(v_made, v_made, v_made);
             perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
         end;
 
@@ -9433,7 +9445,15 @@ begin
                     select id from stale where linked.is_linked_album("albumName")
                 )
             ),
-            linked.without_editors(array(select id from (select id, "albumName", description from fresh except select id, "albumName", description from stale) as changed))
+            linked.written_by_owners(array(select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed), clock_timestamp() - interval '1 minute'),
+            -- A new name can make an album linked that had lines before.
+            array(
+                select unnest(linked.written_by_owners(
+                    array(select id from (select id, description from fresh except select id, description from stale) as changed), clock_timestamp() - interval '1 minute'
+                ))
+                union
+                select unnest(linked.trusted(array(select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed)))
+            )
         );
         perform linked.approve_by_album(array(
             select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed
@@ -9524,7 +9544,7 @@ begin
         perform linked.plan_for((
             select count(*) from (select from stale limit 50) as first
         ));
-        perform linked.refresh_albums(array(select id from stale), '{}');
+        perform linked.refresh_albums(array(select id from stale), '{}', '{}');
         perform linked.follow_deleted_albums(array(
             select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
         ));
@@ -9599,6 +9619,7 @@ begin
                 from fresh as change
                 join linked.linked_album on linked_album.album_id = change."albumId"
             ),
+            '{}',
             '{}'
         );
         perform linked.follow_shared_albums(
@@ -9677,6 +9698,7 @@ begin
                 from fresh as change
                 join linked.linked_album on linked_album.album_id = change."albumId"
             ),
+            '{}',
             '{}'
         );
 
@@ -9749,6 +9771,7 @@ begin
                 from stale as change
                 join linked.linked_album on linked_album.album_id = change."albumId"
             ),
+            '{}',
             '{}'
         );
         perform linked.spread_albums(

@@ -59,5 +59,5 @@ def _slice(connection: Connection, *, work: bool = True) -> int:
         connection.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
         if connection.execute(text("select to_regclass('linked.queue') is null")).scalar_one():
             return 0
-        count = f"linked.work_off('{SLICE}')" if work else "count(*) from linked.queue"
+        count = f"linked.work_off('{SLICE}')" if work else "linked.left_to_do()"
         return int(connection.execute(text(f"select {count}")).scalar_one())

@@ -18,7 +18,7 @@ from linked_asset.alembic_ini import alembic_config
 from linked_asset.queries import query, run_script, without_comments
 from linked_asset.status import read_albums
 
-CONCERNS = ("state", "guard", "album", "membership")
+CONCERNS = ("state", "guard", "coverage")
 """The files that make what the linked albums cover known. Their functions call others, which are not called here."""
 QUIETLY = "set local check_function_bodies = off; set local client_min_messages = 'warning';"
 UNDERSTAND = "select linked.understand(ids, ids, ids) from (select array(select id from public.album)) as albums (ids)"

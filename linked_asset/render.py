@@ -20,7 +20,10 @@ from linked_asset.immich.model import Embedding, Unique
 CONCERNS = (
     "state",
     "guard",
+    "coverage",
+    "note",
     "delete",
+    "asset",
     "propagate",
     "produced",
     "face",
@@ -31,10 +34,9 @@ CONCERNS = (
     "album_pair",
     "membership",
     "album",
-    "quota",
+    "account",
     "hazard",
     "reconcile",
-    "trigger",
 )
 """The files of an installation, in the order in which they are run."""
 
@@ -112,6 +114,13 @@ class Template:
         conditions += [f"{row(embeddings, one)}::record *<> {row(embeddings, other)}::record"] if embeddings else []
         return f"({' or '.join(conditions)})"
 
+    def column_differs(self, column: Column, one: str, other: str) -> str:
+        """The same of one column."""
+        name = quoted(column.name)
+        if isinstance(column.type, Embedding):
+            return f"row({one}.{name})::record *<> row({other}.{name})::record"
+        return f"{one}.{name} is distinct from {other}.{name}"
+
     def births(self, table: str) -> list[tuple[str, str]]:
         """Name and value of the personal columns that a new clone gets from the addon, over `s`, its source."""
         return [
@@ -177,6 +186,7 @@ def render(name: str, release: Release) -> str:
             names=template.names,
             assignments=template.assignments,
             differ=template.differ,
+            column_differs=template.column_differs,
             births=template.births,
             # v2.4 writes the tags of an asset, a viewer's own among them, to its sidecar; v2.5 those of its exif.
             sidecar_rows_of_viewers=not (

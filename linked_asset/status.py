@@ -47,6 +47,7 @@ def status(connection: Connection) -> dict[str, Any]:
         "users": _users(connection),
         "locked": connection.execute(query("status/locked")).scalar_one(),
         "queued": connection.execute(text("select count(*) from linked.queue")).scalar_one(),
+        "noted": connection.execute(text("select count(*) from linked.note")).scalar_one(),
         "unsettled": connection.execute(text("select count(distinct source_id) from linked.unsettled")).scalar_one(),
         "incidents": {
             "count": incidents[0].pop("total") if incidents else 0,

@@ -1,262 +1,6 @@
--- Linked albums: reading them the way their owner wrote them.
+-- Changes of linked albums and of other albums that sync has to do with.
 
-create or replace function linked.is_linked_album(p_name text) returns boolean
-language sql immutable
-as $linked$
-    select lower(btrim(p_name, E' \t\r\n')) like 'linked album%'
-$linked$;
-comment on function linked.is_linked_album(text) is
-    'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
-
--- A line of slashes and blanks is somebody's drawing: only exactly one slash means everything.
-create or replace function linked.prefixes(p_description text) returns setof text
-language sql immutable
-as $linked$
-    select distinct rtrim(line, E' \t\r/')
-    from regexp_split_to_table(p_description, E'\n') as line
-    where line like '/%'
-        and (rtrim(line, E' \t\r/') <> '' or rtrim(line, E' \t\r') = '/')
-$linked$;
-comment on function linked.prefixes(text) is
-    'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
-
-{% if "ownerId" not in album %}
--- In some releases an editor can take an album from its owner, who for a moment is none. The last one counts meanwhile.
-{% endif %}
-create or replace function linked.standing_albums(p_albums uuid[])
-returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
-language sql stable
-as $linked$
-{% if "ownerId" in album %}
-    select album.id, album."ownerId", album."albumName", album."deletedAt" is null
-    from public.album
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
-{% else %}
-    select album.id, coalesce(owner.id, known.owner_id), album."albumName", album."deletedAt" is null and owner.id is not null
-    from public.album
-    cross join lateral (select {{ owner_of("album") }} as id) as owner
-    left join linked.linked_album known on known.album_id = album.id
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
-        and (owner.id is not null or known.album_id is not null)
-{% endif %}
-$linked$;
-comment on function linked.standing_albums(uuid[]) is
-    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
-
-{% if needs_approval %}
--- Immich asks whether somebody may write before it writes: an editor may have left, or become a viewer, between the two.
-create or replace function linked.written_by_owners(p_albums uuid[], p_since timestamptz) returns uuid[]
-language sql stable
-as $linked$
-    select array(
-        select given.id
-        from unnest(p_albums) as given (id)
-        where not exists (
-                select from public.album_user
-                where album_user.{{ album_user.albumId }} = given.id
-                    and (
-                        album_user.role::text = 'editor'
-                        or (album_user.role::text = 'viewer' and album_user."updatedAt" > greatest(album_user."createdAt", p_since))
-                    )
-            )
-            and not exists (
-                select from public.album_user_audit
-                where album_user_audit."albumId" = given.id and album_user_audit."deletedAt" > p_since
-            )
-    )
-$linked$;
-comment on function linked.written_by_owners(uuid[], timestamptz) is
-    'Those of these albums into which nobody but their owner can have written since then, as far as Immich remembers who took part.';
-
-{% endif %}
--- Nobody watched what was written while sync was off, or in an album that was none of ours: where an editor may have had a hand in
--- it, or sync itself brought it from another account, the owner is asked. So it is where something waits already: that it does must
--- not be forgotten when the editor leaves. What stands at the first installation counts (linked.take_over).
-create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
-language sql stable
-as $linked$
-{% if needs_approval %}
-    select case
-        when current_setting('linked.takes_over', true) = pg_current_xact_id_if_assigned()::text then p_albums
-        else array(
-            select id from unnest(linked.written_by_owners(p_albums, '-infinity')) as id
-            where not exists (
-                    select from linked.participant where participant.album_id = id and participant.role = 'editor'
-                )
-                and not exists (select from linked.waiting where waiting.album_id = id)
-                and not exists (select from linked.album_pair where album_pair.album_id = id)
-        )
-    end
-{% else %}
-    select p_albums
-{% endif %}
-$linked$;
-comment on function linked.trusted(uuid[]) is
-    'Those of these albums of which all counts that is written in them, although it is not known when and by whom.';
-
-create or replace function linked.take_over() returns void
-language plpgsql
-as $linked$
-begin
-    perform set_config('linked.takes_over', pg_current_xact_id()::text, true);
-end
-$linked$;
-comment on function linked.take_over() is
-    'Lets all count that stands in albums, for the rest of the transaction.';
-
--- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
--- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
-language plpgsql
-as $linked$
-declare
-    v_counting uuid[];
-    v_more bigint := 0;
-    v_less bigint := 0;
-    v_count bigint;
-begin
-    v_counting := array(
-        select standing.album_id
-        from linked.standing_albums(p_albums) as standing
-        where standing.album_id = any (p_names)
-            or exists (select from linked.linked_album known where known.album_id = standing.album_id)
-    );
-    delete from linked.linked_album
-    where album_id = any (p_albums) and album_id <> all (v_counting);
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-
-    -- Whoever owns the album now has not written what stands in it.
-    delete from linked.prefix
-    using linked.linked_album known, linked.standing_albums(v_counting) as standing
-    where known.album_id = prefix.album_id and standing.album_id = known.album_id
-        and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
-
-    select
-        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
-        count(*) filter (where known.owner_id <> standing.owner_id)
-    into v_more, v_count
-    from linked.standing_albums(v_counting) as standing
-    left join linked.linked_album known on known.album_id = standing.album_id;
-    v_less := v_less + v_count;
-
-    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
-    on conflict (album_id) do update
-    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
-    where (known.owner_id, known.name, known.is_live)
-        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
-
-    insert into linked.prefix (album_id, path)
-    select album.id, line.path
-    from public.album
-    cross join linked.prefixes(album.description) as line (path)
-    where album.id = any (v_counting)
-        and (
-            album.id = any (p_lines)
-            or exists (
-                select from linked.prefix wider
-                where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
-            )
-        )
-    on conflict do nothing;
-    get diagnostics v_count = row_count;
-    v_more := v_more + v_count;
-
-    -- Below one that waits, what counted until now goes on to count.
-    delete from linked.prefix
-    where album_id = any (p_albums)
-        and not exists (
-            select from public.album, linked.prefixes(album.description) as line (path)
-            where album.id = prefix.album_id
-                and (
-                    line.path = prefix.path
-                    or (
-                        (line.path = '' or starts_with(prefix.path, line.path || '/'))
-                        and not exists (
-                            select from linked.prefix wider
-                            where wider.album_id = album.id and wider.path = line.path
-                        )
-                    )
-                )
-        );
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-
-    delete from linked.waiting where album_id = any (p_albums);
-    insert into linked.waiting (album_id, path)
-    select standing.album_id, null
-    from linked.standing_albums(p_albums) as standing
-    where standing.album_id <> all (v_counting)
-    union all
-    select album.id, line.path
-    from public.album
-    cross join linked.prefixes(album.description) as line (path)
-    where album.id = any (v_counting)
-        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
-
-    delete from linked.participant
-    where album_id = any (p_albums)
-        and not exists (
-            select from linked.album_participants(p_albums) as live
-            where live.album_id = participant.album_id and live.user_id = participant.user_id
-        );
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-
-    with joined as (
-        insert into linked.participant as known (album_id, user_id, role)
-        select live.album_id, live.user_id, live.role
-        from linked.album_participants(p_albums) as live
-        on conflict (album_id, user_id) do nothing
-        returning known.album_id
-    )
-    select v_more + count(*) into v_more from joined;
-
-    update linked.participant
-    set role = live.role
-    from linked.album_participants(p_albums) as live
-    where participant.album_id = live.album_id and participant.user_id = live.user_id and participant.role <> live.role;
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-    return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
-end
-$linked$;
-comment on function linked.understand(uuid[], uuid[], uuid[]) is
-    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
-
-create or replace function linked.album_participants(p_albums uuid[])
-returns table (album_id uuid, user_id uuid, role text)
-language sql stable
-as $linked$
-    select linked_album.album_id, linked_album.owner_id, 'owner'
-    from linked.linked_album
-    where linked_album.album_id = any (p_albums)
-    union
-    select linked_album.album_id, album_user.{{ album_user.userId }}, album_user.role::text
-    from linked.linked_album
-    join public.album_user on album_user.{{ album_user.albumId }} = linked_album.album_id
-    where linked_album.album_id = any (p_albums) and album_user.{{ album_user.userId }} <> linked_album.owner_id
-$linked$;
-comment on function linked.album_participants(uuid[]) is 'The owner of each of these linked albums and the users it is shared with.';
-
-create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
-language sql stable
-as $linked$
-    select array(
-        select asset.id
-        from linked.linked_album
-        join linked.prefix on prefix.album_id = linked_album.album_id
-        join public.asset on asset."ownerId" = linked_album.owner_id
-        where linked_album.album_id = any (p_albums)
-            and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
-        union
-        select {{ album_asset.assetId }}
-        from public.album_asset
-        where {{ album_asset.albumId }} = any (p_albums)
-    )
-$linked$;
-comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
 
 create or replace function linked.refresh_albums(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns void
 language plpgsql
@@ -283,6 +27,9 @@ begin
     );
     delete from linked.dismissal
     where user_id = any (v_users) and source_id = any (v_sources);
+    -- What is being uploaded is not seen yet, nor does whoever uploads it see the change.
+    insert into linked.second_look (album_id)
+    select album_id from linked.linked_album where album_id = any (p_albums);
     if v_change = 'more' then
         perform linked.extend_membership(p_albums, v_sources);
     else
@@ -373,7 +120,7 @@ comment on function linked.tidy_up() is
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.
-create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns uuid[]
+create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[], p_rows bigint) returns uuid[]
 language plpgsql
 as $linked$
 declare
@@ -382,11 +129,18 @@ declare
     v_new_root text := left(p_new_paths[1], -length(v_kept));
     v_albums uuid[];
 begin
-    if v_kept = '' or exists (
-        select from unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
-        where not starts_with(moved.old_path, v_old_root || '/')
-            or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
-    ) then
+    if not exists (
+            select from linked.prefix, unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
+            where starts_with(moved.old_path, prefix.path || '/') and not starts_with(moved.new_path, prefix.path || '/')
+        )
+        or p_rows <> (select count(*) from public.asset)
+        or v_kept = ''
+        or exists (
+            select from unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
+            where not starts_with(moved.old_path, v_old_root || '/')
+                or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
+        )
+    then
         return null;
     end if;
     with moved as (
@@ -412,8 +166,8 @@ begin
     return v_albums;
 end
 $linked$;
-comment on function linked.follow_media_folder(text[], text[]) is
-    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another. Returns these albums.';
+comment on function linked.follow_media_folder(text[], text[], bigint) is
+    'Rewrites the prefixes in descriptions of linked albums when a statement has moved all assets (p_rows of them) from one root to another. Returns these albums.';
 
 create or replace function linked.common_end(p_one text, p_other text) returns text
 language sql immutable
@@ -433,3 +187,187 @@ as $linked$
     from piece
 $linked$;
 comment on function linked.common_end(text, text) is 'The whole path components that two paths have in common at their end, with the slash before them.';
+
+{% set new_album_concerns_us %}
+exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
+{%- endset %}
+{% call(fresh, stale, statement) on("album", "insert", "Takes note of new linked albums.", look=new_album_concerns_us) %}
+
+            -- Whoever makes an album owns it, whatever editors it is made with.
+            declare
+                v_made uuid[] := array(select id from {{ fresh }} where linked.is_linked_album("albumName"));
+            begin
+                perform linked.refresh_albums(v_made, v_made, v_made);
+                perform linked.approve_by_album(array(select id from {{ fresh }} where linked.is_approval("albumName")));
+            end;
+{% endcall %}
+
+{# `restored`: albums of an account that is back. #}
+{% set album_concerns_us %}
+exists (
+                    select from fresh
+                    where exists (select from linked.linked_album where linked_album.album_id = fresh.id)
+                        or exists (select from linked.album_pair where album_pair.album_id = fresh.id)
+                        or exists (select from linked.waiting where waiting.album_id = fresh.id)
+                        or linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName")
+                )
+                or exists (select from stale where stale."deletedAt" is not null)
+{%- endset %}
+{% call(fresh, stale, statement) on("album", "update", "Follows edits of linked albums and their prefixes, and of albums with counterparts.",
+    look=album_concerns_us,
+    columns=["albumName", "description", "deletedAt", "order", "albumThumbnailAssetId"],
+    patient="exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id)"
+) %}
+
+            perform linked.refresh_albums(
+                array(
+                    select id from {{ changed(fresh, stale, '"albumName", description, "deletedAt"') }}
+                    intersect
+                    (
+                        select id from {{ fresh }} where linked.is_linked_album("albumName")
+                        union
+                        select id from {{ stale }} where linked.is_linked_album("albumName")
+                    )
+                ),
+{% if needs_approval %}
+                linked.written_by_owners(array(select id from {{ changed(fresh, stale, '"albumName"') }}), clock_timestamp() - interval '1 minute'),
+                -- A new name can make an album linked that had lines before.
+                array(
+                    select unnest(linked.written_by_owners(
+                        array(select id from {{ changed(fresh, stale, 'description') }}), clock_timestamp() - interval '1 minute'
+                    ))
+                    union
+                    select unnest(linked.trusted(array(select id from {{ changed(fresh, stale, '"albumName"') }})))
+                )
+{% else %}
+                array(select id from {{ fresh }}),
+                array(select id from {{ fresh }})
+{% endif %}
+            );
+{% if needs_approval %}
+            perform linked.approve_by_album(array(
+                select id from {{ changed(fresh, stale, '"albumName"') }}
+                intersect
+                select id from {{ fresh }} where linked.is_approval("albumName")
+            ));
+{% endif %}
+            perform linked.follow_deleted_albums(array(
+                select fresh.id
+                from {{ fresh }} join linked.album_pair on album_pair.album_id = fresh.id
+                where linked.is_linked_album(fresh."albumName")
+            ));
+            perform linked.propagate_album_details(array(
+                select changed.id
+                from {{ changed(fresh, stale, '"albumName", description, "order", "albumThumbnailAssetId"') }}
+                join linked.album_pair on album_pair.album_id = changed.id
+            ));
+            -- Albums of an account that is back.
+            perform linked.spread_albums(
+                array(
+                    select id from {{ stale }} where "deletedAt" is not null
+                    intersect
+                    select id from {{ fresh }} where "deletedAt" is null
+                ),
+                null
+            );
+{% endcall %}
+
+{% set gone_album_concerns_us %}
+exists (
+                    select from stale
+                    where exists (select from linked.linked_album where linked_album.album_id = stale.id)
+                        or exists (select from linked.album_pair where album_pair.album_id = stale.id)
+                        or exists (select from linked.waiting where waiting.album_id = stale.id)
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("album", "delete", "Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.",
+    look=gone_album_concerns_us,
+    patient="exists (select from stale join linked.linked_album on linked_album.album_id = stale.id)"
+) %}
+
+            perform linked.refresh_albums(array(select id from {{ stale }}), '{}', '{}');
+            perform linked.follow_deleted_albums(array(
+                select stale.id from {{ stale }} join linked.album_pair on album_pair.album_id = stale.id
+            ));
+{% endcall %}
+
+{% for event in ["insert", "update", "delete"] %}
+{% set rows = "stale" if event == "delete" else "fresh" %}
+{% set is_linked = "exists (select from linked.linked_album where linked_album.album_id = " ~ rows ~ "." ~ album_user.albumId ~ ")" %}
+{% set is_paired = "exists (select from linked.album_pair where album_pair.album_id = " ~ rows ~ "." ~ album_user.albumId ~ ")" %}
+{% call(fresh, stale, statement) on("album_user", event, "Links and unlinks users with whom a linked album is shared.",
+    look="exists (select from " ~ rows ~ " where " ~ is_linked ~ " or " ~ is_paired ~ ")",
+    patient="false" if event == "insert" else "exists (select from " ~ rows ~ " where " ~ is_linked ~ ")"
+) %}
+
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from {{ stale if event == "delete" else fresh }}
+                    join linked.linked_album on linked_album.album_id = {{ rows }}.{{ album_user.albumId }}
+                ),
+                '{}',
+                '{}'
+            );
+{% if event == "insert" %}
+            perform linked.follow_shared_albums(
+                array_agg(fresh.{{ album_user.albumId }}), array_agg(fresh.{{ album_user.userId }})
+            )
+            from {{ fresh }} join linked.album_pair on album_pair.album_id = fresh.{{ album_user.albumId }}
+            where fresh.role <> 'owner'
+            having count(*) > 0;
+{% elif event == "delete" %}
+            perform linked.spread_albums(
+                linked.counterparts(array_agg(stale.{{ album_user.albumId }})), array_agg(stale.{{ album_user.userId }})
+            )
+            from {{ stale }}
+            join linked.album_pair on album_pair.album_id = stale.{{ album_user.albumId }}
+            join public.album on album.id = stale.{{ album_user.albumId }}
+            where stale.role <> 'owner'
+            having count(*) > 0;
+{% endif %}
+{% endcall %}
+{% endfor %}
+
+{% set added_concerns_us %}
+exists (
+                    select from fresh
+                    where exists (select from linked.linked_album where linked_album.album_id = fresh.{{ album_asset.albumId }})
+                        or {{ is_member("fresh." ~ album_asset.assetId) }}
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("album_asset", "insert", "Links what is put into a linked album, and puts the siblings into the counterparts of others.", look=added_concerns_us) %}
+
+            perform linked.refresh_membership(array(
+                select fresh.{{ album_asset.assetId }}
+                from {{ fresh }} join linked.linked_album on linked_album.album_id = fresh.{{ album_asset.albumId }}
+            ));
+            perform linked.add_to_albums(
+                array_agg(from_id), array_agg(to_id), array(select distinct {{ album_asset.albumId }} from {{ fresh }})
+            )
+            from linked.siblings(array(select {{ album_asset.assetId }} from {{ fresh }}), false)
+            having count(*) > 0;
+{% endcall %}
+
+{% set removed_concerns_us %}
+exists (
+                    select from stale
+                    where exists (select from linked.linked_album where linked_album.album_id = stale.{{ album_asset.albumId }})
+                        or {{ is_member("stale." ~ album_asset.assetId) }}
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("album_asset", "delete", "Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.",
+    look=removed_concerns_us,
+    patient="exists (select from stale join linked.linked_album on linked_album.album_id = stale." ~ album_asset.albumId ~ ")"
+) %}
+
+            perform linked.refresh_membership(array(
+                select stale.{{ album_asset.assetId }}
+                from {{ stale }} join linked.linked_album on linked_album.album_id = stale.{{ album_asset.albumId }}
+            ));
+            perform linked.leave_albums(
+                array_agg(stale.{{ album_asset.albumId }}), array_agg(stale.{{ album_asset.assetId }})
+            )
+            from {{ stale }} join linked.member on member.asset_id = stale.{{ album_asset.assetId }}
+            having count(*) > 0;
+{% endcall %}

@@ -9,6 +9,7 @@
 create or replace function linked.skip_known_{{ table }}() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '0'
 set enable_seqscan = off
 as $linked$
 begin
@@ -21,7 +22,22 @@ begin
         end if;
         if not exists ({{ held }}) then
             perform set_config('linked.untouched', new.{{ holder }}::text, true);
-        elsif exists (
+            return new;
+        end if;
+        begin
+            perform linked.wait_for_turn(null, false);
+        exception when lock_not_available or deadlock_detected then
+            -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
+            perform set_config('linked.writing', pg_current_xact_id()::text, true);
+            insert into public.{{ table }} ({{ holder }}, {{ asset }}) values (new.{{ holder }}, new.{{ asset }})
+            on conflict do nothing;
+            if found then
+                delete from public.{{ table }}
+                where {{ holder }} = new.{{ holder }} and {{ asset }} = new.{{ asset }};
+            end if;
+            perform linked.stop_writing();
+        end;
+        if exists (
             select from public.{{ table }} known
             where known.{{ asset }} = new.{{ asset }} and (known.{{ holder }} = new.{{ holder }}) is true
         ) then
@@ -229,8 +245,11 @@ comment on function linked.leave_albums(uuid[], uuid[]) is
 
 create or replace function linked.brought_for_nobody(p_sources uuid[])
 returns table (source_id uuid, asset_id uuid, album_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select member.source_id, member.asset_id, my_pair.album_id
     from linked.member
     join linked.brought on brought.asset_id = member.asset_id
@@ -243,7 +262,8 @@ as $linked$
                 on their_pair.album_id = theirs.{{ album_asset.albumId }} and their_pair.owner_id = sibling.owner_id
             where sibling.source_id = member.source_id and sibling.can_write
                 and their_pair.album_key = my_pair.album_key
-        )
+        );
+end
 $linked$;
 comment on function linked.brought_for_nobody(uuid[]) is
     'Clones of viewers in counterparts that sync had put them into, where nobody else has the picture in it now.';
@@ -551,14 +571,16 @@ comment on function linked.spread_albums(uuid[], uuid[]) is
 
 -- Counterparts of albums hold the pictures of who may not write in these themselves.
 create or replace function linked.counterparts(p_albums uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select distinct other.album_id
         from linked.album_pair
         join linked.album_pair other on other.album_key = album_pair.album_key
         where album_pair.album_id = any (p_albums)
-    )
+    );
+end
 $linked$;
 comment on function linked.counterparts(uuid[]) is 'These albums, as far as they have counterparts, and the counterparts.';
 

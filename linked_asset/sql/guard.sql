@@ -1,37 +1,71 @@
--- Never break Immich: who may write, in which order, and what happens when our part fails.
+-- Never break Immich, never in the way: whose turn it is, what is noted for later, and what happens when our part fails.
 
--- Every writer on a watched table takes one transaction-scoped advisory lock before it locks its first row. Two sessions
--- that write to two members of one group can then never wait for each other crosswise. A BEFORE STATEMENT trigger is the
--- only place early enough: PostgreSQL locks a row before any row trigger sees it.
-create or replace function linked.line_up() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
+-- The work of one statement is done by one session at a time: for what concerns single groups by locks of their own (and a
+-- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
+-- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
+-- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
+-- for deadlocks: it would end a statement of Immich's for one.
+create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
+language plpgsql
 as $linked$
+declare
+    v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
+    v_until timestamptz := clock_timestamp() + case when p_patient then interval '10 seconds' else v_once end;
+    v_turns integer[];
+    v_turn integer;
 begin
-    if not linked.is_off() then
-        perform pg_advisory_xact_lock(1818848875, 0);
+    if p_sources is not null then
+        v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
     end if;
-    return null;
-exception when others then
-    return null;
+    loop
+        begin
+            perform set_config(
+                'lock_timeout',
+                greatest(1, ceil(extract(epoch from least(v_once, v_until - clock_timestamp())) * 1000)::integer)::text, true
+            );
+            if p_sources is null then
+                perform pg_advisory_xact_lock(1818848875, 0);
+            else
+                perform pg_advisory_xact_lock_shared(1818848875, 0);
+                foreach v_turn in array v_turns loop
+                    perform pg_advisory_xact_lock(1818848876, v_turn);
+                end loop;
+            end if;
+            return;
+        exception when lock_not_available then
+            if clock_timestamp() >= v_until - interval '1 millisecond' then
+                raise;
+            end if;
+        end;
+    end loop;
 end
 $linked$;
-comment on function linked.line_up() is
-    'Lines writers up by an advisory lock before they lock rows, so that no two statements can deadlock over the members of a group.';
+comment on function linked.wait_for_turn(uuid[], boolean) is
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, 10 s. Raises lock_not_available. Changes lock_timeout.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
--- role or a database, it marks nothing. Asking assigns no id.
-create or replace function linked.is_off() returns boolean
+-- role or a database, it marks nothing.
+create or replace function linked.take_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    return coalesce(current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text, false)
-        or not exists (select from linked.installation where suspended_at is null);
+    perform linked.wait_for_turn(p_sources, p_patient);
+    perform set_config('lock_timeout', '1ms', true);
+    perform set_config('linked.writing', pg_current_xact_id()::text, true);
+    if p_sources is not null then
+        perform set_config('plan_cache_mode', 'force_generic_plan', true);
+    end if;
 end
 $linked$;
-comment on function linked.is_off() is
-    'True while the addon itself writes (its own changes need no sync), and while sync is suspended.';
+comment on function linked.take_turn(uuid[], boolean) is
+    'Waits for the turn, marks what follows in this transaction as the addon''s own writing, and has it not wait for rows that others hold.';
+
+create or replace function linked.turn(p_source uuid) returns integer
+language sql immutable
+as $linked$
+    select uuid_hash(p_source) & 255
+$linked$;
+comment on function linked.turn(uuid) is 'Which of the locks on groups is that of this source.';
 
 create or replace function linked.start_writing() returns void
 language plpgsql
@@ -42,7 +76,7 @@ begin
 end
 $linked$;
 comment on function linked.start_writing() is
-    'Waits for its turn and marks what follows in this transaction as the addon''s own writing.';
+    'For commands: waits for the turn on everything and marks what follows in this transaction as the addon''s own writing.';
 
 create or replace function linked.stop_writing() returns void
 language plpgsql
@@ -52,7 +86,7 @@ begin
     perform set_config('plan_cache_mode', 'auto', true);
 end
 $linked$;
-comment on function linked.stop_writing() is 'Ends what linked.start_writing() began.';
+comment on function linked.stop_writing() is 'Ends what linked.take_turn() or linked.start_writing() began.';
 
 -- PL/pgSQL keeps plans, and a plan made for arrays of a few rows joins them with nested loops: quadratic for thousands, in the
 -- pooled connections that Immich uses. A statement of many rows pays for plans of its own.
@@ -104,6 +138,10 @@ as $linked$
 declare
     v_differences text;
 begin
+    -- Triggers look at rows before they know whether sync is suspended.
+    if p_sqlstate like '42%' and exists (select from linked.installation where suspended_at is not null) then
+        return;
+    end if;
     update linked.incident
     set times = times + 1, last_at = clock_timestamp(), context = p_context
     where id = (

@@ -97,9 +97,10 @@ comment on function linked.is_made_for(text, uuid, uuid) is
     'Whether a job of Immich for this asset has written the file, and another one would write to it again.';
 
 create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
-language sql stable
+language plpgsql stable
 as $linked$
-    select exists (
+begin
+    return (select exists (
             select from public.asset source
             join linked.linked_album on linked_album.owner_id = source."ownerId"
             join linked.prefix on prefix.album_id = linked_album.album_id
@@ -113,6 +114,8 @@ as $linked$
             where source.id = p_source
         )
         or exists (select from public.asset still where still."livePhotoVideoId" = p_source)
+    );
+end
 $linked$;
 comment on function linked.stays_covered(uuid, text) is
     'Whether a linked album would still cover a source whose file lies at p_path.';
@@ -120,8 +123,9 @@ comment on function linked.stays_covered(uuid, text) is
 -- The copy in the trash must not point to files that somebody else's asset still needs, its sidecar among them: it comes after the
 -- clone has left its group, which may be gone with it. Immich's unlink tolerates a path that does not exist.
 create or replace function linked.disarm_copies(p_assets uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from linked.replacement
     using public.asset mine, public.asset source
     where mine.id = any (p_assets)
@@ -135,6 +139,11 @@ as $linked$
     where mine.id = any (p_assets)
         and theirs."originalPath" = mine."originalPath"
         and theirs."ownerId" <> mine."ownerId"
+        -- Clones that do not know yet that their source has got another file say nothing.
+        and not exists (
+            select from linked.member where member.asset_id = theirs.id and member.asset_id <> member.source_id
+        );
+end
 $linked$;
 comment on function linked.disarm_copies(uuid[]) is
     'Points uploads that claim the file of somebody else''s asset to a path that does not exist, before Immich deletes it.';

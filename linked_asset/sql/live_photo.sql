@@ -3,8 +3,9 @@
 -- Before a user pairs a video with a still, Immich hides it. A video of the user's own that stays on no still is shown again; not
 -- what Immich has extracted from a picture.
 create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with wanted as (
         select still.asset_id, video.asset_id as video_id, clone."livePhotoVideoId" as present_id
         from (
@@ -32,7 +33,8 @@ as $linked$
         and not exists (select from linked.member where member.asset_id = video.id)
         and not exists (
             select from public.asset other where other."livePhotoVideoId" = video.id and other.id <> paired.id
-        )
+        );
+end
 $linked$;
 comment on function linked.pair_live_photos(uuid[]) is
     'Gives the clones of stills the clones of their video parts, for groups of which p_sources are the stills or the videos.';
@@ -40,8 +42,9 @@ comment on function linked.pair_live_photos(uuid[]) is
 -- Immich pairs still and video on whichever member it works on (metadata extraction of a clone finds the clone's video).
 -- A video that is not a member stays unpaired: it is nobody else's.
 create or replace function linked.follow_live_photos(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset source
     set "livePhotoVideoId" = source_video.asset_id
     from linked.member
@@ -52,15 +55,17 @@ as $linked$
     where member.asset_id = any (p_changed) and member.can_write and member.asset_id <> member.source_id
         and source.id = member.source_id
         and source."livePhotoVideoId" is distinct from source_video.asset_id
-        and (theirs."livePhotoVideoId" is null or source_video.owner_id = source."ownerId")
+        and (theirs."livePhotoVideoId" is null or source_video.owner_id = source."ownerId");
+end
 $linked$;
 comment on function linked.follow_live_photos(uuid[]) is
     'Brings the pairing of still and video on a clone to its source.';
 
 create or replace function linked.video_clones(p_stills uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select video.asset_id
         from public.asset still
         join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
@@ -71,7 +76,8 @@ as $linked$
         join public.asset other on other."livePhotoVideoId" = still."livePhotoVideoId"
         where still.id = any (p_stills)
             and not exists (select from unnest(p_stills) as id where id = other.id)
-    )
+    );
+end
 $linked$;
 comment on function linked.video_clones(uuid[]) is
     'The clones of video parts that belong to these clones of stills and to no other.';

@@ -1,112 +1,11 @@
--- Refresh membership: which assets are linked for whom, and making it so.
+-- Refresh membership: the clones that there are become those that there should be.
 
 {% from "macro/person.sql" import is_person with context %}
 
--- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
--- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
--- own file lies.
-create or replace function linked.covered(p_assets uuid[])
-returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
-language sql stable
-as $linked$
-    with candidate as (
-        select source.id as source_id, coalesce(still.id, source.id) as through_id,
-            source."ownerId" as owner_id, source."originalPath" as path,
-            coalesce(still."originalPath", source."originalPath") as through_path,
-            source."deletedAt" is null and not source."isOffline" and source.status = 'active'
-            and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
-                as linkable
-        from public.asset source
-        left join public.asset still
-            on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
-        where source.id = any (p_assets)
-            and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
-            and not exists (
-                select from linked.member
-                where member.asset_id = source.id and member.asset_id <> member.source_id
-            )
-            and not exists (
-                select from linked.member
-                where member.asset_id = still.id and member.asset_id <> member.source_id
-            )
-    ), hit as (
-        select candidate.*, linked_album.album_id
-        from candidate
-        join linked.linked_album on linked_album.owner_id = candidate.owner_id
-        join linked.prefix on prefix.album_id = linked_album.album_id
-        where prefix.path = '' or starts_with(candidate.through_path, prefix.path || '/')
-        union all
-        select candidate.*, participant.album_id
-        from candidate
-        join public.album_asset on album_asset.{{ album_asset.assetId }} = candidate.through_id
-        join linked.participant
-            on participant.album_id = album_asset.{{ album_asset.albumId }} and participant.user_id = candidate.owner_id
-    )
-    select distinct hit.source_id, hit.through_id, hit.album_id, hit.owner_id, hit.path, hit.linkable
-    from hit
-$linked$;
-comment on function linked.covered(uuid[]) is
-    'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
-
--- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
--- was left out, dismissed or not linked for any cause.
-create or replace function linked.wanted(p_assets uuid[])
-returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
-language sql stable
-as $linked$
-    with taker as materialized (
-        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
-            linked_album.is_live and account."deletedAt" is null as linkable,
-            exists (
-                select from public.asset own
-                where own."ownerId" = participant.user_id and own."libraryId" is not null
-            ) as has_library
-        from linked.participant
-        join linked.linked_album on linked_album.album_id = participant.album_id
-        join public."user" account on account.id = participant.user_id
-    )
-    select covered.source_id, taker.user_id,
-        bool_or(taker.can_write),
-        bool_or(covered.linkable and taker.linkable)
-    from linked.covered(p_assets) as covered
-    join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id
-    where not exists (
-            select from linked.dismissal
-            where dismissal.source_id = covered.source_id and dismissal.user_id = taker.user_id
-        )
-        and not exists (
-            select from linked.replacement
-            where replacement.source_id = covered.source_id and replacement.user_id = taker.user_id
-                and begun_at > clock_timestamp() - interval '1 minute'
-        )
-        and not (
-            taker.has_library
-            and exists (
-                select from public.asset own
-                where own."originalPath" = covered.path and own."ownerId" = taker.user_id
-                    and own."libraryId" is not null
-            )
-        )
-        and (
-            covered.through_id = covered.source_id
-            or exists (
-                select from linked.member still
-                where still.source_id = covered.through_id and still.owner_id = taker.user_id
-            )
-            -- The copy of the old file that Immich is about to enter refers to the video.
-            or exists (
-                select from linked.replacement still
-                where still.source_id = covered.through_id and still.user_id = taker.user_id
-                    and begun_at > clock_timestamp() - interval '1 minute'
-            )
-        )
-    group by covered.source_id, taker.user_id
-$linked$;
-comment on function linked.wanted(uuid[]) is
-    'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
-
 -- Videos after their stills: they go where these are by then. Unlinking is done at once, all of it.
-create or replace function linked.refresh_membership(p_assets uuid[], p_all_at_once boolean default false) returns void
+create or replace function linked.refresh_membership(
+    p_assets uuid[], p_all_at_once boolean default false, p_unseen uuid[] default '{}'
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -129,28 +28,31 @@ begin
         where video.id = any (p_assets)
     );
     v_queued := linked.refresh_clones(
-        array(select id from unnest(p_assets) as id where id is not null except select unnest(v_parts)), p_all_at_once
+        array(select id from unnest(p_assets) as id where id is not null except select unnest(v_parts)), p_all_at_once, p_unseen
     );
     if cardinality(v_parts) > 0 then
-        v_queued := linked.refresh_clones(v_parts, p_all_at_once) or v_queued;
+        v_queued := linked.refresh_clones(v_parts, p_all_at_once, p_unseen) or v_queued;
     end if;
     if v_queued then
         perform linked.begin_linking();
     end if;
 end
 $linked$;
-comment on function linked.refresh_membership(uuid[], boolean) is
-    'Compares the clones that these assets and their video parts should have with those that exist: creates what is missing, deletes what is too much.';
+comment on function linked.refresh_membership(uuid[], boolean, uuid[]) is
+    'Compares the clones that these assets and their video parts should have with those that exist: creates what is missing, deletes what is too much. Unseen: rows that no other transaction can have written to.';
 
 create or replace function linked.begin_linking() returns void
 language plpgsql
 as $linked$
 begin
     perform pg_notify('linked', 'queue');
-    perform linked.work_queue(interval '2 seconds', 200);
+    perform linked.work_slices(interval '2 seconds', 200);
+exception when lock_not_available or deadlock_detected or serialization_failure then
+    null;
 end
 $linked$;
-comment on function linked.begin_linking() is 'Links of what was just queued as much as one statement may take time for.';
+comment on function linked.begin_linking() is
+    'Links of what was just queued as much as one statement may take time for. What is held by others stays queued.';
 
 -- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Roles that have
 -- become stronger count at once.
@@ -188,7 +90,7 @@ comment on function linked.extend_membership(uuid[], uuid[]) is
     'Links what these albums cover for those who have come to take part in them, where nobody loses anything.';
 
 -- Linking of many assets is queued, to be worked off in slices. Returns whether it was.
-create or replace function linked.refresh_clones(p_sources uuid[], p_all_at_once boolean) returns boolean
+create or replace function linked.refresh_clones(p_sources uuid[], p_all_at_once boolean, p_unseen uuid[]) returns boolean
 language plpgsql
 as $linked$
 declare
@@ -249,12 +151,14 @@ begin
     end if;
     if p_all_at_once then
         perform linked.link(v_sources, v_users, v_can_write);
+        perform linked.look_again_at(array(select unnest(v_sources) except select unnest(p_unseen)));
         return false;
     end if;
     v_is_few := cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'));
     -- Pictures of many persons take longer than others.
     while v_is_few and cardinality(v_sources) > 0 and clock_timestamp() < v_until loop
         perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25]);
+        perform linked.look_again_at(array(select unnest(v_sources[:25]) except select unnest(p_unseen)));
         v_sources := v_sources[26:];
         v_users := v_users[26:];
         v_can_write := v_can_write[26:];
@@ -268,7 +172,7 @@ begin
     return not v_is_few;
 end
 $linked$;
-comment on function linked.refresh_clones(uuid[], boolean) is
+comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
     'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
@@ -413,12 +317,16 @@ comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
     'Links sources that were left out because an account had their content, after a row of it is gone.';
 
 create or replace function linked.sources_on(p_owners uuid[], p_paths text[]) returns setof uuid
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select source.id
     from unnest(p_owners, p_paths) as own (owner_id, path)
     join public.asset source on source."originalPath" = own.path and source."ownerId" <> own.owner_id
-    where own.owner_id in (select user_id from linked.participant)
+    where own.owner_id in (select user_id from linked.participant);
+end
 $linked$;
 comment on function linked.sources_on(uuid[], text[]) is
     'What others have on the files of participants'' own libraries: whether these need clones depends on that.';
@@ -492,20 +400,6 @@ $linked$;
 comment on function linked.work_slices(interval, integer) is
     'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
--- A statement of Immich's does not wait for what somebody else holds only because something is queued.
-create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
-language plpgsql
-set lock_timeout = '100ms'
-as $linked$
-begin
-    perform linked.work_slices(p_budget, p_slice);
-exception when lock_not_available or deadlock_detected or serialization_failure then
-    null;
-end
-$linked$;
-comment on function linked.work_queue(interval, integer) is
-    'Works off some of what is queued within a statement of Immich''s. What is held by others stays queued.';
-
 -- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
 create or replace function linked.drop_needless_queue() returns void
 language plpgsql
@@ -535,17 +429,34 @@ create or replace function linked.work_off(p_budget interval) returns bigint
 language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
+declare
+    v_until timestamptz := clock_timestamp() + p_budget;
 begin
     perform linked.start_writing();
     perform set_config('jit', 'off', true);
-    perform linked.work_slices(p_budget, 100);
+    perform linked.work_notes(null, v_until);
+    perform linked.look_again(v_until);
+    perform linked.work_slices(v_until - clock_timestamp(), 100);
     perform linked.settle();
     perform linked.stop_writing();
-    return (select count(*) from linked.queue);
+    return linked.left_to_do();
 end
 $linked$;
 comment on function linked.work_off(interval) is
-    'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
+    'Works off notes, second looks and queued linking for about p_budget. Returns how much is left. To be called in short transactions.';
+
+create or replace function linked.left_to_do() returns bigint
+language sql stable
+as $linked$
+    select (select count(*) from linked.queue) + (select count(*) from linked.note)
+        + (
+            select count(*) from linked.second_look
+            where settled_after is null
+                or settled_after <= (select coalesce(min(running), settled_after) from pg_snapshot_xip(pg_current_snapshot()) as running)
+        )
+$linked$;
+comment on function linked.left_to_do() is
+    'How much is queued, noted, and to be looked at a second time, less what waits for transactions that are still under way.';
 
 -- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, and rows go
 -- while sync is suspended. A source that is gone takes its clones along; a clone that is gone is made anew. Faces of members
@@ -730,7 +641,7 @@ begin
     group by id
     on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
     perform linked.stop_writing();
-    return (select count(*) from linked.queue);
+    return linked.left_to_do();
 end
 $linked$;
 comment on function linked.enqueue_all() is

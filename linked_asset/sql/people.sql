@@ -1,6 +1,7 @@
 -- People: a person of one account and the person of another who stands for the same human being. In Immich a person is known
 -- by an id and whose it is, here by the id of its row in linked.person_pair.
 
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
 {% from "macro/person.sql" import shown, is_person, in_account with context %}
 
 -- Whom a face shows is told to the same face on the other members (of p_only, if given), except where a viewer has put
@@ -85,9 +86,10 @@ comment on function linked.remember_persons(uuid[], uuid[]) is
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
 create or replace function linked.leading_faces(p_faces uuid[], p_last boolean default false) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select distinct on (face.face_key) face.face_id
         from linked.face
         join linked.member on member.asset_id = face.asset_id and member.can_write
@@ -103,7 +105,8 @@ as $linked$
             )
         order by face.face_key, case when p_last then asset_face."updatedAt" end desc nulls last,
             member.asset_id = member.source_id desc, face.face_id
-    )
+    );
+end
 $linked$;
 comment on function linked.leading_faces(uuid[], boolean) is
     'One for each set of corresponding faces of these that others may follow: the last changed if asked for, else a source''s for choice.';
@@ -130,8 +133,9 @@ comment on function linked.refill_people(uuid[]) is
 
 -- Where nobody watched, the later of what a viewer and what others put on a face counts.
 create or replace function linked.recognize_own_faces(p_assets uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.face
     set own = true
     from linked.member
@@ -153,7 +157,8 @@ as $linked$
                             and their_pair.person_id = theirs.{{ asset_face.personGroupId }} and their_pair.owner_id = writer.owner_id
                     )
                 )
-        )
+        );
+end
 $linked$;
 comment on function linked.recognize_own_faces(uuid[]) is
     'Remembers of faces of viewers'' clones that the viewer put the person on them, where that was missed.';
@@ -239,8 +244,11 @@ comment on function linked.find_counterparts(uuid[], uuid[], uuid[]) is
 
 -- Two persons can stand for one human being when no account has a person of its own on both sides.
 create or replace function linked.free_persons(p_pair uuid, p_user uuid) returns setof uuid
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select {{ person.personGroupId }} from public.person where "ownerId" = p_user
     except
     select person_pair.person_id
@@ -248,7 +256,8 @@ as $linked$
     join linked.person_pair their_pair on their_pair.person_key = asked.person_key
     join linked.person_pair taken on taken.owner_id = their_pair.owner_id
     join linked.person_pair on person_pair.person_key = taken.person_key and person_pair.owner_id = p_user
-    where asked.pair_id = p_pair
+    where asked.pair_id = p_pair;
+end
 $linked$;
 comment on function linked.free_persons(uuid, uuid) is
     'The persons of a user that are not paired with somebody else than this person.';
@@ -283,23 +292,27 @@ comment on function linked.person_of_group(uuid, uuid, uuid) is
 {% endif %}
 
 create or replace function linked.person_by_face(p_pair uuid, p_user uuid, p_faces uuid[]) returns uuid
-language sql stable
+language plpgsql stable
 as $linked$
-    select asset_face.{{ asset_face.personGroupId }}
+begin
+    return (select asset_face.{{ asset_face.personGroupId }}
     from public.asset_face
     where asset_face.id = any (p_faces)
         and asset_face.{{ asset_face.personGroupId }} in (select linked.free_persons(p_pair, p_user))
     group by asset_face.{{ asset_face.personGroupId }}
     order by count(*) desc, asset_face.{{ asset_face.personGroupId }}
     limit 1
+    );
+end
 $linked$;
 comment on function linked.person_by_face(uuid, uuid, uuid[]) is
     'The person to whom the user''s account has already assigned the same faces.';
 
 create or replace function linked.person_by_name(p_pair uuid, p_user uuid) returns uuid
-language sql stable
+language plpgsql stable
 as $linked$
-    select min(candidate.{{ person.personGroupId }}::text)::uuid
+begin
+    return (select min(candidate.{{ person.personGroupId }}::text)::uuid
     from linked.person_pair
     join public.person theirs on {{ is_person("theirs", "person_pair") }}
     join public.person candidate
@@ -307,6 +320,8 @@ as $linked$
     where person_pair.pair_id = p_pair and btrim(theirs.name) <> ''
         and candidate.{{ person.personGroupId }} in (select linked.free_persons(p_pair, p_user))
     having count(*) = 1
+    );
+end
 $linked$;
 comment on function linked.person_by_name(uuid, uuid) is
     'The one person of the user with the same name.';
@@ -378,8 +393,11 @@ comment on function linked.person_by_embedding(uuid, uuid) is
     'The person of the user whose faces are nearest, within Immich''s recognition distance.';
 
 create or replace function linked.some_rival_faces(p_pair uuid, p_user uuid) returns setof uuid
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select face.id
     from linked.person_pair asked
     join public.person rival on rival."ownerId" = asked.owner_id and rival.{{ person.personGroupId }} <> asked.person_id
@@ -395,21 +413,25 @@ as $linked$
             select from linked.person_pair rival_pair
             join linked.person_pair their_pair on their_pair.person_key = rival_pair.person_key
             where {{ is_person("rival", "rival_pair") }} and their_pair.owner_id = p_user
-        )
+        );
+end
 $linked$;
 comment on function linked.some_rival_faces(uuid, uuid) is
     'A few faces of each other person in this person''s account who has no counterpart with the user yet.';
 
 create or replace function linked.recognition_distance() returns double precision
-language sql stable
+language plpgsql stable
 as $linked$
-    select coalesce(
+begin
+    return (select coalesce(
         (
             select (value #>> '{machineLearning,facialRecognition,maxDistance}')::double precision
             from public.system_metadata where key = 'system-config'
         ),
         0.5
     )
+    );
+end
 $linked$;
 comment on function linked.recognition_distance() is
     'The distance of embeddings up to which Immich takes two faces for one person''s, from its settings.';
@@ -432,14 +454,16 @@ comment on function linked.make_person(uuid, uuid, uuid) is 'Creates a person of
 
 -- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
 create or replace function linked.insert_person(p_id uuid, p_pair uuid, p_user uuid, p_face uuid) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into public.person ({{ person.personGroupId }}, "ownerId", {{ names("person", "shared") }}, "faceAssetId", "thumbnailPath")
     select p_id, p_user, {{ names("person", "shared", "theirs") }}, p_face, ''
     from linked.person_pair
     join public.person theirs on {{ is_person("theirs", "person_pair") }}
     where person_pair.pair_id = p_pair;
-    insert into linked.person_pair (person_id, owner_id, person_key, made) values (p_id, p_user, gen_random_uuid(), true)
+    insert into linked.person_pair (person_id, owner_id, person_key, made) values (p_id, p_user, gen_random_uuid(), true);
+end
 $linked$;
 comment on function linked.insert_person(uuid, uuid, uuid, uuid) is 'Writes the row of a person that the addon makes.';
 
@@ -448,8 +472,11 @@ comment on function linked.insert_person(uuid, uuid, uuid, uuid) is 'Writes the 
 -- account, whoever is a viewer of one album and an editor of another counts as an editor for whom that other album shows,
 -- and two accounts that share no picture learn from each other what a third, a writer with both, passes on.
 create or replace function linked.reached(p_pairs uuid[]) returns table (origin_id uuid, pair_id uuid, kept_alike boolean)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     with recursive pair as (
         select person_pair.*
         from linked.person_pair
@@ -489,7 +516,8 @@ as $linked$
             where one.pair_id = reached.origin_id
         ){% else %}false{% endif %}
 
-    from reached where reached.pair_id <> reached.origin_id
+    from reached where reached.pair_id <> reached.origin_id;
+end
 $linked$;
 comment on function linked.reached(uuid[]) is
     'The counterparts to which the details of these persons travel. Kept alike: one has shared the person with the other, and names and birth dates between the two are Immich''s own affair.';
@@ -629,9 +657,10 @@ comment on function linked.propagate_person_{{ column.name | lower }}(uuid[]) is
 -- Whom a merge is told to: the counterparts on the same pictures, where its account may write on them, and whom these reach.
 -- The moved faces are those that show the new person here and the old one there.
 create or replace function linked.reached_by_merge(p_old uuid, p_new uuid) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    with first as materialized (
+begin
+    return (with first as materialized (
         select old_pair.pair_id
         from linked.person_pair merged
         join linked.person_pair target on target.pair_id = p_new
@@ -659,6 +688,8 @@ as $linked$
         from linked.reached(array(select pair_id from first)) as reached
         where reached.pair_id <> p_old
     )
+    );
+end
 $linked$;
 comment on function linked.reached_by_merge(uuid, uuid) is
     'The counterparts of the first person to whom it is told that all its faces were moved to the second.';
@@ -890,8 +921,9 @@ comment on function linked.resume_persons(uuid[], uuid[]) is
 -- A merge within a cluster group reaches the pictures of all its accounts, in whatever order: what it does to a viewer's clone
 -- is nothing that the viewer has put there.
 create or replace function linked.agree_within_groups(p_faces uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.face
     set own = false
     from public.asset_face mine
@@ -902,7 +934,8 @@ as $linked$
             join linked.member on member.asset_id = their_face.asset_id and member.can_write
             join public.asset_face theirs on theirs.id = their_face.face_id
             where their_face.face_key = face.face_key and theirs."personGroupId" = mine."personGroupId"
-        )
+        );
+end
 $linked$;
 comment on function linked.agree_within_groups(uuid[]) is
     'Lets faces of viewers'' clones follow again that correspond to these, and show the same group as a writer''s.';
@@ -991,3 +1024,204 @@ end
 $linked$;
 comment on function linked.adopt_drawn_faces(uuid[]) is
     'Remembers faces that a viewer drew; one that lies on a face which was found gives it the person, and goes.';
+
+-- Three changes of whom faces show are not passed on: the person was deleted (that unassigns in one account alone); recognition
+-- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
+-- siblings that still have theirs); and what viewers do.
+{% set face_concerns_us %}
+exists (
+                    select from stale
+                    where {{ is_member('stale."assetId"') }}
+                        or exists (
+                            select from linked.person_pair where person_pair.person_id = stale.{{ asset_face.personGroupId }}
+                        )
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("asset_face", "update", "Propagates changes of faces, and whom they show, to the siblings.",
+    look=face_concerns_us,
+    columns=columns("asset_face", "shared") | map(attribute="name") | list + [asset_face.personGroupId | replace('"', "")]
+) %}
+
+            declare
+                v_changed uuid[];
+                v_unassigned uuid[];
+                v_reset uuid[];
+                v_merge record;
+            begin
+                v_changed := array(select id from {{ changed(fresh, stale, names("asset_face", "shared")) }});
+                if cardinality(v_changed) > 0 then
+                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
+                    from linked.siblings(array(select "assetId" from {{ fresh }} where id = any (v_changed)), false)
+                    having count(*) > 0;
+                end if;
+
+                v_changed := array(select id from {{ changed(fresh, stale, asset_face.personGroupId) }});
+{% if has("person_group") %}
+                -- These only follow their person to another group.
+                if current_setting('linked.moved_in', true) = pg_current_xact_id_if_assigned()::text then
+                    v_changed := array(
+                        select fresh.id
+                        from {{ fresh }}
+                        join public.asset on asset.id = fresh."assetId"
+                        where fresh.id = any (v_changed)
+                            and not exists (
+                                select from linked.person_pair
+                                where person_pair.person_id = fresh."personGroupId" and person_pair.owner_id = asset."ownerId"
+                            )
+                    );
+                end if;
+{% endif %}
+                if cardinality(v_changed) > 0 then
+                    -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
+                    if {{ statement }} ~* 'where[^;]*{{ asset_face.personGroupId }}' then
+                        for v_merge in
+                            with moved as materialized (
+                                select distinct member.owner_id, face.old_id, face.new_id
+                                from (
+                                    select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
+                                    from (
+                                        select id, null as old_id, {{ asset_face.personGroupId }}::text as new_id from {{ fresh }}
+                                        union all
+                                        select id, {{ asset_face.personGroupId }}::text, null from {{ stale }}
+                                    ) as one
+                                    where id = any (v_changed)
+                                    group by id
+                                ) as face
+                                join public.asset_face on asset_face.id = face.id
+                                join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                                where face.old_id is not null and face.new_id is not null
+                            )
+                            select moved.owner_id, moved.old_id, moved.new_id
+                            from moved
+                            where not exists (
+                                select from public.asset_face left_over {{ in_account("left_over", "moved.owner_id") }}
+                                where left_over.{{ asset_face.personGroupId }} = moved.old_id
+                            )
+                        loop
+                            perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
+                        end loop;
+                    end if;
+
+                    v_unassigned := array(
+                        select id from {{ stale }} where {{ asset_face.personGroupId }} is not null
+                        intersect
+                        select id from {{ fresh }} where {{ asset_face.personGroupId }} is null
+                    );
+                    v_reset := array(
+                        select asset."ownerId"
+                        from {{ fresh }} join public.asset on asset.id = fresh."assetId"
+                        where fresh.id = any (v_unassigned)
+                        group by asset."ownerId"
+                        having (count(*) > 1 or {{ statement }} ~* 'where[^;]*"sourceType"')
+                            and not exists (
+                                select from public.asset_face
+                                join public.asset other on other.id = asset_face."assetId"
+                                where other."ownerId" = asset."ownerId" and asset_face.{{ asset_face.personGroupId }} is not null
+                                    and asset_face."sourceType" = 'machine-learning'
+                            )
+                    );
+                    update linked.face
+                    set left_open = asset_face.{{ asset_face.personGroupId }} is null
+                            and (
+                                face.left_open
+                                or not exists (
+                                    select from public.person
+                                    where person.{{ person.personGroupId }} = stale.{{ asset_face.personGroupId }}
+                                )
+                                or (not member.can_write and member.owner_id <> all (v_reset))
+                            ),
+                        own = asset_face.{{ asset_face.personGroupId }} is not null and not member.can_write
+                    from {{ stale }}
+                    join public.asset_face on asset_face.id = stale.id
+                    join linked.member on member.asset_id = asset_face."assetId"
+                    where face.face_id = stale.id and stale.id = any (v_changed);
+{% if has("person_group") %}
+                    perform linked.agree_within_groups(v_changed);
+{% endif %}
+                    perform linked.hand_to_viewers(v_changed);
+                    perform linked.part_from_emptied(array(
+                        select distinct person_pair.pair_id
+                        from {{ stale }}
+                        join public.asset on asset.id = stale."assetId"
+                        join linked.person_pair
+                            on person_pair.person_id = stale.{{ asset_face.personGroupId }} and person_pair.owner_id = asset."ownerId"
+                        where stale.id = any (v_changed)
+                    ));
+                    perform linked.propagate_people(linked.leading_faces(array(
+                        select asset_face.id
+                        from public.asset_face
+                        join public.asset on asset.id = asset_face."assetId"
+                        where asset_face.id = any (v_changed)
+                            and (asset_face.{{ asset_face.personGroupId }} is not null or asset."ownerId" <> all (v_reset))
+                    )));
+                    if cardinality(v_reset) > 0 then
+                        perform linked.refill_people(array(
+                            select fresh."assetId"
+                            from {{ fresh }} join public.asset on asset.id = fresh."assetId"
+                            where asset."ownerId" = any (v_reset)
+                        ));
+                    end if;
+                end if;
+            end;
+{% endcall %}
+
+{% set person_key = '"ownerId", ' ~ person.personGroupId %}
+{% set person_concerns_us %}
+exists (
+                    select from stale
+                    where exists (select from linked.person_pair where {{ is_person("stale", "person_pair") }})
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("person", "update", "Propagates names, birth dates and colours of persons.", look=person_concerns_us) %}
+
+            declare
+                v_moved uuid[];
+            begin
+{% if has("person_group") %}
+                if exists (select {{ person_key }} from {{ fresh }} except select {{ person_key }} from {{ stale }}) then
+                    -- Both tables have the rows in the order in which they were updated.
+                    v_moved := linked.follow_moved_persons(
+                        array_agg(stale."ownerId"), array_agg(stale."personGroupId"), array_agg(fresh."personGroupId")
+                    )
+                    from (select *, row_number() over () as place from {{ stale }}) as stale
+                    join (select *, row_number() over () as place from {{ fresh }}) as fresh
+                        on fresh.place = stale.place and fresh."ownerId" = stale."ownerId"
+                    where fresh."personGroupId" <> stale."personGroupId";
+                end if;
+{% endif %}
+{% for column in columns("person", "shared") %}
+                perform linked.propagate_person_{{ column.name | lower }}(array(
+                    select person_pair.pair_id
+                    from {{ changed(fresh, stale, '"' ~ column.name ~ '"', key=person_key) }}
+                    join linked.person_pair on {{ is_person("changed", "person_pair") }}
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+{% endfor %}
+                perform linked.note_details(array(
+                    select person_pair.pair_id
+                    from {{ changed(fresh, stale, names("person", "shared"), key=person_key) }}
+                    join linked.person_pair on {{ is_person("changed", "person_pair") }}
+                ));
+            end;
+{% endcall %}
+
+{% if has("person_group") %}
+{% call(fresh, stale, statement) on("person", "insert", "Assigns faces again whose account has got back the person that it had deleted.", look="exists (select from fresh where " ~ takes_part('fresh."ownerId"') ~ ")") %}
+
+            perform linked.resume_persons(array_agg("ownerId"), array_agg("personGroupId")) from {{ fresh }};
+{% endcall %}
+
+{% endif %}
+{% call(fresh, stale, statement) on("person", "delete", "Unpairs deleted persons.", look=person_concerns_us) %}
+
+            delete from linked.person_pair using {{ stale }} where {{ is_person("stale", "person_pair") }};
+{% if has("person_group") %}
+            -- The faces stay with the group as long as somebody has a person of it.
+            update linked.face
+            set left_open = true
+            from {{ stale }}
+            join linked.member on member.owner_id = stale."ownerId"
+            join public.asset_face on asset_face."assetId" = member.asset_id and asset_face."personGroupId" = stale."personGroupId"
+            where face.face_id = asset_face.id and not face.left_open;
+{% endif %}
+{% endcall %}

@@ -73,21 +73,25 @@ comment on function linked.watch_produced(uuid, text[], text[], text[]) is
 
 -- A few at a time: jobs for all assets leave some for every group.
 create or replace function linked.forget_produced() returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from linked.produced
     where ctid = any (array(
         select ctid from linked.produced where told_at < clock_timestamp() - interval '1 day' order by told_at limit 200
-    ))
+    ));
+end
 $linked$;
 comment on function linked.forget_produced() is 'Forgets files of which jobs told more than a day ago.';
 
 create or replace function linked.remember_unsettled(p_sources uuid[], p_what text) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.unsettled (source_id, what)
     select source_id, p_what from unnest(p_sources) as source_id
-    on conflict (source_id, what) do update set since = excluded.since
+    on conflict (source_id, what) do update set since = excluded.since;
+end
 $linked$;
 comment on function linked.remember_unsettled(uuid[], text) is
     'Remembers groups whose thumbnails (image), or whose encoded video (video), may be without a file.';
@@ -141,8 +145,9 @@ comment on function linked.settle() is
 
 -- The job of the source has written what was missing. Where others came in between, the source is marked once more.
 create or replace function linked.note_settled(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with written as (
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
@@ -162,7 +167,8 @@ as $linked$
     )
     delete from linked.unsettled
     using written
-    where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+    where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what);
+end
 $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';

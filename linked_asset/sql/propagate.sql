@@ -1,12 +1,17 @@
 -- Propagate: make siblings' shared columns and rows equal to those of one member, touching only what differs.
 
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+
 -- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
 -- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
 -- disk (p_followed): there the change has to be followed, because the old file is gone.
 create or replace function linked.siblings(p_changed uuid[], p_followed boolean)
 returns table (from_id uuid, to_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     with origin as (
         select distinct on (member.source_id)
             member.source_id,
@@ -17,7 +22,11 @@ as $linked$
     )
     select origin.asset_id, member.asset_id
     from origin join linked.member using (source_id)
-    where member.asset_id <> origin.asset_id
+    -- Others may have deleted assets, and wait for their turn to have it noticed.
+    join public.asset theirs on theirs.id = origin.asset_id
+    join public.asset mine on mine.id = member.asset_id
+    where member.asset_id <> origin.asset_id;
+end
 $linked$;
 comment on function linked.siblings(uuid[], boolean) is
     'For members that changed: whom to take as origin, and which siblings to make equal to it.';
@@ -34,8 +43,9 @@ comment on function linked.viewers_sidecar(text) is
     'The sidecar path of a viewer''s clone: one that cannot be written.';
 
 create or replace function linked.assign_sidecars(p_clones uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
 {% if sidecar_rows_of_viewers %}
     insert into public.asset_file as mine ("assetId", type, path)
     select member.asset_id, 'sidecar', linked.viewers_sidecar(source."originalPath")
@@ -43,7 +53,7 @@ as $linked$
     join public.asset source on source.id = member.source_id
     where member.asset_id = any (p_clones) and not member.can_write
     on conflict ("assetId", type) do update set path = excluded.path
-    where mine.path <> excluded.path
+    where mine.path <> excluded.path;
 {% else %}
     update public.asset mine
     set "sidecarPath" = theirs.path
@@ -54,13 +64,22 @@ as $linked$
         join public.asset source on source.id = member.source_id
         where member.asset_id = any (p_clones)
     ) as theirs
-    where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
+    where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path;
 {% endif %}
+end
 $linked$;
 comment on function linked.assign_sidecars(uuid[]) is
     'Gives viewers'' clones a sidecar that cannot be written{{ ", and editors'' clones that of their source" if "sidecarPath" in asset }}.';
 
 {% endif %}
+{# A change of one column takes no other along: two members that are changed at once in different columns both keep their
+   change, in whatever order. A viewer's sidecar path follows from that of the picture. #}
+{% macro is_asked(column) -%}
+(p_columns is null or {% if column == "sidecarPath" %}p_columns && array['sidecarPath', 'originalPath']{% else %}'{{ column }}' = any (p_columns){% endif %})
+{%- endmacro %}
+{% macro if_changed(column, theirs, mine) -%}
+case when {{ is_asked(column) }} then {{ theirs }} else {{ mine }} end
+{%- endmacro %}
 {# Columns that a member does not simply take over from another. #}
 {% set exceptions = [] %}
 {% for column in ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] if column in asset %}
@@ -77,15 +96,19 @@ case when {{ "image" if column == "thumbhash" else "video" }}.source_id in (mine
 {% endmacro %}
 -- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
 -- a source is marked with until its thumbnails (or video) are made anew is its own.
-create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
 begin
-    perform linked.make_room(p_from, p_to);
+    if p_columns is null or 'checksum' = any (p_columns) then
+        perform linked.make_room(p_from, p_to);
+    end if;
     update public.asset mine
-    set {{ assignments("asset", "shared", "theirs", without=exceptions) }}
-        {%- for column in exceptions %},
-        "{{ column }}" = {{ taken_over(column) }}{% endfor %}
+    set {% for column in columns("asset", "shared", without=exceptions) %}"{{ column.name }}" = {{ if_changed(column.name, 'theirs."' ~ column.name ~ '"', 'mine."' ~ column.name ~ '"') }},
+        {% endfor %}
+        {%- for column in exceptions %}
+        "{{ column }}" = {{ if_changed(column, taken_over(column), 'mine."' ~ column ~ '"') }}{{ "," if not loop.last }}
+        {% endfor %}
 
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
@@ -96,19 +119,20 @@ begin
         on video.source_id = member.source_id and video.what = 'video' and video.marked_at is not null
     where mine.id = pair.to_id
         and (
-            {{ differ("asset", "shared", "mine", "theirs", without=exceptions) }}
-            {%- for column in exceptions %}
-
-            or mine."{{ column }}" is distinct from {{ taken_over(column) }}{% endfor %}
-
+{% for column in columns("asset", "shared", without=exceptions) %}
+            {{ is_asked(column.name) }} and mine."{{ column.name }}" is distinct from theirs."{{ column.name }}" or
+{% endfor %}
+{% for column in exceptions %}
+            {{ is_asked(column) }} and mine."{{ column }}" is distinct from {{ taken_over(column) }}{{ " or" if not loop.last }}
+{% endfor %}
         );
 {% if sidecar_rows_of_viewers %}
     perform linked.assign_sidecars(p_to);
 {% endif %}
 end
 $linked$;
-comment on function linked.propagate_asset(uuid[], uuid[]) is
-    'Makes the shared columns of asset of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_asset(uuid[], uuid[], text[]) is
+    'Makes these columns of asset (null: all that are shared) of the members p_to equal to those of p_from, pair by pair.';
 
 -- Immich's unique index on (owner, checksum) leaves room for one row of a content in each account. When the content of a
 -- group changes, clones whose owner already has the new content are unlinked (their own copy stays). Where it is the
@@ -148,8 +172,9 @@ comment on function linked.make_room(uuid[], uuid[]) is
 -- Thumbhash and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so that everybody
 -- follows; but not while it is marked to have its own made. (A viewer's sidecar is the viewer's own.)
 create or replace function linked.follow_viewers(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
 {% for column in columns("asset", "produced") %}
     update public.asset source
     set "{{ column.name }}" = theirs."{{ column.name }}"
@@ -162,8 +187,9 @@ as $linked$
             select from linked.unsettled
             where unsettled.source_id = source.id and marked_at is not null
                 and what = '{{ "image" if column.name == "thumbhash" else "video" }}'
-        ){{ ";" if not loop.last }}
+        );
 {% endfor %}
+end
 $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
@@ -193,7 +219,14 @@ comment on function linked.follow_viewers(uuid[]) is
 {%- endif %}
 {% endmacro %}
 {% for table in rows_of_assets %}
-create or replace function linked.propagate_{{ table }}(p_from uuid[], p_to uuid[]) returns void
+{% set is_keyed = key(table) != [] %}
+{% macro is_meant(alias) %}
+{% if is_keyed %}
+
+        and (p_keys is null or row({% for column in key(table) %}{{ alias }}.{{ column }}{{ ", " if not loop.last }}{% endfor %})::text = any (p_keys))
+{%- endif %}
+{% endmacro %}
+create or replace function linked.propagate_{{ table }}(p_from uuid[], p_to uuid[], {{ "p_keys" if is_keyed else "p_columns" }} text[] default null) returns void
 language plpgsql
 as $linked$
 begin
@@ -211,6 +244,7 @@ begin
                 and theirs.{{ column }} = mine.{{ column }}
 {% endfor %}
         )
+{{- is_meant("mine") }}
 {{- is_passed_on(table, "mine") }}
 {%- if table in deletions %}
 
@@ -222,19 +256,39 @@ begin
 {% endif %}
 {% if table == "asset_exif" %}
     -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    delete from public.asset_exif mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+    if (select count(*) from public.asset_exif where "assetId" = any (p_from)) < (select count(distinct id) from unnest(p_from) as id) then
+        delete from public.asset_exif mine
+        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+    end if;
 {% endif %}
-{% if not has_unique_key(table) %}
+{% if not is_keyed %}
+    update public.{{ table }} mine
+    set {% for column in columns(table, "shared") %}"{{ column.name }}" = {{ if_changed(column.name, 'theirs."' ~ column.name ~ '"', 'mine."' ~ column.name ~ '"') }}
+        {{- "," if not loop.last }}
+        {% endfor %}
+
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.{{ table }} theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id
+        and (
+{% for column in columns(table, "shared") %}
+            {{ is_asked(column.name) }} and {{ column_differs(column, "mine", "theirs") }}{{ " or" if not loop.last }}
+{% endfor %}
+        );
+    if (select count(*) from public.{{ table }} where "assetId" = any (p_to)) = cardinality(p_to) then
+        return;
+    end if;
+{% elif not has_unique_key(table) %}
     update public.{{ table }} mine
     set {{ assignments(table, "shared", "theirs") }}
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.{{ table }} theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
-        and {{ differ(table, "shared", "mine", "theirs") }};
+        and {{ differ(table, "shared", "mine", "theirs") }}
+{{- is_meant("mine") }};
 {% endif %}
     insert into public.{{ table }} ("assetId", {% for column in key(table) %}{{ column }}, {% endfor %}{{ names(table, "shared") }})
     select pair.to_id, {% for column in key(table) %}theirs.{{ column }}, {% endfor %}{{ names(table, "shared", "theirs") }}
@@ -245,20 +299,24 @@ begin
 
     where (
         mine."assetId" is null
-{%- if has_unique_key(table) %} or {{ differ(table, "shared", "mine", "theirs") }}{% endif %})
+{%- if is_keyed and has_unique_key(table) %} or {{ differ(table, "shared", "mine", "theirs") }}{% endif %})
+{{- is_meant("theirs") }}
 {{- is_passed_on(table, "theirs") }}
-{%- if has_unique_key(table) %}
+{%- if is_keyed and has_unique_key(table) %}
 
     on conflict ("assetId"{% for column in key(table) %}, {{ column }}{% endfor %}) do update
     set {{ assignments(table, "shared", "excluded") }}
+{%- elif not is_keyed %}
+
+    on conflict ("assetId") do nothing
 {%- endif %};
 {% if table == "asset_file" and sidecar_rows_of_viewers %}
     perform linked.assign_sidecars(p_from || p_to);
 {% endif %}
 end
 $linked$;
-comment on function linked.propagate_{{ table }}(uuid[], uuid[]) is
-    'Makes the rows of {{ table }} of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_{{ table }}(uuid[], uuid[], text[]) is
+    'Makes the rows of {{ table }} ({{ "with these keys" if is_keyed else "in these columns" }}, null: all) of the members p_to equal to those of p_from, pair by pair.';
 {% endfor %}
 
 {# Whose product is followed whoever's clone the job was for. #}
@@ -306,3 +364,86 @@ end
 $linked$;
 comment on function linked.propagate_rows(uuid[], uuid[]) is
     'Makes every row that hangs on the members p_to equal to those of p_from.';
+
+{# Rows that hang on an asset. A delete of what is no set is a reset, and not passed on. #}
+{% for table in rows_of_assets %}
+{% for event in ["insert", "update"] + (["delete"] if is_set(table) else []) %}
+{% set rows = "stale" if event == "delete" else "fresh" %}
+{% set changed_names = columns(table, "shared") | map(attribute="name") | list if event == "update" and not key(table) else [] %}
+{% call(fresh, stale, statement) on(
+    table, event, "Propagates rows of " ~ table ~ " to the siblings.",
+    look="exists (select from " ~ rows ~ " where " ~ is_member(rows ~ '."assetId"') ~ ")",
+    columns=changed_names, key="assetId", concern=is_member('fresh."assetId"'),
+    sources=groups_of(rows, rows ~ '."assetId"')
+) %}
+
+{% if key(table) %}
+            declare
+                v_keys text[] := array(
+                select row({{ key(table) | join(", ") }})::text from {{ stale if event == "delete" else fresh }}
+{% if event == "update" %}
+                union
+                select row({{ key(table) | join(", ") }})::text from {{ stale }}
+{% endif %}
+            );
+            begin
+{% endif %}
+{% if table == "asset_file" %}
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type{% if "isEdited" in asset_file %} || case when "isEdited" then ' edited' else '' end{% endif %} as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+{% if event != "insert" %}
+                        select *, path as old_path, null as new_path from {{ stale }}
+{% endif %}
+{% if event == "update" %}
+                        union all
+{% endif %}
+{% if event != "delete" %}
+                        select *, null as old_path, path as new_path from {{ fresh }}
+{% endif %}
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from {{ stale if event == "delete" else fresh }} limit 2) as first
+            ) = 1;
+{% endif %}
+{% if table == "asset_job_status" %}
+            perform linked.undo_viewers_status(array(
+                select member.asset_id
+                from {{ fresh }} join linked.member on member.asset_id = fresh."assetId"
+                where not member.can_write
+            ));
+{% endif %}
+{% if table == "asset_file" and event == "insert" and "encodedVideoPath" not in asset %}
+            perform linked.note_settled(array(select "assetId" from {{ fresh }} where type = 'encoded_video'));
+{% endif %}
+            perform linked.propagate_{{ table }}(
+                array_agg(from_id), array_agg(to_id)
+{%- if changed_names %}, v_columns{% elif key(table) %}, v_keys{% endif %}
+
+            )
+            from linked.siblings(
+{% if event == "delete" %}
+                array(select "assetId" from {{ stale }} where exists (select from public.asset where asset.id = stale."assetId")),
+{% else %}
+                array(select "assetId" from {{ fresh }}),
+{% endif %}
+                {{ is_followed(table) | lower }}
+            )
+            having count(*) > 0;
+{% if key(table) %}
+            end;
+{% endif %}
+{% endcall %}
+{% endfor %}
+{% endfor %}

@@ -316,8 +316,11 @@ comment on function linked.disagreements(uuid[]) is
 -- source's, a date tells nothing.
 create or replace function linked.last_written(p_sources uuid[], p_table text)
 returns table (from_id uuid, to_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
@@ -341,15 +344,17 @@ as $linked$
     )
     select origin.asset_id, member.asset_id
     from origin join linked.member using (source_id)
-    where member.asset_id <> origin.asset_id
+    where member.asset_id <> origin.asset_id;
+end
 $linked$;
 comment on function linked.last_written(uuid[], text) is
     'Which member each sibling is to be made equal to in a table: the one that was written last.';
 
 -- Dates are edited in the exif, and Immich's metadata extraction carries them to the asset.
 create or replace function linked.take_dates(p_from uuid[], p_to uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset source
     set "localDateTime" = theirs."localDateTime", "fileCreatedAt" = theirs."fileCreatedAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -359,7 +364,8 @@ as $linked$
     join public.asset_exif their_exif on their_exif."assetId" = pair.from_id
     where source.id = pair.to_id
         and my_exif."dateTimeOriginal" is distinct from their_exif."dateTimeOriginal"
-        and (source."localDateTime", source."fileCreatedAt") is distinct from (theirs."localDateTime", theirs."fileCreatedAt")
+        and (source."localDateTime", source."fileCreatedAt") is distinct from (theirs."localDateTime", theirs."fileCreatedAt");
+end
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
@@ -367,8 +373,9 @@ comment on function linked.take_dates(uuid[], uuid[]) is
 {% if has("asset_edit") %}
 -- What an edit makes of the picture is told by the asset, too.
 create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset source
     set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -380,15 +387,17 @@ as $linked$
             where "assetId" in (pair.from_id, pair.to_id)
             group by sequence, action, parameters
             having count(*) = 1
-        )
+        );
+end
 $linked$;
 comment on function linked.take_edits(uuid[], uuid[]) is
     'Gives sources the measures and the thumbhash of the member whose edits they are about to take over.';
 {% endif %}
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with known as (
         select member.source_id
 {%- for column in columns("asset_job_status", "shared") %},
@@ -411,7 +420,8 @@ as $linked$
     where present."assetId" is null
         or {{ differ("asset_job_status", "shared", "present", "known") }}
     on conflict ("assetId") do update
-    set {{ assignments("asset_job_status", "shared", "excluded") }}
+    set {{ assignments("asset_job_status", "shared", "excluded") }};
+end
 $linked$;
 comment on function linked.equalize_job_status(uuid[]) is
     'Gives all members the job status of the source, filled up from those of editors.';
@@ -419,8 +429,9 @@ comment on function linked.equalize_job_status(uuid[]) is
 -- A face whose counterparts were forgotten is known again by where it is; boxes that a machine found on two members may differ
 -- a little. What a viewer drew is the viewer's own.
 create or replace function linked.match_faces(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with stray as (
         select member.source_id, asset_face.*,
             array["boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2"] as box
@@ -448,7 +459,8 @@ as $linked$
             )
         )
     order by stray.id, linked.overlap(stray.box, their.box) desc nulls last, known.face_key
-    on conflict do nothing
+    on conflict do nothing;
+end
 $linked$;
 comment on function linked.match_faces(uuid[]) is
     'Pairs faces that are not remembered with the siblings'' remembered faces at the same place.';
@@ -473,8 +485,9 @@ comment on function linked.recognize_faces(uuid[]) is
 -- A face that was there when sync last looked, and is gone from the source since, was removed; one that the source never had
 -- was found or drawn on a clone meanwhile.
 create or replace function linked.bring_new_faces(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.face (face_id, face_key, asset_id)
     select asset_face.id, asset_face.id, asset_face."assetId"
     from linked.member
@@ -506,15 +519,17 @@ as $linked$
     )
     insert into linked.face (face_id, face_key, asset_id)
     select fresh.face_id, fresh.face_key, fresh.source_id
-    from fresh join made on made.id = fresh.face_id
+    from fresh join made on made.id = fresh.face_id;
+end
 $linked$;
 comment on function linked.bring_new_faces(uuid[]) is
     'Gives sources the faces that were found or drawn on clones unseen.';
 
 -- An embedding has no date: whoever has it gives it to the others.
 create or replace function linked.fill_embeddings(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into public.face_search ("faceId", {{ names("face_search", "shared") }})
     select distinct on (mine.face_id) mine.face_id, {{ names("face_search", "shared", "theirs") }}
     from linked.member
@@ -528,7 +543,8 @@ as $linked$
         and mine.asset_id not in (select linked.twins(p_sources))
 {% endif %}
     order by mine.face_id, other.face_id
-    on conflict do nothing
+    on conflict do nothing;
+end
 $linked$;
 comment on function linked.fill_embeddings(uuid[]) is
     'Gives faces that lack their embedding the one that a counterpart has.';
@@ -598,8 +614,9 @@ comment on function linked.equalize_people(uuid[]) is
 
 -- Likewise albums of the same name in which the members of both accounts are.
 create or replace function linked.recognize_albums(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.album_pair (album_id, album_key, owner_id)
     select distinct album.id, album.id, member.owner_id
     from linked.member
@@ -632,7 +649,8 @@ as $linked$
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
     order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
-    on conflict do nothing
+    on conflict do nothing;
+end
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is
     'Pairs albums that are not remembered with the other accounts'' albums of the same name and pictures.';
@@ -915,8 +933,9 @@ comment on function linked.equalize_persons() is
     'Gives names, birth dates and colours that were edited unseen to the counterparts. Returns how many were.';
 
 create or replace function linked.note_details(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.person_pair
     set details = noted.details
     from (
@@ -928,7 +947,8 @@ as $linked$
             select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ) as noted
-    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details
+    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details;
+end
 $linked$;
 comment on function linked.note_details(uuid[]) is
     'Notes what these persons and their counterparts are called, so that an edit that sync misses can be told later.';

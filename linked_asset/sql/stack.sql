@@ -1,5 +1,7 @@
 -- Stacks: the linked part of a stack exists in each account, when it has two or more.
 
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+
 -- Invariant: of two stacks with the same key, each holds the members of its own account.
 create or replace function linked.propagate_stacks(p_from uuid[], p_to uuid[]) returns void
 language plpgsql
@@ -161,8 +163,9 @@ $linked$;
 comment on function linked.write_stacks(uuid[], uuid[]) is 'Puts assets into stacks, pair by pair.';
 
 create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.stack mine
     set "primaryAssetId" = my_member.asset_id
     from public.stack theirs
@@ -174,16 +177,18 @@ as $linked$
     join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
     where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
         and mine."primaryAssetId" <> my_member.asset_id
-        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id)
+        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id);
+end
 $linked$;
 comment on function linked.propagate_primaries(uuid[]) is
     'Gives the counterparts of these stacks the same primary asset, where it is a member.';
 
 -- What a viewer makes the primary asset is undone by taking after another account's stack.
 create or replace function linked.leading_stacks(p_stacks uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select distinct on (changed.stack_key) lead.stack_id
         from linked.stack_pair changed
         join linked.stack_pair lead on lead.stack_key = changed.stack_key
@@ -192,7 +197,8 @@ as $linked$
         where changed.stack_id = any (p_stacks)
         order by changed.stack_key, lead.stack_id = changed.stack_id desc,
             member.asset_id = member.source_id desc, lead.stack_id
-    )
+    );
+end
 $linked$;
 comment on function linked.leading_stacks(uuid[]) is
     'Of stacks that changed: which one the counterparts take after.';
@@ -247,14 +253,16 @@ comment on function linked.dissolve_stacks(uuid[], boolean) is
     'Dissolves stacks of fewer than two assets, and gives the others a primary asset of their own.';
 
 create or replace function linked.forget_lone_stacks(p_keys uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from linked.stack_pair alone
     where stack_key = any (p_keys)
         and not exists (
             select from linked.stack_pair other
             where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
-        )
+        );
+end
 $linked$;
 comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that have no counterpart any more.';
 
@@ -263,6 +271,7 @@ comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that ha
 create or replace function linked.replace_stack() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '0'
 as $linked$
 declare
     v_stack uuid;
@@ -271,17 +280,37 @@ begin
         return new;
     end if;
     begin
+        if not exists (select from linked.installation where suspended_at is null)
+            or not exists (select from linked.member where member.asset_id = new."primaryAssetId")
+        then
+            return new;
+        end if;
+        begin
+            perform linked.wait_for_turn(null, false);
+        exception when lock_not_available or deadlock_detected then
+            -- Sync may have made the other in a transaction that goes on and on: here its end is waited for without an error.
+            if tg_op = 'INSERT' then
+                perform set_config('linked.writing', pg_current_xact_id()::text, true);
+                insert into public.stack (id, "ownerId", "primaryAssetId")
+                values (new.id, new."ownerId", new."primaryAssetId")
+                on conflict do nothing;
+                if found then
+                    delete from public.stack where id = new.id;
+                end if;
+                perform linked.stop_writing();
+            end if;
+        end;
         select stack.id into v_stack
         from public.stack join linked.stack_pair on stack_pair.stack_id = stack.id
         where stack."primaryAssetId" = new."primaryAssetId" and stack.id <> new.id;
-        if v_stack is null or linked.is_off() then
+        if v_stack is null then
             return new;
         end if;
         if tg_op = 'UPDATE' then
             new."primaryAssetId" := old."primaryAssetId";
             return new;
         end if;
-        perform linked.start_writing();
+        perform set_config('linked.writing', pg_current_xact_id()::text, true);
         insert into public.stack_audit ("stackId", "userId")
         select id, "ownerId" from public.stack where id = v_stack;
         delete from public.stack where id = v_stack;
@@ -323,15 +352,17 @@ comment on function linked.fill_stacks(uuid[]) is
 
 -- Immich reads the stack back that it has just made, in the same transaction. So a viewer's is undone by a later one.
 create or replace function linked.let_stacks_pass(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.passing_stack (stack_id, made_in)
     select distinct asset."stackId", pg_current_xact_id()::text
     from unnest(p_changed) as changed (id)
     join linked.member on member.asset_id = changed.id and not member.can_write
     join public.asset on asset.id = member.asset_id and asset."stackId" is not null
     where not exists (select from linked.stack_pair where stack_pair.stack_id = asset."stackId")
-    on conflict (stack_id) do update set made_in = excluded.made_in
+    on conflict (stack_id) do update set made_in = excluded.made_in;
+end
 $linked$;
 comment on function linked.let_stacks_pass(uuid[]) is
     'Notes which stacks viewers have put these clones into: they stand until the transaction is over.';
@@ -376,3 +407,42 @@ end
 $linked$;
 comment on function linked.bring_in_stacks(uuid[], uuid[]) is
     'Gives the stacks that viewers had made of these clones to the siblings, now that they may write.';
+
+{% set stack_concerns_us %}
+exists (
+                    select from fresh
+                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("stack", "insert", "Fills stacks that take the place of others.", look=stack_concerns_us) %}
+
+            perform linked.fill_stacks(array(
+                select fresh.id from {{ fresh }} join linked.stack_pair on stack_pair.stack_id = fresh.id
+            ));
+{% endcall %}
+
+{% set stack_concerns_us %}
+exists (
+                    select from fresh
+                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("stack", "update", "Propagates the primary assets of stacks.", look=stack_concerns_us) %}
+
+            perform linked.propagate_primaries(linked.leading_stacks(array(
+                select id from {{ changed(fresh, stale, '"primaryAssetId"') }}
+            )));
+{% endcall %}
+
+{% set stack_concerns_us %}
+exists (
+                    select from stale
+                    where exists (select from linked.stack_pair where stack_pair.stack_id = stale.id)
+                        or exists (select from linked.passing_stack where passing_stack.stack_id = stale.id)
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("stack", "delete", "Forgets the pairing of stacks.", look=stack_concerns_us) %}
+
+            delete from linked.stack_pair using {{ stale }} where stack_pair.stack_id = stale.id;
+            delete from linked.passing_stack using {{ stale }} where passing_stack.stack_id = stale.id;
+{% endcall %}

@@ -186,6 +186,39 @@ create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at
 comment on table linked.queue is
     'Assets whose linking is still to be done, worked off in slices. Thorough: groups that may have missed changes, to be repaired.';
 
+create table if not exists linked.note (
+    id bigint generated always as identity,
+    place text not null,
+    stale jsonb,
+    fresh jsonb,
+    statement text not null,
+    sources uuid[],
+    left_at timestamptz not null default clock_timestamp(),
+    tries integer not null default 0,
+    constraint linked_note_pkey primary key (id)
+);
+comment on table linked.note is
+    'What statements of Immich''s changed (the rows before and after) while somebody else had the turn on these groups (null: on everything). The next writer works it off.';
+
+create table if not exists linked.second_look (
+    source_id uuid,
+    album_id uuid,
+    since xid8 not null default pg_snapshot_xmin(pg_current_snapshot()),
+    made_in xid8 not null default pg_current_xact_id(),
+    settled_after xid8,
+    constraint linked_second_look_what check ((source_id is null) <> (album_id is null))
+);
+comment on table linked.second_look is
+    'What was linked while others may have been writing to it who could not see that yet: it is looked at once more when all transactions before settled_after are over.';
+
+create table if not exists linked.pace (
+    singleton boolean not null default true,
+    next_at timestamptz not null,
+    constraint linked_pace_pkey primary key (singleton),
+    constraint linked_pace_one_row check (singleton)
+);
+comment on table linked.pace is 'Before when statements that do not change what all groups share leave queued work to others.';
+
 create table if not exists linked.produced (
     source_id uuid not null,
     kind text not null,

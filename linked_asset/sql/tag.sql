@@ -1,5 +1,7 @@
 -- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
 
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+
 -- Creates what is missing of the tags p_values in the accounts p_users, with their parents, Immich's closure rows, and the
 -- colours that the tags have in the accounts p_like.
 create or replace function linked.make_tags(p_users uuid[], p_values text[], p_like uuid[]) returns void
@@ -339,3 +341,88 @@ end
 $linked$;
 comment on function linked.propagate_tag_colors(uuid[]) is
     'Gives the colour of tags to their counterparts in accounts that have them on the same picture.';
+
+{% set tagged_concerns_us %}
+exists (
+                    select from fresh
+                    where {{ is_member("fresh." ~ tag_asset.assetId) }}
+                        or exists (select from linked.made_tag where made_tag.tag_id = fresh.{{ tag_asset.tagId }})
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("tag_asset", "insert", "Puts tags on the siblings.", look=tagged_concerns_us) %}
+
+            declare
+                v_tags uuid[] := array(select distinct {{ tag_asset.tagId }} from {{ fresh }});
+            begin
+                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
+                from linked.siblings(array(select {{ tag_asset.assetId }} from {{ fresh }}), false)
+                having count(*) > 0;
+                perform linked.note_unused_tags(v_tags);
+            end;
+{% endcall %}
+
+{% set tagged_concerns_us %}
+exists (
+                    select from stale
+                    where {{ is_member("stale." ~ tag_asset.assetId) }}
+                        or exists (select from linked.made_tag where made_tag.tag_id = stale.{{ tag_asset.tagId }})
+                        -- Of an asset that is gone nobody remembers whether it was a member.
+                        or not exists (select from public.asset where asset.id = stale.{{ tag_asset.assetId }})
+                        and exists (
+                            select from public.tag join linked.participant on participant.user_id = tag."userId"
+                            where tag.id = stale.{{ tag_asset.tagId }}
+                        )
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("tag_asset", "delete", "Takes tags off the siblings.", look=tagged_concerns_us) %}
+
+            perform linked.lose_tags(array_agg(stale.{{ tag_asset.assetId }}), array_agg(stale.{{ tag_asset.tagId }}))
+            from {{ stale }} join linked.member on member.asset_id = stale.{{ tag_asset.assetId }}
+            having count(*) > 0;
+            perform linked.note_unused_tags(linked.made_like(array(select distinct {{ tag_asset.tagId }} from {{ stale }})));
+{% if "sidecarPath" in asset %}
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+            if position('{{ tag_asset.tagId }}' in {{ statement }}) = 0 then
+                insert into public.tag_asset ({{ tag_asset.tagId }}, {{ tag_asset.assetId }})
+                select tag.id, asset.id
+                from {{ stale }}
+                join linked.member on member.asset_id = stale.{{ tag_asset.assetId }} and not member.can_write
+                join public.asset on asset.id = member.asset_id
+                join public.tag on tag.id = stale.{{ tag_asset.tagId }}
+                on conflict do nothing;
+            end if;
+{% endif %}
+{% endcall %}
+
+{% set tag_concerns_us %}
+exists (
+                    select from fresh
+                    where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
+                )
+                or exists (select from {{ changed("fresh", "stale", "color") }})
+{%- endset %}
+{% call(fresh, stale, statement) on("tag", "update", "Keeps tags that Immich has just looked up, and propagates colours.", look=tag_concerns_us) %}
+
+            update linked.made_tag set unused_in = null
+            from {{ fresh }}
+            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
+            perform linked.propagate_tag_colors(array(
+                select id from {{ changed(fresh, stale, "color") }}
+            ));
+{% endcall %}
+
+{% set gone_tag_concerns_us %}
+exists (
+                    select from stale
+                    where {{ takes_part('stale."userId"') }}
+                        or exists (select from linked.made_tag where made_tag.tag_id = stale.id)
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("tag", "delete", "Takes deleted tags off the siblings.", look=gone_tag_concerns_us) %}
+
+            delete from linked.made_tag using {{ stale }} where made_tag.tag_id = stale.id;
+            perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
+            from {{ stale }} join public."user" account on account.id = stale."userId"
+            having count(*) > 0;
+            perform linked.note_unused_tags(array(select "parentId" from {{ stale }} where "parentId" is not null));
+{% endcall %}

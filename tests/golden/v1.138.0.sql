@@ -186,6 +186,39 @@ create index if not exists linked_queue_queued_at_idx on linked.queue (queued_at
 comment on table linked.queue is
     'Assets whose linking is still to be done, worked off in slices. Thorough: groups that may have missed changes, to be repaired.';
 
+create table if not exists linked.note (
+    id bigint generated always as identity,
+    place text not null,
+    stale jsonb,
+    fresh jsonb,
+    statement text not null,
+    sources uuid[],
+    left_at timestamptz not null default clock_timestamp(),
+    tries integer not null default 0,
+    constraint linked_note_pkey primary key (id)
+);
+comment on table linked.note is
+    'What statements of Immich''s changed (the rows before and after) while somebody else had the turn on these groups (null: on everything). The next writer works it off.';
+
+create table if not exists linked.second_look (
+    source_id uuid,
+    album_id uuid,
+    since xid8 not null default pg_snapshot_xmin(pg_current_snapshot()),
+    made_in xid8 not null default pg_current_xact_id(),
+    settled_after xid8,
+    constraint linked_second_look_what check ((source_id is null) <> (album_id is null))
+);
+comment on table linked.second_look is
+    'What was linked while others may have been writing to it who could not see that yet: it is looked at once more when all transactions before settled_after are over.';
+
+create table if not exists linked.pace (
+    singleton boolean not null default true,
+    next_at timestamptz not null,
+    constraint linked_pace_pkey primary key (singleton),
+    constraint linked_pace_one_row check (singleton)
+);
+comment on table linked.pace is 'Before when statements that do not change what all groups share leave queued work to others.';
+
 create table if not exists linked.produced (
     source_id uuid not null,
     kind text not null,
@@ -236,40 +269,74 @@ create index if not exists linked_incident_open_idx on linked.incident (place, s
 comment on table linked.incident is
     'Where the addon could not do its part of statements of Immich''s, how often, first (happened_at) and last. The statements went through; `linked-asset reconcile` repairs, and notes when.';
 
--- Never break Immich: who may write, in which order, and what happens when our part fails.
+-- Never break Immich, never in the way: whose turn it is, what is noted for later, and what happens when our part fails.
 
--- Every writer on a watched table takes one transaction-scoped advisory lock before it locks its first row. Two sessions
--- that write to two members of one group can then never wait for each other crosswise. A BEFORE STATEMENT trigger is the
--- only place early enough: PostgreSQL locks a row before any row trigger sees it.
-create or replace function linked.line_up() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
+-- The work of one statement is done by one session at a time: for what concerns single groups by locks of their own (and a
+-- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
+-- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
+-- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
+-- for deadlocks: it would end a statement of Immich's for one.
+create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
+language plpgsql
 as $linked$
+declare
+    v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
+    v_until timestamptz := clock_timestamp() + case when p_patient then interval '10 seconds' else v_once end;
+    v_turns integer[];
+    v_turn integer;
 begin
-    if not linked.is_off() then
-        perform pg_advisory_xact_lock(1818848875, 0);
+    if p_sources is not null then
+        v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
     end if;
-    return null;
-exception when others then
-    return null;
+    loop
+        begin
+            perform set_config(
+                'lock_timeout',
+                greatest(1, ceil(extract(epoch from least(v_once, v_until - clock_timestamp())) * 1000)::integer)::text, true
+            );
+            if p_sources is null then
+                perform pg_advisory_xact_lock(1818848875, 0);
+            else
+                perform pg_advisory_xact_lock_shared(1818848875, 0);
+                foreach v_turn in array v_turns loop
+                    perform pg_advisory_xact_lock(1818848876, v_turn);
+                end loop;
+            end if;
+            return;
+        exception when lock_not_available then
+            if clock_timestamp() >= v_until - interval '1 millisecond' then
+                raise;
+            end if;
+        end;
+    end loop;
 end
 $linked$;
-comment on function linked.line_up() is
-    'Lines writers up by an advisory lock before they lock rows, so that no two statements can deadlock over the members of a group.';
+comment on function linked.wait_for_turn(uuid[], boolean) is
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, 10 s. Raises lock_not_available. Changes lock_timeout.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
--- role or a database, it marks nothing. Asking assigns no id.
-create or replace function linked.is_off() returns boolean
+-- role or a database, it marks nothing.
+create or replace function linked.take_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    return coalesce(current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text, false)
-        or not exists (select from linked.installation where suspended_at is null);
+    perform linked.wait_for_turn(p_sources, p_patient);
+    perform set_config('lock_timeout', '1ms', true);
+    perform set_config('linked.writing', pg_current_xact_id()::text, true);
+    if p_sources is not null then
+        perform set_config('plan_cache_mode', 'force_generic_plan', true);
+    end if;
 end
 $linked$;
-comment on function linked.is_off() is
-    'True while the addon itself writes (its own changes need no sync), and while sync is suspended.';
+comment on function linked.take_turn(uuid[], boolean) is
+    'Waits for the turn, marks what follows in this transaction as the addon''s own writing, and has it not wait for rows that others hold.';
+
+create or replace function linked.turn(p_source uuid) returns integer
+language sql immutable
+as $linked$
+    select uuid_hash(p_source) & 255
+$linked$;
+comment on function linked.turn(uuid) is 'Which of the locks on groups is that of this source.';
 
 create or replace function linked.start_writing() returns void
 language plpgsql
@@ -280,7 +347,7 @@ begin
 end
 $linked$;
 comment on function linked.start_writing() is
-    'Waits for its turn and marks what follows in this transaction as the addon''s own writing.';
+    'For commands: waits for the turn on everything and marks what follows in this transaction as the addon''s own writing.';
 
 create or replace function linked.stop_writing() returns void
 language plpgsql
@@ -290,7 +357,7 @@ begin
     perform set_config('plan_cache_mode', 'auto', true);
 end
 $linked$;
-comment on function linked.stop_writing() is 'Ends what linked.start_writing() began.';
+comment on function linked.stop_writing() is 'Ends what linked.take_turn() or linked.start_writing() began.';
 
 -- PL/pgSQL keeps plans, and a plan made for arrays of a few rows joins them with nested loops: quadratic for thousands, in the
 -- pooled connections that Immich uses. A statement of many rows pays for plans of its own.
@@ -478,6 +545,10 @@ as $linked$
 declare
     v_differences text;
 begin
+    -- Triggers look at rows before they know whether sync is suspended.
+    if p_sqlstate like '42%' and exists (select from linked.installation where suspended_at is not null) then
+        return;
+    end if;
     update linked.incident
     set times = times + 1, last_at = clock_timestamp(), context = p_context
     where id = (
@@ -507,6 +578,542 @@ end
 $linked$;
 comment on function linked.record_incident(text, text, text, text) is
     'Remembers that the addon could not do its part, and suspends sync when Immich''s tables no longer fit. Never raises.';
+
+-- What linked albums are, as their owners wrote them, and what they cover for whom.
+
+create or replace function linked.is_linked_album(p_name text) returns boolean
+language sql immutable
+as $linked$
+    select lower(btrim(p_name, E' \t\r\n')) like 'linked album%'
+$linked$;
+comment on function linked.is_linked_album(text) is
+    'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
+
+-- A line of slashes and blanks is somebody's drawing: only exactly one slash means everything.
+create or replace function linked.prefixes(p_description text) returns setof text
+language sql immutable
+as $linked$
+    select distinct rtrim(line, E' \t\r/')
+    from regexp_split_to_table(p_description, E'\n') as line
+    where line like '/%'
+        and (rtrim(line, E' \t\r/') <> '' or rtrim(line, E' \t\r') = '/')
+$linked$;
+comment on function linked.prefixes(text) is
+    'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
+
+create or replace function linked.standing_albums(p_albums uuid[])
+returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
+language sql stable
+as $linked$
+    select album.id, album."ownerId", album."albumName", album."deletedAt" is null
+    from public.album
+    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
+$linked$;
+comment on function linked.standing_albums(uuid[]) is
+    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
+
+-- Nobody watched what was written while sync was off, or in an album that was none of ours: where an editor may have had a hand in
+-- it, or sync itself brought it from another account, the owner is asked. So it is where something waits already: that it does must
+-- not be forgotten when the editor leaves. What stands at the first installation counts (linked.take_over).
+create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
+language sql stable
+as $linked$
+    select p_albums
+$linked$;
+comment on function linked.trusted(uuid[]) is
+    'Those of these albums of which all counts that is written in them, although it is not known when and by whom.';
+
+create or replace function linked.take_over() returns void
+language plpgsql
+as $linked$
+begin
+    perform set_config('linked.takes_over', pg_current_xact_id()::text, true);
+end
+$linked$;
+comment on function linked.take_over() is
+    'Lets all count that stands in albums, for the rest of the transaction.';
+
+-- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
+-- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
+create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
+language plpgsql
+as $linked$
+declare
+    v_counting uuid[];
+    v_more bigint := 0;
+    v_less bigint := 0;
+    v_count bigint;
+begin
+    v_counting := array(
+        select standing.album_id
+        from linked.standing_albums(p_albums) as standing
+        where standing.album_id = any (p_names)
+            or exists (select from linked.linked_album known where known.album_id = standing.album_id)
+    );
+    delete from linked.linked_album
+    where album_id = any (p_albums) and album_id <> all (v_counting);
+    get diagnostics v_count = row_count;
+    v_less := v_less + v_count;
+
+    -- Whoever owns the album now has not written what stands in it.
+    delete from linked.prefix
+    using linked.linked_album known, linked.standing_albums(v_counting) as standing
+    where known.album_id = prefix.album_id and standing.album_id = known.album_id
+        and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
+
+    select
+        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
+        count(*) filter (where known.owner_id <> standing.owner_id)
+    into v_more, v_count
+    from linked.standing_albums(v_counting) as standing
+    left join linked.linked_album known on known.album_id = standing.album_id;
+    v_less := v_less + v_count;
+
+    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
+    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
+    on conflict (album_id) do update
+    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
+    where (known.owner_id, known.name, known.is_live)
+        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
+
+    insert into linked.prefix (album_id, path)
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and (
+            album.id = any (p_lines)
+            or exists (
+                select from linked.prefix wider
+                where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
+            )
+        )
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    v_more := v_more + v_count;
+
+    -- Below one that waits, what counted until now goes on to count.
+    delete from linked.prefix
+    where album_id = any (p_albums)
+        and not exists (
+            select from public.album, linked.prefixes(album.description) as line (path)
+            where album.id = prefix.album_id
+                and (
+                    line.path = prefix.path
+                    or (
+                        (line.path = '' or starts_with(prefix.path, line.path || '/'))
+                        and not exists (
+                            select from linked.prefix wider
+                            where wider.album_id = album.id and wider.path = line.path
+                        )
+                    )
+                )
+        );
+    get diagnostics v_count = row_count;
+    v_less := v_less + v_count;
+
+    delete from linked.waiting where album_id = any (p_albums);
+    insert into linked.waiting (album_id, path)
+    select standing.album_id, null
+    from linked.standing_albums(p_albums) as standing
+    where standing.album_id <> all (v_counting)
+    union all
+    select album.id, line.path
+    from public.album
+    cross join linked.prefixes(album.description) as line (path)
+    where album.id = any (v_counting)
+        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
+
+    delete from linked.participant
+    where album_id = any (p_albums)
+        and not exists (
+            select from linked.album_participants(p_albums) as live
+            where live.album_id = participant.album_id and live.user_id = participant.user_id
+        );
+    get diagnostics v_count = row_count;
+    v_less := v_less + v_count;
+
+    with joined as (
+        insert into linked.participant as known (album_id, user_id, role)
+        select live.album_id, live.user_id, live.role
+        from linked.album_participants(p_albums) as live
+        on conflict (album_id, user_id) do nothing
+        returning known.album_id
+    )
+    select v_more + count(*) into v_more from joined;
+
+    update linked.participant
+    set role = live.role
+    from linked.album_participants(p_albums) as live
+    where participant.album_id = live.album_id and participant.user_id = live.user_id and participant.role <> live.role;
+    get diagnostics v_count = row_count;
+    v_less := v_less + v_count;
+    return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
+end
+$linked$;
+comment on function linked.understand(uuid[], uuid[], uuid[]) is
+    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
+
+create or replace function linked.album_participants(p_albums uuid[])
+returns table (album_id uuid, user_id uuid, role text)
+language sql stable
+as $linked$
+    select linked_album.album_id, linked_album.owner_id, 'owner'
+    from linked.linked_album
+    where linked_album.album_id = any (p_albums)
+    union
+    select linked_album.album_id, album_user."usersId", album_user.role::text
+    from linked.linked_album
+    join public.album_user on album_user."albumsId" = linked_album.album_id
+    where linked_album.album_id = any (p_albums) and album_user."usersId" <> linked_album.owner_id
+$linked$;
+comment on function linked.album_participants(uuid[]) is 'The owner of each of these linked albums and the users it is shared with.';
+
+create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
+language plpgsql stable
+as $linked$
+begin
+    return array(
+        select asset.id
+        from linked.linked_album
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        join public.asset on asset."ownerId" = linked_album.owner_id
+        where linked_album.album_id = any (p_albums)
+            and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
+        union
+        select "assetsId"
+        from public.album_asset
+        where "albumsId" = any (p_albums)
+    );
+end
+$linked$;
+comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
+
+-- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
+-- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
+-- own file lies.
+create or replace function linked.covered(p_assets uuid[])
+returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
+language sql stable
+as $linked$
+    with candidate as (
+        select source.id as source_id, coalesce(still.id, source.id) as through_id,
+            source."ownerId" as owner_id, source."originalPath" as path,
+            coalesce(still."originalPath", source."originalPath") as through_path,
+            source."deletedAt" is null and not source."isOffline" and source.status = 'active'
+            and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
+                as linkable
+        from public.asset source
+        left join public.asset still
+            on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
+        where source.id = any (p_assets)
+            and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
+            and not exists (
+                select from linked.member
+                where member.asset_id = source.id and member.asset_id <> member.source_id
+            )
+            and not exists (
+                select from linked.member
+                where member.asset_id = still.id and member.asset_id <> member.source_id
+            )
+    ), hit as (
+        select candidate.*, linked_album.album_id
+        from candidate
+        join linked.linked_album on linked_album.owner_id = candidate.owner_id
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        where prefix.path = '' or starts_with(candidate.through_path, prefix.path || '/')
+        union all
+        select candidate.*, participant.album_id
+        from candidate
+        join public.album_asset on album_asset."assetsId" = candidate.through_id
+        join linked.participant
+            on participant.album_id = album_asset."albumsId" and participant.user_id = candidate.owner_id
+    )
+    select distinct hit.source_id, hit.through_id, hit.album_id, hit.owner_id, hit.path, hit.linkable
+    from hit
+$linked$;
+comment on function linked.covered(uuid[]) is
+    'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
+
+-- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
+-- was left out, dismissed or not linked for any cause.
+create or replace function linked.wanted(p_assets uuid[])
+returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
+language plpgsql stable
+as $linked$
+#variable_conflict use_column
+begin
+    return query
+    with taker as materialized (
+        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
+            linked_album.is_live and account."deletedAt" is null as linkable,
+            exists (
+                select from public.asset own
+                where own."ownerId" = participant.user_id and own."libraryId" is not null
+            ) as has_library
+        from linked.participant
+        join linked.linked_album on linked_album.album_id = participant.album_id
+        join public."user" account on account.id = participant.user_id
+    )
+    select covered.source_id, taker.user_id,
+        bool_or(taker.can_write),
+        bool_or(covered.linkable and taker.linkable)
+    from linked.covered(p_assets) as covered
+    join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id
+    where not exists (
+            select from linked.dismissal
+            where dismissal.source_id = covered.source_id and dismissal.user_id = taker.user_id
+        )
+        and not exists (
+            select from linked.replacement
+            where replacement.source_id = covered.source_id and replacement.user_id = taker.user_id
+                and begun_at > clock_timestamp() - interval '1 minute'
+        )
+        and not (
+            taker.has_library
+            and exists (
+                select from public.asset own
+                where own."originalPath" = covered.path and own."ownerId" = taker.user_id
+                    and own."libraryId" is not null
+            )
+        )
+        and (
+            covered.through_id = covered.source_id
+            or exists (
+                select from linked.member still
+                where still.source_id = covered.through_id and still.owner_id = taker.user_id
+            )
+            -- The copy of the old file that Immich is about to enter refers to the video.
+            or exists (
+                select from linked.replacement still
+                where still.source_id = covered.through_id and still.user_id = taker.user_id
+                    and begun_at > clock_timestamp() - interval '1 minute'
+            )
+        )
+    group by covered.source_id, taker.user_id;
+end
+$linked$;
+comment on function linked.wanted(uuid[]) is
+    'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
+
+-- What statements had to leave undone, and what is looked at a second time.
+
+create or replace function linked.leave_note(
+    p_place text, p_stale jsonb, p_fresh jsonb, p_statement text, p_sources uuid[]
+) returns void
+language plpgsql
+as $linked$
+begin
+    insert into linked.note (place, stale, fresh, statement, sources)
+    values (p_place, p_stale, p_fresh, p_statement, p_sources);
+    perform pg_notify('linked', 'note');
+end
+$linked$;
+comment on function linked.leave_note(text, jsonb, jsonb, text, uuid[]) is
+    'Notes what a statement changed, for the next one that has the turn on these groups (null: on everything).';
+
+-- In the order in which they were left. One that meets rows of others stays; one that fails for another reason, or again and
+-- again, becomes an incident: its groups may differ, and reconcile tells.
+create or replace function linked.work_notes(p_sources uuid[], p_until timestamptz) returns void
+language plpgsql
+as $linked$
+declare
+    v_note record;
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    for v_note in
+        select id, place, stale, fresh, statement, tries
+        from linked.note
+        where p_sources is null or sources <@ p_sources
+        order by id
+    loop
+        begin
+            delete from linked.note where id = v_note.id;
+            perform linked.plan_for(jsonb_array_length(coalesce(v_note.fresh, v_note.stale)));
+            execute format('select linked.%I($1, $2, $3)', 'redo_' || replace(v_note.place, ' ', '_'))
+            using v_note.stale, v_note.fresh, v_note.statement;
+        exception when others then
+            get stacked diagnostics
+                v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+            if v_note.tries < (case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 else 2 end) then
+                update linked.note set tries = tries + 1 where id = v_note.id;
+            else
+                delete from linked.note where id = v_note.id;
+                perform linked.record_incident(v_note.place, v_sqlstate, v_message, v_context);
+            end if;
+        end;
+        exit when clock_timestamp() >= p_until;
+    end loop;
+end
+$linked$;
+comment on function linked.work_notes(uuid[], timestamptz) is
+    'Does what was noted for these groups (null: all that was noted), until the time is over.';
+
+create or replace function linked.look_again_at(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    insert into linked.second_look (source_id) select distinct source_id from unnest(p_sources) as source_id;
+end
+$linked$;
+comment on function linked.look_again_at(uuid[]) is
+    'Has groups compared once more that were made while somebody may have been writing to their sources unseen.';
+
+-- Whoever wrote to a source before we had committed, and did not see that it is linked, has a transaction that was under way
+-- when we are first seen here. What wrote later has seen it. (A restored database counts its transactions anew.)
+create or replace function linked.look_again(p_until timestamptz) returns void
+language plpgsql
+as $linked$
+declare
+    v_now pg_snapshot := pg_current_snapshot();
+    v_over xid8 := coalesce(
+        (select min(running) from pg_snapshot_xip(pg_current_snapshot()) as running), pg_snapshot_xmax(pg_current_snapshot())
+    );
+    v_albums uuid[];
+    v_since xid8;
+    v_sources uuid[];
+begin
+    update linked.second_look set settled_after = pg_snapshot_xmax(v_now)
+    where settled_after is null and made_in <> pg_current_xact_id();
+
+    with due as (
+        delete from linked.second_look
+        where album_id is not null and (settled_after <= v_over or settled_after > pg_snapshot_xmax(v_now))
+        returning album_id, since
+    )
+    select array_agg(distinct album_id), min(since) into v_albums, v_since from due;
+    if v_albums is not null then
+        insert into linked.queue (source_id)
+        select asset.id
+        from unnest(linked.assets_of_albums(v_albums)) as covered (id)
+        join public.asset on asset.id = covered.id
+        where (v_since > pg_snapshot_xmax(v_now) or age(asset.xmin) <= age(xid(v_since)))
+            and not exists (select from linked.member where member.asset_id = asset.id)
+        on conflict do nothing;
+    end if;
+
+    loop
+        with due as (
+            delete from linked.second_look
+            where ctid = any (array(
+                select ctid from linked.second_look
+                where source_id is not null and (settled_after <= v_over or settled_after > pg_snapshot_xmax(v_now))
+                limit 100
+            ))
+            returning source_id
+        )
+        select array_agg(distinct source_id) into v_sources from due;
+        exit when v_sources is null;
+        perform linked.plan_for(cardinality(v_sources));
+        perform linked.equal_to_sources(v_sources);
+        exit when clock_timestamp() >= p_until;
+    end loop;
+end
+$linked$;
+comment on function linked.look_again(timestamptz) is
+    'Looks a second time at what was linked while others may have been writing to it unseen, if these are done, until the time is over.';
+
+create or replace function linked.equal_to_sources(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
+begin
+    select array_agg(source_id), array_agg(asset_id) into v_from, v_to
+    from linked.member where source_id = any (p_sources) and asset_id <> source_id;
+    if v_from is null then
+        return;
+    end if;
+    perform linked.propagate_asset(v_from, v_to);
+    perform linked.propagate_rows(v_from, v_to);
+    perform linked.pair_live_photos(p_sources);
+    perform linked.join_counterparts(v_to);
+end
+$linked$;
+comment on function linked.equal_to_sources(uuid[]) is 'Makes the clones of these sources equal to them.';
+
+-- Each part on its own: none undoes the statement's own work or that of another.
+create or replace function linked.work_along(p_sources uuid[], p_has_time boolean) returns void
+language plpgsql
+as $linked$
+declare
+    v_begun timestamptz := clock_timestamp();
+    v_until timestamptz := v_begun + interval '50 milliseconds';
+    v_has_time boolean := p_has_time or not exists (select from linked.pace where next_at > v_begun);
+begin
+    perform linked.work_notes(p_sources, v_until);
+    if p_sources is not null then
+        if not (exists (select from linked.note)
+                or v_has_time and (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                )) or not pg_try_advisory_xact_lock(1818848875, 0) then
+            return;
+        end if;
+        perform linked.work_notes(null, v_until);
+    end if;
+    begin
+        perform linked.settle();
+        perform linked.sweep_tags();
+        perform linked.sweep_stacks();
+    exception when others then
+        null;
+    end;
+    if not v_has_time or not exists (select from linked.queue) and not exists (select from linked.second_look) then
+        return;
+    end if;
+    begin
+        perform linked.look_again(v_until);
+    exception when others then
+        null;
+    end;
+    begin
+        perform linked.work_slices(interval '50 milliseconds', 30);
+    exception when others then
+        null;
+    end;
+    insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
+    on conflict (singleton) do update set next_at = excluded.next_at;
+end
+$linked$;
+comment on function linked.work_along(uuid[], boolean) is
+    'Does with a statement that has the turn on these groups (null: on everything) some of what others left. Linking without time of its own: a twentieth of the time at most, in all sessions together.';
+
+-- Of a statement that is none of our business. It waits for nobody.
+create or replace function linked.work_aside() returns void
+language plpgsql
+as $linked$
+declare
+    v_has_time boolean := not exists (select from linked.pace where next_at > clock_timestamp());
+begin
+    if (exists (select from linked.note)
+                or v_has_time and (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                )) and pg_try_advisory_xact_lock(1818848875, 0) then
+        perform linked.take_turn(null, false);
+        perform linked.work_along(null, v_has_time);
+        perform linked.stop_writing();
+    end if;
+end
+$linked$;
+comment on function linked.work_aside() is
+    'Does with a statement that concerns nothing linked what others left, if nobody else has the turn.';
 
 -- Deleting assets the way Immich does, with the traces that its clients need.
 
@@ -695,15 +1302,910 @@ end
 $linked$;
 comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';
 
+-- Rows of asset that come, change and go: what of it the other members take over, and which assets are linked by it.
+
+
+create or replace function linked.on_asset_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where exists (select from linked.replacement where replacement.user_id = fresh."ownerId")
+                        or exists (select from linked.participant where participant.user_id = fresh."ownerId")
+                        and (
+                            fresh."libraryId" is not null
+                            or fresh."livePhotoVideoId" is not null
+                            or exists (
+                                select from linked.linked_album
+                                join linked.prefix on prefix.album_id = linked_album.album_id
+                                where linked_album.owner_id = fresh."ownerId"
+                                    and (prefix.path = '' or starts_with(fresh."originalPath", prefix.path || '/'))
+                            )
+                            or exists (
+                                select from public.asset theirs
+                                where theirs."originalPath" = fresh."originalPath" and theirs."ownerId" <> fresh."ownerId"
+                            )
+                        )
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.disarm_copies(array(select id from fresh where "libraryId" is null and not "isExternal"));
+            perform linked.refresh_membership(
+                array(
+                    select id from fresh
+                    union
+                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                    from fresh
+                    where "libraryId" is not null
+                    union
+                    -- The video of a clone whose old file this is: it would be deleted with it.
+                    select video.source_id
+                    from fresh
+                    join linked.member video
+                        on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
+                ),
+                p_unseen => array(select id from fresh)
+            );
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_insert() is 'Links new assets that a linked album covers.';
+create or replace trigger linked_asset_insert after insert on public."asset"
+referencing new table as fresh
+for each statement execute function linked.on_asset_insert();
+comment on trigger linked_asset_insert on public."asset" is 'Links new assets that a linked album covers.';
+
+create or replace function linked.redo_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.disarm_copies(array(select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh where "libraryId" is null and not "isExternal"));
+            perform linked.refresh_membership(
+                array(
+                    select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh
+                    union
+                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                    from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh
+                    where "libraryId" is not null
+                    union
+                    -- The video of a clone whose old file this is: it would be deleted with it.
+                    select video.source_id
+                    from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh
+                    join linked.member video
+                        on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
+                ),
+                p_unseen => array(select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh)
+            );
+
+end
+$linked$;
+comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
+    'Does what was noted: links new assets that a linked album covers.';
+
+-- In this order: first what takes members out of their groups (a viewer's trash, a file that was replaced), so that nothing
+-- of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
+-- left; last membership, which is computed from what all of this has made of the rows.
+create or replace function linked.on_asset_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."type" is distinct from stale."type") then 'type' end,
+                case when bool_or(fresh."originalPath" is distinct from stale."originalPath") then 'originalPath' end,
+                case when bool_or(fresh."fileCreatedAt" is distinct from stale."fileCreatedAt") then 'fileCreatedAt' end,
+                case when bool_or(fresh."fileModifiedAt" is distinct from stale."fileModifiedAt") then 'fileModifiedAt' end,
+                case when bool_or(fresh."duration" is distinct from stale."duration") then 'duration' end,
+                case when bool_or(fresh."encodedVideoPath" is distinct from stale."encodedVideoPath") then 'encodedVideoPath' end,
+                case when bool_or(fresh."checksum" is distinct from stale."checksum") then 'checksum' end,
+                case when bool_or(fresh."originalFileName" is distinct from stale."originalFileName") then 'originalFileName' end,
+                case when bool_or(fresh."sidecarPath" is distinct from stale."sidecarPath") then 'sidecarPath' end,
+                case when bool_or(fresh."thumbhash" is distinct from stale."thumbhash") then 'thumbhash' end,
+                case when bool_or(fresh."isOffline" is distinct from stale."isOffline") then 'isOffline' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end,
+                case when bool_or(fresh."localDateTime" is distinct from stale."localDateTime") then 'localDateTime' end,
+                case when bool_or(fresh."status" is distinct from stale."status") then 'status' end,
+                case when bool_or(fresh."visibility" is distinct from stale."visibility") then 'visibility' end,
+                case when bool_or(fresh."ownerId" is distinct from stale."ownerId") then 'ownerId' end,
+                case when bool_or(fresh."libraryId" is distinct from stale."libraryId") then 'libraryId' end,
+                case when bool_or(fresh."livePhotoVideoId" is distinct from stale."livePhotoVideoId") then 'livePhotoVideoId' end,
+                case when bool_or(fresh."stackId" is distinct from stale."stackId") then 'stackId' end
+            ], null)
+            from fresh full join stale using ("id")
+            where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId")
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := case
+                when v_columns && array['ownerId', 'originalPath', 'visibility', 'deletedAt', 'status', 'isOffline', 'libraryId', 'livePhotoVideoId', 'checksum', 'stackId'] then null
+                else array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh.id) as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                )
+            end;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := v_columns && array['ownerId', 'originalPath', 'visibility']
+                and exists (
+                    select from fresh
+                    where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
+                        and not exists (select from linked.covered(array[fresh.id]))
+                );
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_changed uuid[];
+                v_stacks uuid[];
+                v_moved uuid[];
+                v_scope uuid[];
+                v_albums uuid[];
+            begin
+                if v_columns && array['deletedAt', 'status'] then
+                    perform linked.hide_from_viewers(array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed));
+                end if;
+                if v_columns && array['originalPath'] then
+                    v_moved := array(select id from (select id, "originalPath" from fresh except select id, "originalPath" from stale) as changed);
+                    perform linked.release(array(
+                        select member.asset_id
+                        from linked.member
+                        where member.asset_id = any (v_moved) and member.asset_id <> member.source_id
+                            and member.source_id <> all (v_moved)
+                    ));
+                end if;
+                if v_columns && array['visibility'] then
+                    perform linked.rejoin(array(
+                        select id from stale where visibility = 'locked'
+                        intersect
+                        select id from fresh where visibility <> 'locked'
+                    ));
+                end if;
+
+                if v_columns && array['type', 'originalPath', 'fileCreatedAt', 'fileModifiedAt', 'duration', 'encodedVideoPath', 'checksum', 'originalFileName', 'sidecarPath', 'thumbhash', 'isOffline', 'deletedAt', 'localDateTime', 'status', 'visibility'] then
+                    v_changed := array(
+                        select changed.id
+                        from (select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from fresh except select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from stale) as changed
+                        join linked.member on member.asset_id = changed.id
+                    );
+                    perform linked.watch_produced(
+                        member.source_id, array['encoded_video'], array[nullif(path.old, '')], array[nullif(path.new, '')]
+                    )
+                    from (
+                        select id, max(old_path) as old, max(new_path) as new
+                        from (
+                            select id, null as old_path, "encodedVideoPath" as new_path from fresh
+                            union all
+                            select id, "encodedVideoPath", null from stale
+                        ) as version
+                        where cardinality(v_changed) = 1 and id = v_changed[1]
+                        group by id
+                    ) as path
+                    join linked.member on member.asset_id = path.id
+                    where path.old is distinct from path.new;
+                    perform linked.note_settled(v_changed);
+                    perform linked.follow_viewers(v_changed);
+                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
+                    from linked.siblings(v_changed, false);
+                end if;
+
+                if v_columns && array['livePhotoVideoId'] then
+                    perform linked.follow_live_photos(array(
+                        select changed.id
+                        from (select id, "livePhotoVideoId" from fresh except select id, "livePhotoVideoId" from stale) as changed
+                        join linked.member on member.asset_id = changed.id
+                    ));
+                end if;
+
+                if v_columns && array['stackId'] then
+                    v_changed := array(select id from (select id, "stackId" from fresh except select id, "stackId" from stale) as changed);
+                    -- Immich leaves stacks of one behind when it moves assets to another stack.
+                    v_stacks := array(
+                        select stack_pair.stack_id
+                        from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+                        where stale.id = any (v_changed)
+                    );
+                    perform linked.let_stacks_pass(v_changed);
+                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
+                    from linked.siblings(v_changed, false)
+                    having count(*) > 0;
+                    perform linked.dissolve_stacks(v_stacks);
+                end if;
+
+                if cardinality(v_moved) > 0 then
+                    select linked.follow_media_folder(
+                        array_agg(old_path), array_agg(new_path), (select count(*) from fresh)
+                    )
+                    into v_albums
+                    from (
+                        select max(old_path) as old_path, max(new_path) as new_path
+                        from (
+                            select id, "originalPath" as new_path, null as old_path from fresh
+                            union all
+                            select id, null, "originalPath" from stale
+                        ) as path
+                        where id = any (v_moved)
+                        group by id
+                    ) as moved;
+                end if;
+
+                if v_columns && array['ownerId', 'originalPath', 'visibility', 'deletedAt', 'status', 'isOffline', 'libraryId', 'livePhotoVideoId', 'checksum'] then
+                    v_changed := array(
+                        select id from (select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum" from fresh except select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum" from stale) as changed
+                    );
+                    v_scope := array(
+                        select unnest(v_changed)
+                        union
+                        select source_id from linked.member where asset_id = any (v_changed)
+                        union
+                        select "livePhotoVideoId" from stale where id = any (v_changed) and "livePhotoVideoId" is not null
+                        union
+                        -- A prefix may have moved to where others lie already.
+                        select unnest(linked.assets_of_albums(v_albums))
+                        union
+                        -- A still that has left its group leaves its video behind.
+                        select video.source_id
+                        from stale join linked.member video on video.asset_id = stale."livePhotoVideoId"
+                        where stale.id = any (v_changed)
+                            and not exists (select from linked.member where member.asset_id = stale.id)
+                        union
+                        select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                        from (
+                            select id, "ownerId", "originalPath", "libraryId" from fresh
+                            union
+                            select id, "ownerId", "originalPath", "libraryId" from stale
+                        ) as known
+                        where id = any (v_changed) and "libraryId" is not null
+                    );
+                    perform linked.refresh_membership(v_scope);
+                    perform linked.pair_live_photos(v_scope);
+                end if;
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_update() is 'Propagates changes of members, links and unlinks assets by what they have become.';
+create or replace trigger linked_asset_update after update on public."asset"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_update();
+comment on trigger linked_asset_update on public."asset" is 'Propagates changes of members, links and unlinks assets by what they have become.';
+
+create or replace function linked.redo_asset_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."type" is distinct from stale."type") then 'type' end,
+                case when bool_or(fresh."originalPath" is distinct from stale."originalPath") then 'originalPath' end,
+                case when bool_or(fresh."fileCreatedAt" is distinct from stale."fileCreatedAt") then 'fileCreatedAt' end,
+                case when bool_or(fresh."fileModifiedAt" is distinct from stale."fileModifiedAt") then 'fileModifiedAt' end,
+                case when bool_or(fresh."duration" is distinct from stale."duration") then 'duration' end,
+                case when bool_or(fresh."encodedVideoPath" is distinct from stale."encodedVideoPath") then 'encodedVideoPath' end,
+                case when bool_or(fresh."checksum" is distinct from stale."checksum") then 'checksum' end,
+                case when bool_or(fresh."originalFileName" is distinct from stale."originalFileName") then 'originalFileName' end,
+                case when bool_or(fresh."sidecarPath" is distinct from stale."sidecarPath") then 'sidecarPath' end,
+                case when bool_or(fresh."thumbhash" is distinct from stale."thumbhash") then 'thumbhash' end,
+                case when bool_or(fresh."isOffline" is distinct from stale."isOffline") then 'isOffline' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end,
+                case when bool_or(fresh."localDateTime" is distinct from stale."localDateTime") then 'localDateTime' end,
+                case when bool_or(fresh."status" is distinct from stale."status") then 'status' end,
+                case when bool_or(fresh."visibility" is distinct from stale."visibility") then 'visibility' end,
+                case when bool_or(fresh."ownerId" is distinct from stale."ownerId") then 'ownerId' end,
+                case when bool_or(fresh."libraryId" is distinct from stale."libraryId") then 'libraryId' end,
+                case when bool_or(fresh."livePhotoVideoId" is distinct from stale."livePhotoVideoId") then 'livePhotoVideoId' end,
+                case when bool_or(fresh."stackId" is distinct from stale."stackId") then 'stackId' end
+            ], null)
+            from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh full join jsonb_populate_recordset(null::public."asset", p_stale) as stale using ("id")
+            where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId")
+        );
+begin
+            declare
+                v_changed uuid[];
+                v_stacks uuid[];
+                v_moved uuid[];
+                v_scope uuid[];
+                v_albums uuid[];
+            begin
+                if v_columns && array['deletedAt', 'status'] then
+                    perform linked.hide_from_viewers(array(select id from (select id, "deletedAt", status from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "deletedAt", status from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed));
+                end if;
+                if v_columns && array['originalPath'] then
+                    v_moved := array(select id from (select id, "originalPath" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "originalPath" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed);
+                    perform linked.release(array(
+                        select member.asset_id
+                        from linked.member
+                        where member.asset_id = any (v_moved) and member.asset_id <> member.source_id
+                            and member.source_id <> all (v_moved)
+                    ));
+                end if;
+                if v_columns && array['visibility'] then
+                    perform linked.rejoin(array(
+                        select id from jsonb_populate_recordset(null::public."asset", p_stale) as stale where visibility = 'locked'
+                        intersect
+                        select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh where visibility <> 'locked'
+                    ));
+                end if;
+
+                if v_columns && array['type', 'originalPath', 'fileCreatedAt', 'fileModifiedAt', 'duration', 'encodedVideoPath', 'checksum', 'originalFileName', 'sidecarPath', 'thumbhash', 'isOffline', 'deletedAt', 'localDateTime', 'status', 'visibility'] then
+                    v_changed := array(
+                        select changed.id
+                        from (select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed
+                        join linked.member on member.asset_id = changed.id
+                    );
+                    perform linked.watch_produced(
+                        member.source_id, array['encoded_video'], array[nullif(path.old, '')], array[nullif(path.new, '')]
+                    )
+                    from (
+                        select id, max(old_path) as old, max(new_path) as new
+                        from (
+                            select id, null as old_path, "encodedVideoPath" as new_path from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh
+                            union all
+                            select id, "encodedVideoPath", null from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                        ) as version
+                        where cardinality(v_changed) = 1 and id = v_changed[1]
+                        group by id
+                    ) as path
+                    join linked.member on member.asset_id = path.id
+                    where path.old is distinct from path.new;
+                    perform linked.note_settled(v_changed);
+                    perform linked.follow_viewers(v_changed);
+                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
+                    from linked.siblings(v_changed, false);
+                end if;
+
+                if v_columns && array['livePhotoVideoId'] then
+                    perform linked.follow_live_photos(array(
+                        select changed.id
+                        from (select id, "livePhotoVideoId" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "livePhotoVideoId" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed
+                        join linked.member on member.asset_id = changed.id
+                    ));
+                end if;
+
+                if v_columns && array['stackId'] then
+                    v_changed := array(select id from (select id, "stackId" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "stackId" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed);
+                    -- Immich leaves stacks of one behind when it moves assets to another stack.
+                    v_stacks := array(
+                        select stack_pair.stack_id
+                        from jsonb_populate_recordset(null::public."asset", p_stale) as stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+                        where stale.id = any (v_changed)
+                    );
+                    perform linked.let_stacks_pass(v_changed);
+                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
+                    from linked.siblings(v_changed, false)
+                    having count(*) > 0;
+                    perform linked.dissolve_stacks(v_stacks);
+                end if;
+
+                if cardinality(v_moved) > 0 then
+                    select linked.follow_media_folder(
+                        array_agg(old_path), array_agg(new_path), (select count(*) from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh)
+                    )
+                    into v_albums
+                    from (
+                        select max(old_path) as old_path, max(new_path) as new_path
+                        from (
+                            select id, "originalPath" as new_path, null as old_path from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh
+                            union all
+                            select id, null, "originalPath" from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                        ) as path
+                        where id = any (v_moved)
+                        group by id
+                    ) as moved;
+                end if;
+
+                if v_columns && array['ownerId', 'originalPath', 'visibility', 'deletedAt', 'status', 'isOffline', 'libraryId', 'livePhotoVideoId', 'checksum'] then
+                    v_changed := array(
+                        select id from (select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed
+                    );
+                    v_scope := array(
+                        select unnest(v_changed)
+                        union
+                        select source_id from linked.member where asset_id = any (v_changed)
+                        union
+                        select "livePhotoVideoId" from jsonb_populate_recordset(null::public."asset", p_stale) as stale where id = any (v_changed) and "livePhotoVideoId" is not null
+                        union
+                        -- A prefix may have moved to where others lie already.
+                        select unnest(linked.assets_of_albums(v_albums))
+                        union
+                        -- A still that has left its group leaves its video behind.
+                        select video.source_id
+                        from jsonb_populate_recordset(null::public."asset", p_stale) as stale join linked.member video on video.asset_id = stale."livePhotoVideoId"
+                        where stale.id = any (v_changed)
+                            and not exists (select from linked.member where member.asset_id = stale.id)
+                        union
+                        select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                        from (
+                            select id, "ownerId", "originalPath", "libraryId" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh
+                            union
+                            select id, "ownerId", "originalPath", "libraryId" from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                        ) as known
+                        where id = any (v_changed) and "libraryId" is not null
+                    );
+                    perform linked.refresh_membership(v_scope);
+                    perform linked.pair_live_photos(v_scope);
+                end if;
+            end;
+
+end
+$linked$;
+comment on function linked.redo_asset_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates changes of members, links and unlinks assets by what they have become.';
+
+create or replace function linked.hide_from_viewers(p_changed uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform linked.dismiss(array(
+        select asset.id
+        from linked.member join public.asset on asset.id = member.asset_id
+        where member.asset_id = any (p_changed) and not member.can_write
+            and (asset."deletedAt" is not null or asset.status <> 'active')
+    ));
+    perform linked.drop_copies(p_changed);
+end
+$linked$;
+comment on function linked.hide_from_viewers(uuid[]) is
+    'Hides from viewers what they have put into the trash, and deletes the old file of a replaced clone from it.';
+
+create or replace function linked.rejoin(p_unlocked uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    if cardinality(p_unlocked) = 0 then
+        return;
+    end if;
+    update public.asset mine
+    set visibility = source.visibility
+    from linked.member
+    join public.asset source on source.id = member.source_id
+    where member.asset_id = any (p_unlocked) and member.asset_id <> member.source_id
+        and mine.id = member.asset_id
+        and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
+    perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
+    from linked.member
+    join linked.member sibling
+        on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
+    where member.asset_id = any (p_unlocked)
+    having count(*) > 0;
+end
+$linked$;
+comment on function linked.rejoin(uuid[]) is
+    'Brings clones that come out of their owners'' locked folders to where the others are.';
+
+-- A member deleted for good takes its group along, because Immich deletes the group's files. Rows that vanish with their
+-- owner's account do not: then sources are unlinked, and clones are just gone. (The depth of triggers cannot tell these
+-- two apart in an AFTER trigger; the account is already invisible in the second.)
+create or replace function linked.on_asset_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where (select true from linked.member where member.asset_id = stale.id) or exists (select from linked.participant where participant.user_id = stale."ownerId")
+                        or exists (select from linked.dismissal where dismissal.source_id = stale.id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_groups uuid[];
+                v_gone uuid[];
+                v_credited uuid[];
+                v_stacks uuid[];
+                v_owners uuid[];
+                v_checksums bytea[];
+                v_ids uuid[];
+            begin
+                insert into linked.dismissal (source_id, user_id)
+                select member.source_id, member.owner_id
+                from stale
+                join linked.member on member.asset_id = stale.id
+                join public."user" account on account.id = stale."ownerId"
+                where not member.can_write
+                on conflict do nothing;
+
+                select
+                    array_agg(distinct member.source_id) filter (
+                        where member.asset_id = member.source_id or (member.can_write and account.id is not null)
+                    ),
+                    array_agg(member.asset_id),
+                    array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+                into v_groups, v_gone, v_credited
+                from stale
+                join linked.member on member.asset_id = stale.id
+                left join public."user" account on account.id = stale."ownerId";
+                -- Immich looks after a stack only when it loses its primary asset.
+                v_stacks := array(
+                    select stack_pair.stack_id from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+                );
+                delete from linked.unsettled using stale where unsettled.source_id = stale.id;
+                perform linked.credit_quota(v_credited);
+                perform linked.delete_groups(v_groups);
+                perform linked.dissolve_stacks(v_stacks);
+                if v_gone is not null then
+                    perform linked.forget_members(v_gone);
+                end if;
+
+                select array_agg(stale."ownerId"), array_agg(stale.checksum), array_agg(stale.id)
+                into v_owners, v_checksums, v_ids
+                from stale;
+                perform linked.fill_gaps(v_owners, v_checksums, v_ids);
+                delete from linked.dismissal using stale where dismissal.source_id = stale.id;
+                perform linked.refresh_membership(array(
+                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                    from stale
+                    where "libraryId" is not null
+                    union
+                    -- A viewer's still went, and nothing else of its group: its video goes too.
+                    select video.source_id
+                    from stale
+                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                    join public.asset still on still."livePhotoVideoId" = video.source_id
+                ));
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_delete() is 'Deletes what is left of the groups of deleted members, and links what they had kept out.';
+create or replace trigger linked_asset_delete after delete on public."asset"
+referencing old table as stale
+for each statement execute function linked.on_asset_delete();
+comment on trigger linked_asset_delete on public."asset" is 'Deletes what is left of the groups of deleted members, and links what they had kept out.';
+
+create or replace function linked.redo_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            declare
+                v_groups uuid[];
+                v_gone uuid[];
+                v_credited uuid[];
+                v_stacks uuid[];
+                v_owners uuid[];
+                v_checksums bytea[];
+                v_ids uuid[];
+            begin
+                insert into linked.dismissal (source_id, user_id)
+                select member.source_id, member.owner_id
+                from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                join linked.member on member.asset_id = stale.id
+                join public."user" account on account.id = stale."ownerId"
+                where not member.can_write
+                on conflict do nothing;
+
+                select
+                    array_agg(distinct member.source_id) filter (
+                        where member.asset_id = member.source_id or (member.can_write and account.id is not null)
+                    ),
+                    array_agg(member.asset_id),
+                    array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+                into v_groups, v_gone, v_credited
+                from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                join linked.member on member.asset_id = stale.id
+                left join public."user" account on account.id = stale."ownerId";
+                -- Immich looks after a stack only when it loses its primary asset.
+                v_stacks := array(
+                    select stack_pair.stack_id from jsonb_populate_recordset(null::public."asset", p_stale) as stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
+                );
+                delete from linked.unsettled using jsonb_populate_recordset(null::public."asset", p_stale) as stale where unsettled.source_id = stale.id;
+                perform linked.credit_quota(v_credited);
+                perform linked.delete_groups(v_groups);
+                perform linked.dissolve_stacks(v_stacks);
+                if v_gone is not null then
+                    perform linked.forget_members(v_gone);
+                end if;
+
+                select array_agg(stale."ownerId"), array_agg(stale.checksum), array_agg(stale.id)
+                into v_owners, v_checksums, v_ids
+                from jsonb_populate_recordset(null::public."asset", p_stale) as stale;
+                perform linked.fill_gaps(v_owners, v_checksums, v_ids);
+                delete from linked.dismissal using jsonb_populate_recordset(null::public."asset", p_stale) as stale where dismissal.source_id = stale.id;
+                perform linked.refresh_membership(array(
+                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
+                    from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                    where "libraryId" is not null
+                    union
+                    -- A viewer's still went, and nothing else of its group: its video goes too.
+                    select video.source_id
+                    from jsonb_populate_recordset(null::public."asset", p_stale) as stale
+                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                    join public.asset still on still."livePhotoVideoId" = video.source_id
+                ));
+            end;
+
+end
+$linked$;
+comment on function linked.redo_asset_delete(jsonb, jsonb, text) is
+    'Does what was noted: deletes what is left of the groups of deleted members, and links what they had kept out.';
+
 -- Propagate: make siblings' shared columns and rows equal to those of one member, touching only what differs.
+
 
 -- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
 -- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
 -- disk (p_followed): there the change has to be followed, because the old file is gone.
 create or replace function linked.siblings(p_changed uuid[], p_followed boolean)
 returns table (from_id uuid, to_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     with origin as (
         select distinct on (member.source_id)
             member.source_id,
@@ -714,7 +2216,11 @@ as $linked$
     )
     select origin.asset_id, member.asset_id
     from origin join linked.member using (source_id)
-    where member.asset_id <> origin.asset_id
+    -- Others may have deleted assets, and wait for their turn to have it noticed.
+    join public.asset theirs on theirs.id = origin.asset_id
+    join public.asset mine on mine.id = member.asset_id
+    where member.asset_id <> origin.asset_id;
+end
 $linked$;
 comment on function linked.siblings(uuid[], boolean) is
     'For members that changed: whom to take as origin, and which siblings to make equal to it.';
@@ -730,8 +2236,9 @@ comment on function linked.viewers_sidecar(text) is
     'The sidecar path of a viewer''s clone: one that cannot be written.';
 
 create or replace function linked.assign_sidecars(p_clones uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset mine
     set "sidecarPath" = theirs.path
     from (
@@ -741,24 +2248,38 @@ as $linked$
         join public.asset source on source.id = member.source_id
         where member.asset_id = any (p_clones)
     ) as theirs
-    where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path
+    where mine.id = theirs.asset_id and mine."sidecarPath" is distinct from theirs.path;
+end
 $linked$;
 comment on function linked.assign_sidecars(uuid[]) is
     'Gives viewers'' clones a sidecar that cannot be written, and editors'' clones that of their source.';
 
 -- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
 -- a source is marked with until its thumbnails (or video) are made anew is its own.
-create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.propagate_asset(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
 begin
-    perform linked.make_room(p_from, p_to);
+    if p_columns is null or 'checksum' = any (p_columns) then
+        perform linked.make_room(p_from, p_to);
+    end if;
     update public.asset mine
-    set "type" = theirs."type", "originalPath" = theirs."originalPath", "fileCreatedAt" = theirs."fileCreatedAt", "fileModifiedAt" = theirs."fileModifiedAt", "duration" = theirs."duration", "checksum" = theirs."checksum", "originalFileName" = theirs."originalFileName", "isOffline" = theirs."isOffline", "deletedAt" = theirs."deletedAt", "localDateTime" = theirs."localDateTime", "status" = theirs."status",
-        "visibility" = case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end,
-        "thumbhash" = case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end,
-        "encodedVideoPath" = case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end,
-        "sidecarPath" = case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
+    set "type" = case when (p_columns is null or 'type' = any (p_columns)) then theirs."type" else mine."type" end,
+"originalPath" = case when (p_columns is null or 'originalPath' = any (p_columns)) then theirs."originalPath" else mine."originalPath" end,
+"fileCreatedAt" = case when (p_columns is null or 'fileCreatedAt' = any (p_columns)) then theirs."fileCreatedAt" else mine."fileCreatedAt" end,
+"fileModifiedAt" = case when (p_columns is null or 'fileModifiedAt' = any (p_columns)) then theirs."fileModifiedAt" else mine."fileModifiedAt" end,
+"duration" = case when (p_columns is null or 'duration' = any (p_columns)) then theirs."duration" else mine."duration" end,
+"checksum" = case when (p_columns is null or 'checksum' = any (p_columns)) then theirs."checksum" else mine."checksum" end,
+"originalFileName" = case when (p_columns is null or 'originalFileName' = any (p_columns)) then theirs."originalFileName" else mine."originalFileName" end,
+"isOffline" = case when (p_columns is null or 'isOffline' = any (p_columns)) then theirs."isOffline" else mine."isOffline" end,
+"deletedAt" = case when (p_columns is null or 'deletedAt' = any (p_columns)) then theirs."deletedAt" else mine."deletedAt" end,
+"localDateTime" = case when (p_columns is null or 'localDateTime' = any (p_columns)) then theirs."localDateTime" else mine."localDateTime" end,
+"status" = case when (p_columns is null or 'status' = any (p_columns)) then theirs."status" else mine."status" end,
+        "visibility" = case when (p_columns is null or 'visibility' = any (p_columns)) then case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end else mine."visibility" end,
+        "thumbhash" = case when (p_columns is null or 'thumbhash' = any (p_columns)) then case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end else mine."thumbhash" end,
+        "encodedVideoPath" = case when (p_columns is null or 'encodedVideoPath' = any (p_columns)) then case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end else mine."encodedVideoPath" end,
+        "sidecarPath" = case when (p_columns is null or p_columns && array['sidecarPath', 'originalPath']) then case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end else mine."sidecarPath" end
+
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
     join linked.member on member.asset_id = pair.to_id
@@ -768,16 +2289,26 @@ begin
         on video.source_id = member.source_id and video.what = 'video' and video.marked_at is not null
     where mine.id = pair.to_id
         and (
-            (row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from row(theirs."type", theirs."originalPath", theirs."fileCreatedAt", theirs."fileModifiedAt", theirs."duration", theirs."checksum", theirs."originalFileName", theirs."isOffline", theirs."deletedAt", theirs."localDateTime", theirs."status"))
-            or mine."visibility" is distinct from case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end
-            or mine."thumbhash" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end
-            or mine."encodedVideoPath" is distinct from case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end
-            or mine."sidecarPath" is distinct from case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
+            (p_columns is null or 'type' = any (p_columns)) and mine."type" is distinct from theirs."type" or
+            (p_columns is null or 'originalPath' = any (p_columns)) and mine."originalPath" is distinct from theirs."originalPath" or
+            (p_columns is null or 'fileCreatedAt' = any (p_columns)) and mine."fileCreatedAt" is distinct from theirs."fileCreatedAt" or
+            (p_columns is null or 'fileModifiedAt' = any (p_columns)) and mine."fileModifiedAt" is distinct from theirs."fileModifiedAt" or
+            (p_columns is null or 'duration' = any (p_columns)) and mine."duration" is distinct from theirs."duration" or
+            (p_columns is null or 'checksum' = any (p_columns)) and mine."checksum" is distinct from theirs."checksum" or
+            (p_columns is null or 'originalFileName' = any (p_columns)) and mine."originalFileName" is distinct from theirs."originalFileName" or
+            (p_columns is null or 'isOffline' = any (p_columns)) and mine."isOffline" is distinct from theirs."isOffline" or
+            (p_columns is null or 'deletedAt' = any (p_columns)) and mine."deletedAt" is distinct from theirs."deletedAt" or
+            (p_columns is null or 'localDateTime' = any (p_columns)) and mine."localDateTime" is distinct from theirs."localDateTime" or
+            (p_columns is null or 'status' = any (p_columns)) and mine."status" is distinct from theirs."status" or
+            (p_columns is null or 'visibility' = any (p_columns)) and mine."visibility" is distinct from case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end or
+            (p_columns is null or 'thumbhash' = any (p_columns)) and mine."thumbhash" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end or
+            (p_columns is null or 'encodedVideoPath' = any (p_columns)) and mine."encodedVideoPath" is distinct from case when video.source_id in (mine.id, theirs.id) then mine."encodedVideoPath" else theirs."encodedVideoPath" end or
+            (p_columns is null or p_columns && array['sidecarPath', 'originalPath']) and mine."sidecarPath" is distinct from case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
         );
 end
 $linked$;
-comment on function linked.propagate_asset(uuid[], uuid[]) is
-    'Makes the shared columns of asset of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_asset(uuid[], uuid[], text[]) is
+    'Makes these columns of asset (null: all that are shared) of the members p_to equal to those of p_from, pair by pair.';
 
 -- Immich's unique index on (owner, checksum) leaves room for one row of a content in each account. When the content of a
 -- group changes, clones whose owner already has the new content are unlinked (their own copy stays). Where it is the
@@ -817,8 +2348,9 @@ comment on function linked.make_room(uuid[], uuid[]) is
 -- Thumbhash and encoded video that a job of Immich made for a viewer's clone: the source takes them over, so that everybody
 -- follows; but not while it is marked to have its own made. (A viewer's sidecar is the viewer's own.)
 create or replace function linked.follow_viewers(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset source
     set "encodedVideoPath" = theirs."encodedVideoPath"
     from linked.member
@@ -842,20 +2374,89 @@ as $linked$
             select from linked.unsettled
             where unsettled.source_id = source.id and marked_at is not null
                 and what = 'image'
-        )
+        );
+end
 $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
 
-create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
 begin
     -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    delete from public.asset_exif mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+    if (select count(*) from public.asset_exif where "assetId" = any (p_from)) < (select count(distinct id) from unnest(p_from) as id) then
+        delete from public.asset_exif mine
+        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+    end if;
+    update public.asset_exif mine
+    set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
+"model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
+"exifImageWidth" = case when (p_columns is null or 'exifImageWidth' = any (p_columns)) then theirs."exifImageWidth" else mine."exifImageWidth" end,
+"exifImageHeight" = case when (p_columns is null or 'exifImageHeight' = any (p_columns)) then theirs."exifImageHeight" else mine."exifImageHeight" end,
+"fileSizeInByte" = case when (p_columns is null or 'fileSizeInByte' = any (p_columns)) then theirs."fileSizeInByte" else mine."fileSizeInByte" end,
+"orientation" = case when (p_columns is null or 'orientation' = any (p_columns)) then theirs."orientation" else mine."orientation" end,
+"dateTimeOriginal" = case when (p_columns is null or 'dateTimeOriginal' = any (p_columns)) then theirs."dateTimeOriginal" else mine."dateTimeOriginal" end,
+"modifyDate" = case when (p_columns is null or 'modifyDate' = any (p_columns)) then theirs."modifyDate" else mine."modifyDate" end,
+"lensModel" = case when (p_columns is null or 'lensModel' = any (p_columns)) then theirs."lensModel" else mine."lensModel" end,
+"fNumber" = case when (p_columns is null or 'fNumber' = any (p_columns)) then theirs."fNumber" else mine."fNumber" end,
+"focalLength" = case when (p_columns is null or 'focalLength' = any (p_columns)) then theirs."focalLength" else mine."focalLength" end,
+"iso" = case when (p_columns is null or 'iso' = any (p_columns)) then theirs."iso" else mine."iso" end,
+"latitude" = case when (p_columns is null or 'latitude' = any (p_columns)) then theirs."latitude" else mine."latitude" end,
+"longitude" = case when (p_columns is null or 'longitude' = any (p_columns)) then theirs."longitude" else mine."longitude" end,
+"city" = case when (p_columns is null or 'city' = any (p_columns)) then theirs."city" else mine."city" end,
+"state" = case when (p_columns is null or 'state' = any (p_columns)) then theirs."state" else mine."state" end,
+"country" = case when (p_columns is null or 'country' = any (p_columns)) then theirs."country" else mine."country" end,
+"description" = case when (p_columns is null or 'description' = any (p_columns)) then theirs."description" else mine."description" end,
+"fps" = case when (p_columns is null or 'fps' = any (p_columns)) then theirs."fps" else mine."fps" end,
+"exposureTime" = case when (p_columns is null or 'exposureTime' = any (p_columns)) then theirs."exposureTime" else mine."exposureTime" end,
+"livePhotoCID" = case when (p_columns is null or 'livePhotoCID' = any (p_columns)) then theirs."livePhotoCID" else mine."livePhotoCID" end,
+"timeZone" = case when (p_columns is null or 'timeZone' = any (p_columns)) then theirs."timeZone" else mine."timeZone" end,
+"projectionType" = case when (p_columns is null or 'projectionType' = any (p_columns)) then theirs."projectionType" else mine."projectionType" end,
+"profileDescription" = case when (p_columns is null or 'profileDescription' = any (p_columns)) then theirs."profileDescription" else mine."profileDescription" end,
+"colorspace" = case when (p_columns is null or 'colorspace' = any (p_columns)) then theirs."colorspace" else mine."colorspace" end,
+"bitsPerSample" = case when (p_columns is null or 'bitsPerSample' = any (p_columns)) then theirs."bitsPerSample" else mine."bitsPerSample" end,
+"autoStackId" = case when (p_columns is null or 'autoStackId' = any (p_columns)) then theirs."autoStackId" else mine."autoStackId" end,
+"rating" = case when (p_columns is null or 'rating' = any (p_columns)) then theirs."rating" else mine."rating" end
+
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_exif theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id
+        and (
+            (p_columns is null or 'make' = any (p_columns)) and mine."make" is distinct from theirs."make" or
+            (p_columns is null or 'model' = any (p_columns)) and mine."model" is distinct from theirs."model" or
+            (p_columns is null or 'exifImageWidth' = any (p_columns)) and mine."exifImageWidth" is distinct from theirs."exifImageWidth" or
+            (p_columns is null or 'exifImageHeight' = any (p_columns)) and mine."exifImageHeight" is distinct from theirs."exifImageHeight" or
+            (p_columns is null or 'fileSizeInByte' = any (p_columns)) and mine."fileSizeInByte" is distinct from theirs."fileSizeInByte" or
+            (p_columns is null or 'orientation' = any (p_columns)) and mine."orientation" is distinct from theirs."orientation" or
+            (p_columns is null or 'dateTimeOriginal' = any (p_columns)) and mine."dateTimeOriginal" is distinct from theirs."dateTimeOriginal" or
+            (p_columns is null or 'modifyDate' = any (p_columns)) and mine."modifyDate" is distinct from theirs."modifyDate" or
+            (p_columns is null or 'lensModel' = any (p_columns)) and mine."lensModel" is distinct from theirs."lensModel" or
+            (p_columns is null or 'fNumber' = any (p_columns)) and mine."fNumber" is distinct from theirs."fNumber" or
+            (p_columns is null or 'focalLength' = any (p_columns)) and mine."focalLength" is distinct from theirs."focalLength" or
+            (p_columns is null or 'iso' = any (p_columns)) and mine."iso" is distinct from theirs."iso" or
+            (p_columns is null or 'latitude' = any (p_columns)) and mine."latitude" is distinct from theirs."latitude" or
+            (p_columns is null or 'longitude' = any (p_columns)) and mine."longitude" is distinct from theirs."longitude" or
+            (p_columns is null or 'city' = any (p_columns)) and mine."city" is distinct from theirs."city" or
+            (p_columns is null or 'state' = any (p_columns)) and mine."state" is distinct from theirs."state" or
+            (p_columns is null or 'country' = any (p_columns)) and mine."country" is distinct from theirs."country" or
+            (p_columns is null or 'description' = any (p_columns)) and mine."description" is distinct from theirs."description" or
+            (p_columns is null or 'fps' = any (p_columns)) and mine."fps" is distinct from theirs."fps" or
+            (p_columns is null or 'exposureTime' = any (p_columns)) and mine."exposureTime" is distinct from theirs."exposureTime" or
+            (p_columns is null or 'livePhotoCID' = any (p_columns)) and mine."livePhotoCID" is distinct from theirs."livePhotoCID" or
+            (p_columns is null or 'timeZone' = any (p_columns)) and mine."timeZone" is distinct from theirs."timeZone" or
+            (p_columns is null or 'projectionType' = any (p_columns)) and mine."projectionType" is distinct from theirs."projectionType" or
+            (p_columns is null or 'profileDescription' = any (p_columns)) and mine."profileDescription" is distinct from theirs."profileDescription" or
+            (p_columns is null or 'colorspace' = any (p_columns)) and mine."colorspace" is distinct from theirs."colorspace" or
+            (p_columns is null or 'bitsPerSample' = any (p_columns)) and mine."bitsPerSample" is distinct from theirs."bitsPerSample" or
+            (p_columns is null or 'autoStackId' = any (p_columns)) and mine."autoStackId" is distinct from theirs."autoStackId" or
+            (p_columns is null or 'rating' = any (p_columns)) and mine."rating" is distinct from theirs."rating"
+        );
+    if (select count(*) from public.asset_exif where "assetId" = any (p_to)) = cardinality(p_to) then
+        return;
+    end if;
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -863,14 +2464,13 @@ begin
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
     where (
-        mine."assetId" is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")))
-    on conflict ("assetId") do update
-    set "make" = excluded."make", "model" = excluded."model", "exifImageWidth" = excluded."exifImageWidth", "exifImageHeight" = excluded."exifImageHeight", "fileSizeInByte" = excluded."fileSizeInByte", "orientation" = excluded."orientation", "dateTimeOriginal" = excluded."dateTimeOriginal", "modifyDate" = excluded."modifyDate", "lensModel" = excluded."lensModel", "fNumber" = excluded."fNumber", "focalLength" = excluded."focalLength", "iso" = excluded."iso", "latitude" = excluded."latitude", "longitude" = excluded."longitude", "city" = excluded."city", "state" = excluded."state", "country" = excluded."country", "description" = excluded."description", "fps" = excluded."fps", "exposureTime" = excluded."exposureTime", "livePhotoCID" = excluded."livePhotoCID", "timeZone" = excluded."timeZone", "projectionType" = excluded."projectionType", "profileDescription" = excluded."profileDescription", "colorspace" = excluded."colorspace", "bitsPerSample" = excluded."bitsPerSample", "autoStackId" = excluded."autoStackId", "rating" = excluded."rating";
+        mine."assetId" is null)
+    on conflict ("assetId") do nothing;
 end
 $linked$;
-comment on function linked.propagate_asset_exif(uuid[], uuid[]) is
-    'Makes the rows of asset_exif of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[]) returns void
+comment on function linked.propagate_asset_exif(uuid[], uuid[], text[]) is
+    'Makes the rows of asset_exif (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[], p_keys text[] default null) returns void
 language plpgsql
 as $linked$
 begin
@@ -881,7 +2481,8 @@ begin
             select from public.asset_file theirs
             where theirs."assetId" = pair.from_id
                 and theirs."type" = mine."type"
-        );
+        )
+        and (p_keys is null or row(mine."type")::text = any (p_keys));
     insert into public.asset_file ("assetId", "type", "path")
     select pair.to_id, theirs."type", theirs."path"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -890,16 +2491,37 @@ begin
         on mine."assetId" = pair.to_id and mine."type" = theirs."type"
     where (
         mine."assetId" is null or (row(mine."path") is distinct from row(theirs."path")))
+        and (p_keys is null or row(theirs."type")::text = any (p_keys))
     on conflict ("assetId", "type") do update
     set "path" = excluded."path";
 end
 $linked$;
-comment on function linked.propagate_asset_file(uuid[], uuid[]) is
-    'Makes the rows of asset_file of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[]) returns void
+comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
+    'Makes the rows of asset_file (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
 begin
+    update public.asset_job_status mine
+    set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
+"metadataExtractedAt" = case when (p_columns is null or 'metadataExtractedAt' = any (p_columns)) then theirs."metadataExtractedAt" else mine."metadataExtractedAt" end,
+"duplicatesDetectedAt" = case when (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) then theirs."duplicatesDetectedAt" else mine."duplicatesDetectedAt" end,
+"previewAt" = case when (p_columns is null or 'previewAt' = any (p_columns)) then theirs."previewAt" else mine."previewAt" end,
+"thumbnailAt" = case when (p_columns is null or 'thumbnailAt' = any (p_columns)) then theirs."thumbnailAt" else mine."thumbnailAt" end
+
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.asset_job_status theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id
+        and (
+            (p_columns is null or 'facesRecognizedAt' = any (p_columns)) and mine."facesRecognizedAt" is distinct from theirs."facesRecognizedAt" or
+            (p_columns is null or 'metadataExtractedAt' = any (p_columns)) and mine."metadataExtractedAt" is distinct from theirs."metadataExtractedAt" or
+            (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) and mine."duplicatesDetectedAt" is distinct from theirs."duplicatesDetectedAt" or
+            (p_columns is null or 'previewAt' = any (p_columns)) and mine."previewAt" is distinct from theirs."previewAt" or
+            (p_columns is null or 'thumbnailAt' = any (p_columns)) and mine."thumbnailAt" is distinct from theirs."thumbnailAt"
+        );
+    if (select count(*) from public.asset_job_status where "assetId" = any (p_to)) = cardinality(p_to) then
+        return;
+    end if;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "previewAt", "thumbnailAt")
     select pair.to_id, theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -907,17 +2529,28 @@ begin
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
     where (
-        mine."assetId" is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")))
-    on conflict ("assetId") do update
-    set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
+        mine."assetId" is null)
+    on conflict ("assetId") do nothing;
 end
 $linked$;
-comment on function linked.propagate_asset_job_status(uuid[], uuid[]) is
-    'Makes the rows of asset_job_status of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[]) returns void
+comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
+    'Makes the rows of asset_job_status (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
+create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
 begin
+    update public.smart_search mine
+    set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
+
+    from unnest(p_from, p_to) as pair (from_id, to_id)
+    join public.smart_search theirs on theirs."assetId" = pair.from_id
+    where mine."assetId" = pair.to_id
+        and (
+            (p_columns is null or 'embedding' = any (p_columns)) and row(mine."embedding")::record *<> row(theirs."embedding")::record
+        );
+    if (select count(*) from public.smart_search where "assetId" = any (p_to)) = cardinality(p_to) then
+        return;
+    end if;
     insert into public.smart_search ("assetId", "embedding")
     select pair.to_id, theirs."embedding"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -925,13 +2558,12 @@ begin
     left join public.smart_search mine
         on mine."assetId" = pair.to_id
     where (
-        mine."assetId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
-    on conflict ("assetId") do update
-    set "embedding" = excluded."embedding";
+        mine."assetId" is null)
+    on conflict ("assetId") do nothing;
 end
 $linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[]) is
-    'Makes the rows of smart_search of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_smart_search(uuid[], uuid[], text[]) is
+    'Makes the rows of smart_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -975,6 +2607,1555 @@ end
 $linked$;
 comment on function linked.propagate_rows(uuid[], uuid[]) is
     'Makes every row that hangs on the members p_to equal to those of p_from.';
+
+create or replace function linked.on_asset_exif_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_asset_exif(
+                array_agg(from_id), array_agg(to_id)
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                false
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_exif insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_exif_insert() is 'Propagates rows of asset_exif to the siblings.';
+create or replace trigger linked_asset_exif_insert after insert on public."asset_exif"
+referencing new table as fresh
+for each statement execute function linked.on_asset_exif_insert();
+comment on trigger linked_asset_exif_insert on public."asset_exif" is 'Propagates rows of asset_exif to the siblings.';
+
+create or replace function linked.redo_asset_exif_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.propagate_asset_exif(
+                array_agg(from_id), array_agg(to_id)
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh),
+                false
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_asset_exif_insert(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_exif to the siblings.';
+create or replace function linked.on_asset_exif_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."make" is distinct from stale."make") then 'make' end,
+                case when bool_or(fresh."model" is distinct from stale."model") then 'model' end,
+                case when bool_or(fresh."exifImageWidth" is distinct from stale."exifImageWidth") then 'exifImageWidth' end,
+                case when bool_or(fresh."exifImageHeight" is distinct from stale."exifImageHeight") then 'exifImageHeight' end,
+                case when bool_or(fresh."fileSizeInByte" is distinct from stale."fileSizeInByte") then 'fileSizeInByte' end,
+                case when bool_or(fresh."orientation" is distinct from stale."orientation") then 'orientation' end,
+                case when bool_or(fresh."dateTimeOriginal" is distinct from stale."dateTimeOriginal") then 'dateTimeOriginal' end,
+                case when bool_or(fresh."modifyDate" is distinct from stale."modifyDate") then 'modifyDate' end,
+                case when bool_or(fresh."lensModel" is distinct from stale."lensModel") then 'lensModel' end,
+                case when bool_or(fresh."fNumber" is distinct from stale."fNumber") then 'fNumber' end,
+                case when bool_or(fresh."focalLength" is distinct from stale."focalLength") then 'focalLength' end,
+                case when bool_or(fresh."iso" is distinct from stale."iso") then 'iso' end,
+                case when bool_or(fresh."latitude" is distinct from stale."latitude") then 'latitude' end,
+                case when bool_or(fresh."longitude" is distinct from stale."longitude") then 'longitude' end,
+                case when bool_or(fresh."city" is distinct from stale."city") then 'city' end,
+                case when bool_or(fresh."state" is distinct from stale."state") then 'state' end,
+                case when bool_or(fresh."country" is distinct from stale."country") then 'country' end,
+                case when bool_or(fresh."description" is distinct from stale."description") then 'description' end,
+                case when bool_or(fresh."fps" is distinct from stale."fps") then 'fps' end,
+                case when bool_or(fresh."exposureTime" is distinct from stale."exposureTime") then 'exposureTime' end,
+                case when bool_or(fresh."livePhotoCID" is distinct from stale."livePhotoCID") then 'livePhotoCID' end,
+                case when bool_or(fresh."timeZone" is distinct from stale."timeZone") then 'timeZone' end,
+                case when bool_or(fresh."projectionType" is distinct from stale."projectionType") then 'projectionType' end,
+                case when bool_or(fresh."profileDescription" is distinct from stale."profileDescription") then 'profileDescription' end,
+                case when bool_or(fresh."colorspace" is distinct from stale."colorspace") then 'colorspace' end,
+                case when bool_or(fresh."bitsPerSample" is distinct from stale."bitsPerSample") then 'bitsPerSample' end,
+                case when bool_or(fresh."autoStackId" is distinct from stale."autoStackId") then 'autoStackId' end,
+                case when bool_or(fresh."rating" is distinct from stale."rating") then 'rating' end
+            ], null)
+            from fresh full join stale using ("assetId")
+            where (select true from linked.member where member.asset_id = fresh."assetId")
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_asset_exif(
+                array_agg(from_id), array_agg(to_id), v_columns
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                false
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_exif update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_exif_update() is 'Propagates rows of asset_exif to the siblings.';
+create or replace trigger linked_asset_exif_update after update on public."asset_exif"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_exif_update();
+comment on trigger linked_asset_exif_update on public."asset_exif" is 'Propagates rows of asset_exif to the siblings.';
+
+create or replace function linked.redo_asset_exif_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."make" is distinct from stale."make") then 'make' end,
+                case when bool_or(fresh."model" is distinct from stale."model") then 'model' end,
+                case when bool_or(fresh."exifImageWidth" is distinct from stale."exifImageWidth") then 'exifImageWidth' end,
+                case when bool_or(fresh."exifImageHeight" is distinct from stale."exifImageHeight") then 'exifImageHeight' end,
+                case when bool_or(fresh."fileSizeInByte" is distinct from stale."fileSizeInByte") then 'fileSizeInByte' end,
+                case when bool_or(fresh."orientation" is distinct from stale."orientation") then 'orientation' end,
+                case when bool_or(fresh."dateTimeOriginal" is distinct from stale."dateTimeOriginal") then 'dateTimeOriginal' end,
+                case when bool_or(fresh."modifyDate" is distinct from stale."modifyDate") then 'modifyDate' end,
+                case when bool_or(fresh."lensModel" is distinct from stale."lensModel") then 'lensModel' end,
+                case when bool_or(fresh."fNumber" is distinct from stale."fNumber") then 'fNumber' end,
+                case when bool_or(fresh."focalLength" is distinct from stale."focalLength") then 'focalLength' end,
+                case when bool_or(fresh."iso" is distinct from stale."iso") then 'iso' end,
+                case when bool_or(fresh."latitude" is distinct from stale."latitude") then 'latitude' end,
+                case when bool_or(fresh."longitude" is distinct from stale."longitude") then 'longitude' end,
+                case when bool_or(fresh."city" is distinct from stale."city") then 'city' end,
+                case when bool_or(fresh."state" is distinct from stale."state") then 'state' end,
+                case when bool_or(fresh."country" is distinct from stale."country") then 'country' end,
+                case when bool_or(fresh."description" is distinct from stale."description") then 'description' end,
+                case when bool_or(fresh."fps" is distinct from stale."fps") then 'fps' end,
+                case when bool_or(fresh."exposureTime" is distinct from stale."exposureTime") then 'exposureTime' end,
+                case when bool_or(fresh."livePhotoCID" is distinct from stale."livePhotoCID") then 'livePhotoCID' end,
+                case when bool_or(fresh."timeZone" is distinct from stale."timeZone") then 'timeZone' end,
+                case when bool_or(fresh."projectionType" is distinct from stale."projectionType") then 'projectionType' end,
+                case when bool_or(fresh."profileDescription" is distinct from stale."profileDescription") then 'profileDescription' end,
+                case when bool_or(fresh."colorspace" is distinct from stale."colorspace") then 'colorspace' end,
+                case when bool_or(fresh."bitsPerSample" is distinct from stale."bitsPerSample") then 'bitsPerSample' end,
+                case when bool_or(fresh."autoStackId" is distinct from stale."autoStackId") then 'autoStackId' end,
+                case when bool_or(fresh."rating" is distinct from stale."rating") then 'rating' end
+            ], null)
+            from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh full join jsonb_populate_recordset(null::public."asset_exif", p_stale) as stale using ("assetId")
+            where (select true from linked.member where member.asset_id = fresh."assetId")
+        );
+begin
+            perform linked.propagate_asset_exif(
+                array_agg(from_id), array_agg(to_id), v_columns
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh),
+                false
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_asset_exif_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_exif to the siblings.';
+create or replace function linked.on_asset_file_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_keys text[] := array(
+                select row("type")::text from fresh
+            );
+            begin
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select *, null as old_path, path as new_path from fresh
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from fresh limit 2) as first
+            ) = 1;
+            perform linked.propagate_asset_file(
+                array_agg(from_id), array_agg(to_id), v_keys
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                true
+            )
+            having count(*) > 0;
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_file insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_file_insert() is 'Propagates rows of asset_file to the siblings.';
+create or replace trigger linked_asset_file_insert after insert on public."asset_file"
+referencing new table as fresh
+for each statement execute function linked.on_asset_file_insert();
+comment on trigger linked_asset_file_insert on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
+
+create or replace function linked.redo_asset_file_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            declare
+                v_keys text[] := array(
+                select row("type")::text from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh
+            );
+            begin
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select *, null as old_path, path as new_path from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh limit 2) as first
+            ) = 1;
+            perform linked.propagate_asset_file(
+                array_agg(from_id), array_agg(to_id), v_keys
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh),
+                true
+            )
+            having count(*) > 0;
+            end;
+
+end
+$linked$;
+comment on function linked.redo_asset_file_insert(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_file to the siblings.';
+create or replace function linked.on_asset_file_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_keys text[] := array(
+                select row("type")::text from fresh
+                union
+                select row("type")::text from stale
+            );
+            begin
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select *, path as old_path, null as new_path from stale
+                        union all
+                        select *, null as old_path, path as new_path from fresh
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from fresh limit 2) as first
+            ) = 1;
+            perform linked.propagate_asset_file(
+                array_agg(from_id), array_agg(to_id), v_keys
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                true
+            )
+            having count(*) > 0;
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_file update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_file_update() is 'Propagates rows of asset_file to the siblings.';
+create or replace trigger linked_asset_file_update after update on public."asset_file"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_file_update();
+comment on trigger linked_asset_file_update on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
+
+create or replace function linked.redo_asset_file_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            declare
+                v_keys text[] := array(
+                select row("type")::text from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh
+                union
+                select row("type")::text from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale
+            );
+            begin
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select *, path as old_path, null as new_path from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale
+                        union all
+                        select *, null as old_path, path as new_path from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh limit 2) as first
+            ) = 1;
+            perform linked.propagate_asset_file(
+                array_agg(from_id), array_agg(to_id), v_keys
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh),
+                true
+            )
+            having count(*) > 0;
+            end;
+
+end
+$linked$;
+comment on function linked.redo_asset_file_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_file to the siblings.';
+create or replace function linked.on_asset_file_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = stale."assetId") as source_id
+                        from stale
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_keys text[] := array(
+                select row("type")::text from stale
+            );
+            begin
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select *, path as old_path, null as new_path from stale
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from stale limit 2) as first
+            ) = 1;
+            perform linked.propagate_asset_file(
+                array_agg(from_id), array_agg(to_id), v_keys
+            )
+            from linked.siblings(
+                array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+                true
+            )
+            having count(*) > 0;
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_file delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_file_delete() is 'Propagates rows of asset_file to the siblings.';
+create or replace trigger linked_asset_file_delete after delete on public."asset_file"
+referencing old table as stale
+for each statement execute function linked.on_asset_file_delete();
+comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
+
+create or replace function linked.redo_asset_file_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            declare
+                v_keys text[] := array(
+                select row("type")::text from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale
+            );
+            begin
+            -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
+            perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
+            from (
+                select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
+                from (
+                    select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
+                    from (
+                        select *, path as old_path, null as new_path from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale
+                    ) as version
+                    where type <> 'sidecar'
+                    group by 1, 2
+                ) as file
+                group by "assetId"
+            ) as file
+            join linked.member on member.asset_id = file."assetId"
+            where (
+                select count(*)
+                from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale limit 2) as first
+            ) = 1;
+            perform linked.propagate_asset_file(
+                array_agg(from_id), array_agg(to_id), v_keys
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
+                true
+            )
+            having count(*) > 0;
+            end;
+
+end
+$linked$;
+comment on function linked.redo_asset_file_delete(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_file to the siblings.';
+create or replace function linked.on_asset_job_status_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.undo_viewers_status(array(
+                select member.asset_id
+                from fresh join linked.member on member.asset_id = fresh."assetId"
+                where not member.can_write
+            ));
+            perform linked.propagate_asset_job_status(
+                array_agg(from_id), array_agg(to_id)
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                true
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_job_status insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_job_status_insert() is 'Propagates rows of asset_job_status to the siblings.';
+create or replace trigger linked_asset_job_status_insert after insert on public."asset_job_status"
+referencing new table as fresh
+for each statement execute function linked.on_asset_job_status_insert();
+comment on trigger linked_asset_job_status_insert on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+
+create or replace function linked.redo_asset_job_status_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.undo_viewers_status(array(
+                select member.asset_id
+                from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh join linked.member on member.asset_id = fresh."assetId"
+                where not member.can_write
+            ));
+            perform linked.propagate_asset_job_status(
+                array_agg(from_id), array_agg(to_id)
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh),
+                true
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_asset_job_status_insert(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_asset_job_status_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."facesRecognizedAt" is distinct from stale."facesRecognizedAt") then 'facesRecognizedAt' end,
+                case when bool_or(fresh."metadataExtractedAt" is distinct from stale."metadataExtractedAt") then 'metadataExtractedAt' end,
+                case when bool_or(fresh."duplicatesDetectedAt" is distinct from stale."duplicatesDetectedAt") then 'duplicatesDetectedAt' end,
+                case when bool_or(fresh."previewAt" is distinct from stale."previewAt") then 'previewAt' end,
+                case when bool_or(fresh."thumbnailAt" is distinct from stale."thumbnailAt") then 'thumbnailAt' end
+            ], null)
+            from fresh full join stale using ("assetId")
+            where (select true from linked.member where member.asset_id = fresh."assetId")
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.undo_viewers_status(array(
+                select member.asset_id
+                from fresh join linked.member on member.asset_id = fresh."assetId"
+                where not member.can_write
+            ));
+            perform linked.propagate_asset_job_status(
+                array_agg(from_id), array_agg(to_id), v_columns
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                true
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_job_status update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_job_status_update() is 'Propagates rows of asset_job_status to the siblings.';
+create or replace trigger linked_asset_job_status_update after update on public."asset_job_status"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_job_status_update();
+comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
+
+create or replace function linked.redo_asset_job_status_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."facesRecognizedAt" is distinct from stale."facesRecognizedAt") then 'facesRecognizedAt' end,
+                case when bool_or(fresh."metadataExtractedAt" is distinct from stale."metadataExtractedAt") then 'metadataExtractedAt' end,
+                case when bool_or(fresh."duplicatesDetectedAt" is distinct from stale."duplicatesDetectedAt") then 'duplicatesDetectedAt' end,
+                case when bool_or(fresh."previewAt" is distinct from stale."previewAt") then 'previewAt' end,
+                case when bool_or(fresh."thumbnailAt" is distinct from stale."thumbnailAt") then 'thumbnailAt' end
+            ], null)
+            from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh full join jsonb_populate_recordset(null::public."asset_job_status", p_stale) as stale using ("assetId")
+            where (select true from linked.member where member.asset_id = fresh."assetId")
+        );
+begin
+            perform linked.undo_viewers_status(array(
+                select member.asset_id
+                from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh join linked.member on member.asset_id = fresh."assetId"
+                where not member.can_write
+            ));
+            perform linked.propagate_asset_job_status(
+                array_agg(from_id), array_agg(to_id), v_columns
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh),
+                true
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_asset_job_status_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of asset_job_status to the siblings.';
+create or replace function linked.on_smart_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_smart_search(
+                array_agg(from_id), array_agg(to_id)
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                true
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'smart_search insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_insert after insert on public."smart_search"
+referencing new table as fresh
+for each statement execute function linked.on_smart_search_insert();
+comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+
+create or replace function linked.redo_smart_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.propagate_smart_search(
+                array_agg(from_id), array_agg(to_id)
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh),
+                true
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_smart_search_insert(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of smart_search to the siblings.';
+create or replace function linked.on_smart_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."embedding" is distinct from stale."embedding") then 'embedding' end
+            ], null)
+            from fresh full join stale using ("assetId")
+            where (select true from linked.member where member.asset_id = fresh."assetId")
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_smart_search(
+                array_agg(from_id), array_agg(to_id), v_columns
+            )
+            from linked.siblings(
+                array(select "assetId" from fresh),
+                true
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'smart_search update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
+create or replace trigger linked_smart_search_update after update on public."smart_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_smart_search_update();
+comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
+
+create or replace function linked.redo_smart_search_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."embedding" is distinct from stale."embedding") then 'embedding' end
+            ], null)
+            from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh full join jsonb_populate_recordset(null::public."smart_search", p_stale) as stale using ("assetId")
+            where (select true from linked.member where member.asset_id = fresh."assetId")
+        );
+begin
+            perform linked.propagate_smart_search(
+                array_agg(from_id), array_agg(to_id), v_columns
+            )
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh),
+                true
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_smart_search_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates rows of smart_search to the siblings.';
 
 -- Files that Immich's jobs produce, where jobs of one group's members overlap.
 --
@@ -1051,21 +4232,25 @@ comment on function linked.watch_produced(uuid, text[], text[], text[]) is
 
 -- A few at a time: jobs for all assets leave some for every group.
 create or replace function linked.forget_produced() returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from linked.produced
     where ctid = any (array(
         select ctid from linked.produced where told_at < clock_timestamp() - interval '1 day' order by told_at limit 200
-    ))
+    ));
+end
 $linked$;
 comment on function linked.forget_produced() is 'Forgets files of which jobs told more than a day ago.';
 
 create or replace function linked.remember_unsettled(p_sources uuid[], p_what text) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.unsettled (source_id, what)
     select source_id, p_what from unnest(p_sources) as source_id
-    on conflict (source_id, what) do update set since = excluded.since
+    on conflict (source_id, what) do update set since = excluded.since;
+end
 $linked$;
 comment on function linked.remember_unsettled(uuid[], text) is
     'Remembers groups whose thumbnails (image), or whose encoded video (video), may be without a file.';
@@ -1111,8 +4296,9 @@ comment on function linked.settle() is
 
 -- The job of the source has written what was missing. Where others came in between, the source is marked once more.
 create or replace function linked.note_settled(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with written as (
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
@@ -1128,19 +4314,29 @@ as $linked$
     )
     delete from linked.unsettled
     using written
-    where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+    where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what);
+end
 $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';
 
 -- Faces: the same face on each member, told apart by a key because a face has no natural one.
 
-create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[]) returns void
+
+-- What somebody else has done to other faces, and waits for a turn to have it noticed, is left to them.
+create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[], p_faces uuid[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_keys uuid[];
 begin
+    if p_faces is not null then
+        v_keys := array(
+            select face_key from linked.face where face_id = any (p_faces) union select id from unnest(p_faces) as id
+        );
+    end if;
     delete from linked.face
-    where (asset_id = any (p_from) or asset_id = any (p_to))
+    where (asset_id = any (p_from) or asset_id = any (p_to)) and (v_keys is null or face_key = any (v_keys))
         and not exists (select from public.asset_face where asset_face.id = face.face_id);
     if not exists (
         select from public.asset_face where "assetId" = any (p_from) or "assetId" = any (p_to)
@@ -1150,10 +4346,10 @@ begin
     insert into linked.face (face_id, face_key, asset_id)
     select asset_face.id, asset_face.id, asset_face."assetId"
     from public.asset_face
-    where asset_face."assetId" = any (p_from)
+    where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
-    perform linked.leave_to_viewers(p_from, p_to);
+    perform linked.leave_to_viewers(p_from, p_to, v_keys);
     -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
     perform linked.delete_faces(array(
         select mine.id
@@ -1162,6 +4358,7 @@ begin
         join linked.member on member.asset_id = pair.to_id
         left join linked.face my_face on my_face.face_id = mine.id
         where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
+            and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
             and not exists (
                 select from linked.face their_face
                 where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
@@ -1175,22 +4372,24 @@ begin
     join public.asset_face theirs on theirs.id = their_face.face_id
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     where mine.id = my_face.face_id
+        and (v_keys is null or their_face.face_key = any (v_keys))
         and (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"));
-    perform linked.copy_faces(p_from, p_to);
+    perform linked.copy_faces(p_from, p_to, v_keys);
 end
 $linked$;
-comment on function linked.propagate_faces(uuid[], uuid[]) is
-    'Makes faces and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+comment on function linked.propagate_faces(uuid[], uuid[], uuid[]) is
+    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair.';
 
 -- From then on it is like one that the viewer drew by hand.
-create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[], p_keys uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     with left_over as materialized (
         select my_face.face_id
         from unnest(p_from, p_to) as pair (from_id, to_id)
-        join linked.face my_face on my_face.asset_id = pair.to_id and my_face.own
+        join linked.face my_face
+            on my_face.asset_id = pair.to_id and my_face.own and (p_keys is null or my_face.face_key = any (p_keys))
         join public.asset_face mine on mine.id = my_face.face_id and mine."deletedAt" is null
         where not exists (
             select from linked.face their_face
@@ -1206,10 +4405,10 @@ begin
     where asset_face.id = left_over.face_id;
 end
 $linked$;
-comment on function linked.leave_to_viewers(uuid[], uuid[]) is
+comment on function linked.leave_to_viewers(uuid[], uuid[], uuid[]) is
     'Leaves a face that is removed or hidden to the viewers who put a person on it.';
 
-create or replace function linked.copy_faces(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.copy_faces(p_from uuid[], p_to uuid[], p_keys uuid[] default null) returns void
 language plpgsql
 as $linked$
 begin
@@ -1218,10 +4417,11 @@ begin
             gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
         from unnest(p_from, p_to) as pair (from_id, to_id)
         join linked.face their_face on their_face.asset_id = pair.from_id
-        where not exists (
-            select from linked.face my_face
-            where my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
-        )
+        where (p_keys is null or their_face.face_key = any (p_keys))
+            and not exists (
+                select from linked.face my_face
+                where my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+            )
     ), made as (
         insert into public.asset_face (id, "assetId", "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt")
         select missing.face_id, missing.to_id, theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"
@@ -1239,14 +4439,14 @@ begin
     join public.face_search theirs on theirs."faceId" = their_face.face_id
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
-    where (mine."faceId" is null
-        or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+    where (p_keys is null or their_face.face_key = any (p_keys))
+        and (mine."faceId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
     on conflict ("faceId") do update
     set "embedding" = excluded."embedding";
 end
 $linked$;
-comment on function linked.copy_faces(uuid[], uuid[]) is
-    'Gives the members p_to the faces of p_from that they lack, and the embeddings of all that they share, pair by pair.';
+comment on function linked.copy_faces(uuid[], uuid[], uuid[]) is
+    'Gives the members p_to those of these faces (null: all) of p_from that they lack, and their embeddings, pair by pair.';
 
 create or replace function linked.delete_faces(p_faces uuid[]) returns void
 language plpgsql
@@ -1282,8 +4482,11 @@ comment on function linked.overlap(integer[], integer[]) is
     'How much of two boxes (left, top, right, bottom) together lies in both: 0 to 1, null where neither has an area.';
 
 create or replace function linked.at_known_places(p_faces uuid[]) returns table (face_id uuid, known_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select mine.id, other.id
     from public.asset_face mine
     join linked.face known on known.asset_id = mine."assetId" and known.face_id not in (select unnest(p_faces))
@@ -1293,7 +4496,8 @@ as $linked$
         and linked.overlap(
             array[mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2"],
             array[other."boundingBoxX1", other."boundingBoxY1", other."boundingBoxX2", other."boundingBoxY2"]
-        ) > 0.5
+        ) > 0.5;
+end
 $linked$;
 comment on function linked.at_known_places(uuid[]) is
     'Which of these faces lie where the member has a face already that is remembered.';
@@ -1301,18 +4505,587 @@ comment on function linked.at_known_places(uuid[]) is
 -- A job that looked at a member before sync had brought it the faces of a sibling finds the same ones again. The newcomer
 -- goes: the other may be assigned already.
 create or replace function linked.drop_found_again(p_faces uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from public.asset_face
     where id in (
         select mine.id
         from linked.at_known_places(p_faces) as twice
         join public.asset_face mine on mine.id = twice.face_id and mine."sourceType" = 'machine-learning'
         join public.asset_face other on other.id = twice.known_id and other."sourceType" = 'machine-learning'
-    )
+    );
+end
 $linked$;
 comment on function linked.drop_found_again(uuid[]) is
     'Deletes those of these new faces that were found by machine where a member has a face found by machine already.';
+
+create or replace function linked.on_asset_face_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := case
+                when not exists (select from fresh where fresh."personId" is not null)
+                    then array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = fresh."assetId") as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                )
+            end;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.drop_found_again(array(select id from fresh));
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from fresh))
+            from linked.siblings(array(select "assetId" from fresh), false)
+            having count(*) > 0;
+            perform linked.hand_to_viewers(array(select id from fresh where "personId" is not null));
+            perform linked.propagate_people(linked.leading_faces(array(
+                select id from fresh where "personId" is not null
+            )));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_face insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_face_insert() is 'Propagates new faces, and whom they show, to the siblings.';
+create or replace trigger linked_asset_face_insert after insert on public."asset_face"
+referencing new table as fresh
+for each statement execute function linked.on_asset_face_insert();
+comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagates new faces, and whom they show, to the siblings.';
+
+create or replace function linked.redo_asset_face_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.drop_found_again(array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh));
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh))
+            from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh), false)
+            having count(*) > 0;
+            perform linked.hand_to_viewers(array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personId" is not null));
+            perform linked.propagate_people(linked.leading_faces(array(
+                select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personId" is not null
+            )));
+
+end
+$linked$;
+comment on function linked.redo_asset_face_insert(jsonb, jsonb, text) is
+    'Does what was noted: propagates new faces, and whom they show, to the siblings.';
+
+create or replace function linked.on_asset_face_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from stale))
+            from linked.siblings(
+                array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
+                false
+            )
+            having count(*) > 0;
+            -- What a viewer removed is there again, and shows whom it showed.
+            perform linked.refill_people(array(
+                select member.asset_id
+                from stale join linked.member on member.asset_id = stale."assetId"
+                where not member.can_write
+            ));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_face delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_face_delete() is 'Propagates removed faces to the siblings.';
+create or replace trigger linked_asset_face_delete after delete on public."asset_face"
+referencing old table as stale
+for each statement execute function linked.on_asset_face_delete();
+comment on trigger linked_asset_face_delete on public."asset_face" is 'Propagates removed faces to the siblings.';
+
+create or replace function linked.redo_asset_face_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale))
+            from linked.siblings(
+                array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
+                false
+            )
+            having count(*) > 0;
+            -- What a viewer removed is there again, and shows whom it showed.
+            perform linked.refill_people(array(
+                select member.asset_id
+                from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale join linked.member on member.asset_id = stale."assetId"
+                where not member.can_write
+            ));
+
+end
+$linked$;
+comment on function linked.redo_asset_face_delete(jsonb, jsonb, text) is
+    'Does what was noted: propagates removed faces to the siblings.';
+
+create or replace function linked.on_face_search_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")) as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from fresh))
+            from linked.siblings(
+                array(
+                    select asset_face."assetId"
+                    from fresh join public.asset_face on asset_face.id = fresh."faceId"
+                ),
+                false
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'face_search insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_face_search_insert() is 'Propagates the embeddings of faces to the siblings.';
+create or replace trigger linked_face_search_insert after insert on public."face_search"
+referencing new table as fresh
+for each statement execute function linked.on_face_search_insert();
+comment on trigger linked_face_search_insert on public."face_search" is 'Propagates the embeddings of faces to the siblings.';
+
+create or replace function linked.redo_face_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh))
+            from linked.siblings(
+                array(
+                    select asset_face."assetId"
+                    from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh join public.asset_face on asset_face.id = fresh."faceId"
+                ),
+                false
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_face_search_insert(jsonb, jsonb, text) is
+    'Does what was noted: propagates the embeddings of faces to the siblings.';
+create or replace function linked.on_face_search_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")) as source_id
+                        from fresh
+                    ) as known
+                    where source_id is not null
+                );
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from fresh))
+            from linked.siblings(
+                array(
+                    select asset_face."assetId"
+                    from fresh join public.asset_face on asset_face.id = fresh."faceId"
+                ),
+                false
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'face_search update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_face_search_update() is 'Propagates the embeddings of faces to the siblings.';
+create or replace trigger linked_face_search_update after update on public."face_search"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_face_search_update();
+comment on trigger linked_face_search_update on public."face_search" is 'Propagates the embeddings of faces to the siblings.';
+
+create or replace function linked.redo_face_search_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh))
+            from linked.siblings(
+                array(
+                    select asset_face."assetId"
+                    from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh join public.asset_face on asset_face.id = fresh."faceId"
+                ),
+                false
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_face_search_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates the embeddings of faces to the siblings.';
 
 -- People: a person of one account and the person of another who stands for the same human being. In Immich a person is known
 -- by an id and whose it is, here by the id of its row in linked.person_pair.
@@ -1400,9 +5173,10 @@ comment on function linked.remember_persons(uuid[], uuid[]) is
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
 create or replace function linked.leading_faces(p_faces uuid[], p_last boolean default false) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select distinct on (face.face_key) face.face_id
         from linked.face
         join linked.member on member.asset_id = face.asset_id and member.can_write
@@ -1418,7 +5192,8 @@ as $linked$
             )
         order by face.face_key, case when p_last then asset_face."updatedAt" end desc nulls last,
             member.asset_id = member.source_id desc, face.face_id
-    )
+    );
+end
 $linked$;
 comment on function linked.leading_faces(uuid[], boolean) is
     'One for each set of corresponding faces of these that others may follow: the last changed if asked for, else a source''s for choice.';
@@ -1445,8 +5220,9 @@ comment on function linked.refill_people(uuid[]) is
 
 -- Where nobody watched, the later of what a viewer and what others put on a face counts.
 create or replace function linked.recognize_own_faces(p_assets uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.face
     set own = true
     from linked.member
@@ -1468,7 +5244,8 @@ as $linked$
                             and their_pair.person_id = theirs."personId" and their_pair.owner_id = writer.owner_id
                     )
                 )
-        )
+        );
+end
 $linked$;
 comment on function linked.recognize_own_faces(uuid[]) is
     'Remembers of faces of viewers'' clones that the viewer put the person on them, where that was missed.';
@@ -1551,8 +5328,11 @@ comment on function linked.find_counterparts(uuid[], uuid[], uuid[]) is
 
 -- Two persons can stand for one human being when no account has a person of its own on both sides.
 create or replace function linked.free_persons(p_pair uuid, p_user uuid) returns setof uuid
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select "id" from public.person where "ownerId" = p_user
     except
     select person_pair.person_id
@@ -1560,29 +5340,34 @@ as $linked$
     join linked.person_pair their_pair on their_pair.person_key = asked.person_key
     join linked.person_pair taken on taken.owner_id = their_pair.owner_id
     join linked.person_pair on person_pair.person_key = taken.person_key and person_pair.owner_id = p_user
-    where asked.pair_id = p_pair
+    where asked.pair_id = p_pair;
+end
 $linked$;
 comment on function linked.free_persons(uuid, uuid) is
     'The persons of a user that are not paired with somebody else than this person.';
 
 create or replace function linked.person_by_face(p_pair uuid, p_user uuid, p_faces uuid[]) returns uuid
-language sql stable
+language plpgsql stable
 as $linked$
-    select asset_face."personId"
+begin
+    return (select asset_face."personId"
     from public.asset_face
     where asset_face.id = any (p_faces)
         and asset_face."personId" in (select linked.free_persons(p_pair, p_user))
     group by asset_face."personId"
     order by count(*) desc, asset_face."personId"
     limit 1
+    );
+end
 $linked$;
 comment on function linked.person_by_face(uuid, uuid, uuid[]) is
     'The person to whom the user''s account has already assigned the same faces.';
 
 create or replace function linked.person_by_name(p_pair uuid, p_user uuid) returns uuid
-language sql stable
+language plpgsql stable
 as $linked$
-    select min(candidate."id"::text)::uuid
+begin
+    return (select min(candidate."id"::text)::uuid
     from linked.person_pair
     join public.person theirs on theirs."id" = person_pair.person_id and theirs."ownerId" = person_pair.owner_id
     join public.person candidate
@@ -1590,6 +5375,8 @@ as $linked$
     where person_pair.pair_id = p_pair and btrim(theirs.name) <> ''
         and candidate."id" in (select linked.free_persons(p_pair, p_user))
     having count(*) = 1
+    );
+end
 $linked$;
 comment on function linked.person_by_name(uuid, uuid) is
     'The one person of the user with the same name.';
@@ -1661,8 +5448,11 @@ comment on function linked.person_by_embedding(uuid, uuid) is
     'The person of the user whose faces are nearest, within Immich''s recognition distance.';
 
 create or replace function linked.some_rival_faces(p_pair uuid, p_user uuid) returns setof uuid
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select face.id
     from linked.person_pair asked
     join public.person rival on rival."ownerId" = asked.owner_id and rival."id" <> asked.person_id
@@ -1678,21 +5468,25 @@ as $linked$
             select from linked.person_pair rival_pair
             join linked.person_pair their_pair on their_pair.person_key = rival_pair.person_key
             where rival."id" = rival_pair.person_id and rival."ownerId" = rival_pair.owner_id and their_pair.owner_id = p_user
-        )
+        );
+end
 $linked$;
 comment on function linked.some_rival_faces(uuid, uuid) is
     'A few faces of each other person in this person''s account who has no counterpart with the user yet.';
 
 create or replace function linked.recognition_distance() returns double precision
-language sql stable
+language plpgsql stable
 as $linked$
-    select coalesce(
+begin
+    return (select coalesce(
         (
             select (value #>> '{machineLearning,facialRecognition,maxDistance}')::double precision
             from public.system_metadata where key = 'system-config'
         ),
         0.5
     )
+    );
+end
 $linked$;
 comment on function linked.recognition_distance() is
     'The distance of embeddings up to which Immich takes two faces for one person''s, from its settings.';
@@ -1711,14 +5505,16 @@ comment on function linked.make_person(uuid, uuid, uuid) is 'Creates a person of
 
 -- No thumbnail: Immich deletes that file with the person, so none may be shared. Its nightly job draws one where it is empty.
 create or replace function linked.insert_person(p_id uuid, p_pair uuid, p_user uuid, p_face uuid) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into public.person ("id", "ownerId", "name", "birthDate", "color", "faceAssetId", "thumbnailPath")
     select p_id, p_user, theirs."name", theirs."birthDate", theirs."color", p_face, ''
     from linked.person_pair
     join public.person theirs on theirs."id" = person_pair.person_id and theirs."ownerId" = person_pair.owner_id
     where person_pair.pair_id = p_pair;
-    insert into linked.person_pair (person_id, owner_id, person_key, made) values (p_id, p_user, gen_random_uuid(), true)
+    insert into linked.person_pair (person_id, owner_id, person_key, made) values (p_id, p_user, gen_random_uuid(), true);
+end
 $linked$;
 comment on function linked.insert_person(uuid, uuid, uuid, uuid) is 'Writes the row of a person that the addon makes.';
 
@@ -1727,8 +5523,11 @@ comment on function linked.insert_person(uuid, uuid, uuid, uuid) is 'Writes the 
 -- account, whoever is a viewer of one album and an editor of another counts as an editor for whom that other album shows,
 -- and two accounts that share no picture learn from each other what a third, a writer with both, passes on.
 create or replace function linked.reached(p_pairs uuid[]) returns table (origin_id uuid, pair_id uuid, kept_alike boolean)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     with recursive pair as (
         select person_pair.*
         from linked.person_pair
@@ -1758,7 +5557,8 @@ as $linked$
         from reached join step on step.from_id = reached.pair_id
     )
     select reached.origin_id, reached.pair_id, false
-    from reached where reached.pair_id <> reached.origin_id
+    from reached where reached.pair_id <> reached.origin_id;
+end
 $linked$;
 comment on function linked.reached(uuid[]) is
     'The counterparts to which the details of these persons travel. Kept alike: one has shared the person with the other, and names and birth dates between the two are Immich''s own affair.';
@@ -1930,9 +5730,10 @@ comment on function linked.propagate_person_color(uuid[]) is
 -- Whom a merge is told to: the counterparts on the same pictures, where its account may write on them, and whom these reach.
 -- The moved faces are those that show the new person here and the old one there.
 create or replace function linked.reached_by_merge(p_old uuid, p_new uuid) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    with first as materialized (
+begin
+    return (with first as materialized (
         select old_pair.pair_id
         from linked.person_pair merged
         join linked.person_pair target on target.pair_id = p_new
@@ -1960,6 +5761,8 @@ as $linked$
         from linked.reached(array(select pair_id from first)) as reached
         where reached.pair_id <> p_old
     )
+    );
+end
 $linked$;
 comment on function linked.reached_by_merge(uuid, uuid) is
     'The counterparts of the first person to whom it is told that all its faces were moved to the second.';
@@ -2206,13 +6009,677 @@ $linked$;
 comment on function linked.adopt_drawn_faces(uuid[]) is
     'Remembers faces that a viewer drew; one that lies on a face which was found gives it the person, and goes.';
 
+-- Three changes of whom faces show are not passed on: the person was deleted (that unassigns in one account alone); recognition
+-- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
+-- siblings that still have theirs); and what viewers do.
+create or replace function linked.on_asset_face_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where (select true from linked.member where member.asset_id = stale."assetId")
+                        or exists (
+                            select from linked.person_pair where person_pair.person_id = stale."personId"
+                        )
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."imageWidth" is distinct from stale."imageWidth") then 'imageWidth' end,
+                case when bool_or(fresh."imageHeight" is distinct from stale."imageHeight") then 'imageHeight' end,
+                case when bool_or(fresh."boundingBoxX1" is distinct from stale."boundingBoxX1") then 'boundingBoxX1' end,
+                case when bool_or(fresh."boundingBoxY1" is distinct from stale."boundingBoxY1") then 'boundingBoxY1' end,
+                case when bool_or(fresh."boundingBoxX2" is distinct from stale."boundingBoxX2") then 'boundingBoxX2' end,
+                case when bool_or(fresh."boundingBoxY2" is distinct from stale."boundingBoxY2") then 'boundingBoxY2' end,
+                case when bool_or(fresh."sourceType" is distinct from stale."sourceType") then 'sourceType' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end,
+                case when bool_or(fresh."personId" is distinct from stale."personId") then 'personId' end
+            ], null)
+            from fresh full join stale using ("id")
+            where true
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_changed uuid[];
+                v_unassigned uuid[];
+                v_reset uuid[];
+                v_merge record;
+            begin
+                v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from stale) as changed);
+                if cardinality(v_changed) > 0 then
+                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
+                    from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false)
+                    having count(*) > 0;
+                end if;
+
+                v_changed := array(select id from (select id, "personId" from fresh except select id, "personId" from stale) as changed);
+                if cardinality(v_changed) > 0 then
+                    -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
+                    if current_query() ~* 'where[^;]*"personId"' then
+                        for v_merge in
+                            with moved as materialized (
+                                select distinct member.owner_id, face.old_id, face.new_id
+                                from (
+                                    select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
+                                    from (
+                                        select id, null as old_id, "personId"::text as new_id from fresh
+                                        union all
+                                        select id, "personId"::text, null from stale
+                                    ) as one
+                                    where id = any (v_changed)
+                                    group by id
+                                ) as face
+                                join public.asset_face on asset_face.id = face.id
+                                join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                                where face.old_id is not null and face.new_id is not null
+                            )
+                            select moved.owner_id, moved.old_id, moved.new_id
+                            from moved
+                            where not exists (
+                                select from public.asset_face left_over 
+                                where left_over."personId" = moved.old_id
+                            )
+                        loop
+                            perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
+                        end loop;
+                    end if;
+
+                    v_unassigned := array(
+                        select id from stale where "personId" is not null
+                        intersect
+                        select id from fresh where "personId" is null
+                    );
+                    v_reset := array(
+                        select asset."ownerId"
+                        from fresh join public.asset on asset.id = fresh."assetId"
+                        where fresh.id = any (v_unassigned)
+                        group by asset."ownerId"
+                        having (count(*) > 1 or current_query() ~* 'where[^;]*"sourceType"')
+                            and not exists (
+                                select from public.asset_face
+                                join public.asset other on other.id = asset_face."assetId"
+                                where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
+                                    and asset_face."sourceType" = 'machine-learning'
+                            )
+                    );
+                    update linked.face
+                    set left_open = asset_face."personId" is null
+                            and (
+                                face.left_open
+                                or not exists (
+                                    select from public.person
+                                    where person."id" = stale."personId"
+                                )
+                                or (not member.can_write and member.owner_id <> all (v_reset))
+                            ),
+                        own = asset_face."personId" is not null and not member.can_write
+                    from stale
+                    join public.asset_face on asset_face.id = stale.id
+                    join linked.member on member.asset_id = asset_face."assetId"
+                    where face.face_id = stale.id and stale.id = any (v_changed);
+                    perform linked.hand_to_viewers(v_changed);
+                    perform linked.part_from_emptied(array(
+                        select distinct person_pair.pair_id
+                        from stale
+                        join public.asset on asset.id = stale."assetId"
+                        join linked.person_pair
+                            on person_pair.person_id = stale."personId" and person_pair.owner_id = asset."ownerId"
+                        where stale.id = any (v_changed)
+                    ));
+                    perform linked.propagate_people(linked.leading_faces(array(
+                        select asset_face.id
+                        from public.asset_face
+                        join public.asset on asset.id = asset_face."assetId"
+                        where asset_face.id = any (v_changed)
+                            and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
+                    )));
+                    if cardinality(v_reset) > 0 then
+                        perform linked.refill_people(array(
+                            select fresh."assetId"
+                            from fresh join public.asset on asset.id = fresh."assetId"
+                            where asset."ownerId" = any (v_reset)
+                        ));
+                    end if;
+                end if;
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'asset_face update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_asset_face_update() is 'Propagates changes of faces, and whom they show, to the siblings.';
+create or replace trigger linked_asset_face_update after update on public."asset_face"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_asset_face_update();
+comment on trigger linked_asset_face_update on public."asset_face" is 'Propagates changes of faces, and whom they show, to the siblings.';
+
+create or replace function linked.redo_asset_face_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."imageWidth" is distinct from stale."imageWidth") then 'imageWidth' end,
+                case when bool_or(fresh."imageHeight" is distinct from stale."imageHeight") then 'imageHeight' end,
+                case when bool_or(fresh."boundingBoxX1" is distinct from stale."boundingBoxX1") then 'boundingBoxX1' end,
+                case when bool_or(fresh."boundingBoxY1" is distinct from stale."boundingBoxY1") then 'boundingBoxY1' end,
+                case when bool_or(fresh."boundingBoxX2" is distinct from stale."boundingBoxX2") then 'boundingBoxX2' end,
+                case when bool_or(fresh."boundingBoxY2" is distinct from stale."boundingBoxY2") then 'boundingBoxY2' end,
+                case when bool_or(fresh."sourceType" is distinct from stale."sourceType") then 'sourceType' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end,
+                case when bool_or(fresh."personId" is distinct from stale."personId") then 'personId' end
+            ], null)
+            from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh full join jsonb_populate_recordset(null::public."asset_face", p_stale) as stale using ("id")
+            where true
+        );
+begin
+            declare
+                v_changed uuid[];
+                v_unassigned uuid[];
+                v_reset uuid[];
+                v_merge record;
+            begin
+                v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale) as changed);
+                if cardinality(v_changed) > 0 then
+                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
+                    from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where id = any (v_changed)), false)
+                    having count(*) > 0;
+                end if;
+
+                v_changed := array(select id from (select id, "personId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh except select id, "personId" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale) as changed);
+                if cardinality(v_changed) > 0 then
+                    -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
+                    if p_statement ~* 'where[^;]*"personId"' then
+                        for v_merge in
+                            with moved as materialized (
+                                select distinct member.owner_id, face.old_id, face.new_id
+                                from (
+                                    select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
+                                    from (
+                                        select id, null as old_id, "personId"::text as new_id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh
+                                        union all
+                                        select id, "personId"::text, null from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale
+                                    ) as one
+                                    where id = any (v_changed)
+                                    group by id
+                                ) as face
+                                join public.asset_face on asset_face.id = face.id
+                                join linked.member on member.asset_id = asset_face."assetId" and member.can_write
+                                where face.old_id is not null and face.new_id is not null
+                            )
+                            select moved.owner_id, moved.old_id, moved.new_id
+                            from moved
+                            where not exists (
+                                select from public.asset_face left_over 
+                                where left_over."personId" = moved.old_id
+                            )
+                        loop
+                            perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
+                        end loop;
+                    end if;
+
+                    v_unassigned := array(
+                        select id from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale where "personId" is not null
+                        intersect
+                        select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personId" is null
+                    );
+                    v_reset := array(
+                        select asset."ownerId"
+                        from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh join public.asset on asset.id = fresh."assetId"
+                        where fresh.id = any (v_unassigned)
+                        group by asset."ownerId"
+                        having (count(*) > 1 or p_statement ~* 'where[^;]*"sourceType"')
+                            and not exists (
+                                select from public.asset_face
+                                join public.asset other on other.id = asset_face."assetId"
+                                where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
+                                    and asset_face."sourceType" = 'machine-learning'
+                            )
+                    );
+                    update linked.face
+                    set left_open = asset_face."personId" is null
+                            and (
+                                face.left_open
+                                or not exists (
+                                    select from public.person
+                                    where person."id" = stale."personId"
+                                )
+                                or (not member.can_write and member.owner_id <> all (v_reset))
+                            ),
+                        own = asset_face."personId" is not null and not member.can_write
+                    from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale
+                    join public.asset_face on asset_face.id = stale.id
+                    join linked.member on member.asset_id = asset_face."assetId"
+                    where face.face_id = stale.id and stale.id = any (v_changed);
+                    perform linked.hand_to_viewers(v_changed);
+                    perform linked.part_from_emptied(array(
+                        select distinct person_pair.pair_id
+                        from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale
+                        join public.asset on asset.id = stale."assetId"
+                        join linked.person_pair
+                            on person_pair.person_id = stale."personId" and person_pair.owner_id = asset."ownerId"
+                        where stale.id = any (v_changed)
+                    ));
+                    perform linked.propagate_people(linked.leading_faces(array(
+                        select asset_face.id
+                        from public.asset_face
+                        join public.asset on asset.id = asset_face."assetId"
+                        where asset_face.id = any (v_changed)
+                            and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
+                    )));
+                    if cardinality(v_reset) > 0 then
+                        perform linked.refill_people(array(
+                            select fresh."assetId"
+                            from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh join public.asset on asset.id = fresh."assetId"
+                            where asset."ownerId" = any (v_reset)
+                        ));
+                    end if;
+                end if;
+            end;
+
+end
+$linked$;
+comment on function linked.redo_asset_face_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates changes of faces, and whom they show, to the siblings.';
+
+create or replace function linked.on_person_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where exists (select from linked.person_pair where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_moved uuid[];
+            begin
+                perform linked.propagate_person_name(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "name" from fresh except select "ownerId", "id", "name" from stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+                perform linked.propagate_person_birthdate(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "birthDate" from fresh except select "ownerId", "id", "birthDate" from stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+                perform linked.propagate_person_color(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "color" from fresh except select "ownerId", "id", "color" from stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+                perform linked.note_details(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "name", "birthDate", "color" from fresh except select "ownerId", "id", "name", "birthDate", "color" from stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                ));
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'person update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_person_update() is 'Propagates names, birth dates and colours of persons.';
+create or replace trigger linked_person_update after update on public."person"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_person_update();
+comment on trigger linked_person_update on public."person" is 'Propagates names, birth dates and colours of persons.';
+
+create or replace function linked.redo_person_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            declare
+                v_moved uuid[];
+            begin
+                perform linked.propagate_person_name(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "name" from jsonb_populate_recordset(null::public."person", p_fresh) as fresh except select "ownerId", "id", "name" from jsonb_populate_recordset(null::public."person", p_stale) as stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+                perform linked.propagate_person_birthdate(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "birthDate" from jsonb_populate_recordset(null::public."person", p_fresh) as fresh except select "ownerId", "id", "birthDate" from jsonb_populate_recordset(null::public."person", p_stale) as stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+                perform linked.propagate_person_color(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "color" from jsonb_populate_recordset(null::public."person", p_fresh) as fresh except select "ownerId", "id", "color" from jsonb_populate_recordset(null::public."person", p_stale) as stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                    where (person_pair.pair_id = any (v_moved)) is not true
+                ));
+                perform linked.note_details(array(
+                    select person_pair.pair_id
+                    from (select "ownerId", "id", "name", "birthDate", "color" from jsonb_populate_recordset(null::public."person", p_fresh) as fresh except select "ownerId", "id", "name", "birthDate", "color" from jsonb_populate_recordset(null::public."person", p_stale) as stale) as changed
+                    join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
+                ));
+            end;
+
+end
+$linked$;
+comment on function linked.redo_person_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates names, birth dates and colours of persons.';
+
+create or replace function linked.on_person_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where exists (select from linked.person_pair where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            delete from linked.person_pair using stale where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'person delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_person_delete() is 'Unpairs deleted persons.';
+create or replace trigger linked_person_delete after delete on public."person"
+referencing old table as stale
+for each statement execute function linked.on_person_delete();
+comment on trigger linked_person_delete on public."person" is 'Unpairs deleted persons.';
+
+create or replace function linked.redo_person_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            delete from linked.person_pair using jsonb_populate_recordset(null::public."person", p_stale) as stale where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
+
+end
+$linked$;
+comment on function linked.redo_person_delete(jsonb, jsonb, text) is
+    'Does what was noted: unpairs deleted persons.';
+
 -- Live photos: a clone's video part is the clone of its source's video part.
 
 -- Before a user pairs a video with a still, Immich hides it. A video of the user's own that stays on no still is shown again; not
 -- what Immich has extracted from a picture.
 create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with wanted as (
         select still.asset_id, video.asset_id as video_id, clone."livePhotoVideoId" as present_id
         from (
@@ -2240,7 +6707,8 @@ as $linked$
         and not exists (select from linked.member where member.asset_id = video.id)
         and not exists (
             select from public.asset other where other."livePhotoVideoId" = video.id and other.id <> paired.id
-        )
+        );
+end
 $linked$;
 comment on function linked.pair_live_photos(uuid[]) is
     'Gives the clones of stills the clones of their video parts, for groups of which p_sources are the stills or the videos.';
@@ -2248,8 +6716,9 @@ comment on function linked.pair_live_photos(uuid[]) is
 -- Immich pairs still and video on whichever member it works on (metadata extraction of a clone finds the clone's video).
 -- A video that is not a member stays unpaired: it is nobody else's.
 create or replace function linked.follow_live_photos(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset source
     set "livePhotoVideoId" = source_video.asset_id
     from linked.member
@@ -2260,15 +6729,17 @@ as $linked$
     where member.asset_id = any (p_changed) and member.can_write and member.asset_id <> member.source_id
         and source.id = member.source_id
         and source."livePhotoVideoId" is distinct from source_video.asset_id
-        and (theirs."livePhotoVideoId" is null or source_video.owner_id = source."ownerId")
+        and (theirs."livePhotoVideoId" is null or source_video.owner_id = source."ownerId");
+end
 $linked$;
 comment on function linked.follow_live_photos(uuid[]) is
     'Brings the pairing of still and video on a clone to its source.';
 
 create or replace function linked.video_clones(p_stills uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select video.asset_id
         from public.asset still
         join linked.member video on video.asset_id = still."livePhotoVideoId" and video.asset_id <> video.source_id
@@ -2279,12 +6750,14 @@ as $linked$
         join public.asset other on other."livePhotoVideoId" = still."livePhotoVideoId"
         where still.id = any (p_stills)
             and not exists (select from unnest(p_stills) as id where id = other.id)
-    )
+    );
+end
 $linked$;
 comment on function linked.video_clones(uuid[]) is
     'The clones of video parts that belong to these clones of stills and to no other.';
 
 -- Stacks: the linked part of a stack exists in each account, when it has two or more.
+
 
 -- Invariant: of two stacks with the same key, each holds the members of its own account.
 create or replace function linked.propagate_stacks(p_from uuid[], p_to uuid[]) returns void
@@ -2447,8 +6920,9 @@ $linked$;
 comment on function linked.write_stacks(uuid[], uuid[]) is 'Puts assets into stacks, pair by pair.';
 
 create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.stack mine
     set "primaryAssetId" = my_member.asset_id
     from public.stack theirs
@@ -2460,16 +6934,18 @@ as $linked$
     join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
     where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
         and mine."primaryAssetId" <> my_member.asset_id
-        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id)
+        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id);
+end
 $linked$;
 comment on function linked.propagate_primaries(uuid[]) is
     'Gives the counterparts of these stacks the same primary asset, where it is a member.';
 
 -- What a viewer makes the primary asset is undone by taking after another account's stack.
 create or replace function linked.leading_stacks(p_stacks uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select distinct on (changed.stack_key) lead.stack_id
         from linked.stack_pair changed
         join linked.stack_pair lead on lead.stack_key = changed.stack_key
@@ -2478,7 +6954,8 @@ as $linked$
         where changed.stack_id = any (p_stacks)
         order by changed.stack_key, lead.stack_id = changed.stack_id desc,
             member.asset_id = member.source_id desc, lead.stack_id
-    )
+    );
+end
 $linked$;
 comment on function linked.leading_stacks(uuid[]) is
     'Of stacks that changed: which one the counterparts take after.';
@@ -2533,14 +7010,16 @@ comment on function linked.dissolve_stacks(uuid[], boolean) is
     'Dissolves stacks of fewer than two assets, and gives the others a primary asset of their own.';
 
 create or replace function linked.forget_lone_stacks(p_keys uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from linked.stack_pair alone
     where stack_key = any (p_keys)
         and not exists (
             select from linked.stack_pair other
             where other.stack_key = alone.stack_key and other.stack_id <> alone.stack_id
-        )
+        );
+end
 $linked$;
 comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that have no counterpart any more.';
 
@@ -2549,6 +7028,7 @@ comment on function linked.forget_lone_stacks(uuid[]) is 'Forgets stacks that ha
 create or replace function linked.replace_stack() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '0'
 as $linked$
 declare
     v_stack uuid;
@@ -2557,17 +7037,37 @@ begin
         return new;
     end if;
     begin
+        if not exists (select from linked.installation where suspended_at is null)
+            or not exists (select from linked.member where member.asset_id = new."primaryAssetId")
+        then
+            return new;
+        end if;
+        begin
+            perform linked.wait_for_turn(null, false);
+        exception when lock_not_available or deadlock_detected then
+            -- Sync may have made the other in a transaction that goes on and on: here its end is waited for without an error.
+            if tg_op = 'INSERT' then
+                perform set_config('linked.writing', pg_current_xact_id()::text, true);
+                insert into public.stack (id, "ownerId", "primaryAssetId")
+                values (new.id, new."ownerId", new."primaryAssetId")
+                on conflict do nothing;
+                if found then
+                    delete from public.stack where id = new.id;
+                end if;
+                perform linked.stop_writing();
+            end if;
+        end;
         select stack.id into v_stack
         from public.stack join linked.stack_pair on stack_pair.stack_id = stack.id
         where stack."primaryAssetId" = new."primaryAssetId" and stack.id <> new.id;
-        if v_stack is null or linked.is_off() then
+        if v_stack is null then
             return new;
         end if;
         if tg_op = 'UPDATE' then
             new."primaryAssetId" := old."primaryAssetId";
             return new;
         end if;
-        perform linked.start_writing();
+        perform set_config('linked.writing', pg_current_xact_id()::text, true);
         insert into public.stack_audit ("stackId", "userId")
         select id, "ownerId" from public.stack where id = v_stack;
         delete from public.stack where id = v_stack;
@@ -2609,15 +7109,17 @@ comment on function linked.fill_stacks(uuid[]) is
 
 -- Immich reads the stack back that it has just made, in the same transaction. So a viewer's is undone by a later one.
 create or replace function linked.let_stacks_pass(p_changed uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.passing_stack (stack_id, made_in)
     select distinct asset."stackId", pg_current_xact_id()::text
     from unnest(p_changed) as changed (id)
     join linked.member on member.asset_id = changed.id and not member.can_write
     join public.asset on asset.id = member.asset_id and asset."stackId" is not null
     where not exists (select from linked.stack_pair where stack_pair.stack_id = asset."stackId")
-    on conflict (stack_id) do update set made_in = excluded.made_in
+    on conflict (stack_id) do update set made_in = excluded.made_in;
+end
 $linked$;
 comment on function linked.let_stacks_pass(uuid[]) is
     'Notes which stacks viewers have put these clones into: they stand until the transaction is over.';
@@ -2663,7 +7165,385 @@ $linked$;
 comment on function linked.bring_in_stacks(uuid[], uuid[]) is
     'Gives the stacks that viewers had made of these clones to the siblings, now that they may write.';
 
+create or replace function linked.on_stack_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.fill_stacks(array(
+                select fresh.id from fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
+            ));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'stack insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_stack_insert() is 'Fills stacks that take the place of others.';
+create or replace trigger linked_stack_insert after insert on public."stack"
+referencing new table as fresh
+for each statement execute function linked.on_stack_insert();
+comment on trigger linked_stack_insert on public."stack" is 'Fills stacks that take the place of others.';
+
+create or replace function linked.redo_stack_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.fill_stacks(array(
+                select fresh.id from jsonb_populate_recordset(null::public."stack", p_fresh) as fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
+            ));
+
+end
+$linked$;
+comment on function linked.redo_stack_insert(jsonb, jsonb, text) is
+    'Does what was noted: fills stacks that take the place of others.';
+
+create or replace function linked.on_stack_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.propagate_primaries(linked.leading_stacks(array(
+                select id from (select id, "primaryAssetId" from fresh except select id, "primaryAssetId" from stale) as changed
+            )));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'stack update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_stack_update() is 'Propagates the primary assets of stacks.';
+create or replace trigger linked_stack_update after update on public."stack"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_stack_update();
+comment on trigger linked_stack_update on public."stack" is 'Propagates the primary assets of stacks.';
+
+create or replace function linked.redo_stack_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.propagate_primaries(linked.leading_stacks(array(
+                select id from (select id, "primaryAssetId" from jsonb_populate_recordset(null::public."stack", p_fresh) as fresh except select id, "primaryAssetId" from jsonb_populate_recordset(null::public."stack", p_stale) as stale) as changed
+            )));
+
+end
+$linked$;
+comment on function linked.redo_stack_update(jsonb, jsonb, text) is
+    'Does what was noted: propagates the primary assets of stacks.';
+
+create or replace function linked.on_stack_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where exists (select from linked.stack_pair where stack_pair.stack_id = stale.id)
+                        or exists (select from linked.passing_stack where passing_stack.stack_id = stale.id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
+            delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'stack delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_stack_delete() is 'Forgets the pairing of stacks.';
+create or replace trigger linked_stack_delete after delete on public."stack"
+referencing old table as stale
+for each statement execute function linked.on_stack_delete();
+comment on trigger linked_stack_delete on public."stack" is 'Forgets the pairing of stacks.';
+
+create or replace function linked.redo_stack_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            delete from linked.stack_pair using jsonb_populate_recordset(null::public."stack", p_stale) as stale where stack_pair.stack_id = stale.id;
+            delete from linked.passing_stack using jsonb_populate_recordset(null::public."stack", p_stale) as stale where passing_stack.stack_id = stale.id;
+
+end
+$linked$;
+comment on function linked.redo_stack_delete(jsonb, jsonb, text) is
+    'Does what was noted: forgets the pairing of stacks.';
+
 -- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
+
 
 -- Creates what is missing of the tags p_values in the accounts p_users, with their parents, Immich's closure rows, and the
 -- colours that the tags have in the accounts p_like.
@@ -3005,6 +7885,562 @@ $linked$;
 comment on function linked.propagate_tag_colors(uuid[]) is
     'Gives the colour of tags to their counterparts in accounts that have them on the same picture.';
 
+create or replace function linked.on_tag_asset_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where (select true from linked.member where member.asset_id = fresh."assetsId")
+                        or exists (select from linked.made_tag where made_tag.tag_id = fresh."tagsId")
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            declare
+                v_tags uuid[] := array(select distinct "tagsId" from fresh);
+            begin
+                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
+                from linked.siblings(array(select "assetsId" from fresh), false)
+                having count(*) > 0;
+                perform linked.note_unused_tags(v_tags);
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'tag_asset insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_asset_insert() is 'Puts tags on the siblings.';
+create or replace trigger linked_tag_asset_insert after insert on public."tag_asset"
+referencing new table as fresh
+for each statement execute function linked.on_tag_asset_insert();
+comment on trigger linked_tag_asset_insert on public."tag_asset" is 'Puts tags on the siblings.';
+
+create or replace function linked.redo_tag_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            declare
+                v_tags uuid[] := array(select distinct "tagsId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh);
+            begin
+                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
+                from linked.siblings(array(select "assetsId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh), false)
+                having count(*) > 0;
+                perform linked.note_unused_tags(v_tags);
+            end;
+
+end
+$linked$;
+comment on function linked.redo_tag_asset_insert(jsonb, jsonb, text) is
+    'Does what was noted: puts tags on the siblings.';
+
+create or replace function linked.on_tag_asset_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where (select true from linked.member where member.asset_id = stale."assetsId")
+                        or exists (select from linked.made_tag where made_tag.tag_id = stale."tagsId")
+                        -- Of an asset that is gone nobody remembers whether it was a member.
+                        or not exists (select from public.asset where asset.id = stale."assetsId")
+                        and exists (
+                            select from public.tag join linked.participant on participant.user_id = tag."userId"
+                            where tag.id = stale."tagsId"
+                        )
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.lose_tags(array_agg(stale."assetsId"), array_agg(stale."tagsId"))
+            from stale join linked.member on member.asset_id = stale."assetsId"
+            having count(*) > 0;
+            perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from stale)));
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+            if position('"tagsId"' in current_query()) = 0 then
+                insert into public.tag_asset ("tagsId", "assetsId")
+                select tag.id, asset.id
+                from stale
+                join linked.member on member.asset_id = stale."assetsId" and not member.can_write
+                join public.asset on asset.id = member.asset_id
+                join public.tag on tag.id = stale."tagsId"
+                on conflict do nothing;
+            end if;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'tag_asset delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_asset_delete() is 'Takes tags off the siblings.';
+create or replace trigger linked_tag_asset_delete after delete on public."tag_asset"
+referencing old table as stale
+for each statement execute function linked.on_tag_asset_delete();
+comment on trigger linked_tag_asset_delete on public."tag_asset" is 'Takes tags off the siblings.';
+
+create or replace function linked.redo_tag_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.lose_tags(array_agg(stale."assetsId"), array_agg(stale."tagsId"))
+            from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetsId"
+            having count(*) > 0;
+            perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale)));
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+            if position('"tagsId"' in p_statement) = 0 then
+                insert into public.tag_asset ("tagsId", "assetsId")
+                select tag.id, asset.id
+                from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale
+                join linked.member on member.asset_id = stale."assetsId" and not member.can_write
+                join public.asset on asset.id = member.asset_id
+                join public.tag on tag.id = stale."tagsId"
+                on conflict do nothing;
+            end if;
+
+end
+$linked$;
+comment on function linked.redo_tag_asset_delete(jsonb, jsonb, text) is
+    'Does what was noted: takes tags off the siblings.';
+
+create or replace function linked.on_tag_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
+                )
+                or exists (select from (select id, color from fresh except select id, color from stale) as changed)
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            update linked.made_tag set unused_in = null
+            from fresh
+            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
+            perform linked.propagate_tag_colors(array(
+                select id from (select id, color from fresh except select id, color from stale) as changed
+            ));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'tag update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_update() is 'Keeps tags that Immich has just looked up, and propagates colours.';
+create or replace trigger linked_tag_update after update on public."tag"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_tag_update();
+comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
+
+create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            update linked.made_tag set unused_in = null
+            from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
+            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
+            perform linked.propagate_tag_colors(array(
+                select id from (select id, color from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh except select id, color from jsonb_populate_recordset(null::public."tag", p_stale) as stale) as changed
+            ));
+
+end
+$linked$;
+comment on function linked.redo_tag_update(jsonb, jsonb, text) is
+    'Does what was noted: keeps tags that Immich has just looked up, and propagates colours.';
+
+create or replace function linked.on_tag_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where exists (select from linked.participant where participant.user_id = stale."userId")
+                        or exists (select from linked.made_tag where made_tag.tag_id = stale.id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            delete from linked.made_tag using stale where made_tag.tag_id = stale.id;
+            perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
+            from stale join public."user" account on account.id = stale."userId"
+            having count(*) > 0;
+            perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'tag delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_tag_delete() is 'Takes deleted tags off the siblings.';
+create or replace trigger linked_tag_delete after delete on public."tag"
+referencing old table as stale
+for each statement execute function linked.on_tag_delete();
+comment on trigger linked_tag_delete on public."tag" is 'Takes deleted tags off the siblings.';
+
+create or replace function linked.redo_tag_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            delete from linked.made_tag using jsonb_populate_recordset(null::public."tag", p_stale) as stale where made_tag.tag_id = stale.id;
+            perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
+            from jsonb_populate_recordset(null::public."tag", p_stale) as stale join public."user" account on account.id = stale."userId"
+            having count(*) > 0;
+            perform linked.note_unused_tags(array(select "parentId" from jsonb_populate_recordset(null::public."tag", p_stale) as stale where "parentId" is not null));
+
+end
+$linked$;
+comment on function linked.redo_tag_delete(jsonb, jsonb, text) is
+    'Does what was noted: takes deleted tags off the siblings.';
+
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
@@ -3016,6 +8452,7 @@ comment on function linked.propagate_tag_colors(uuid[]) is
 create or replace function linked.skip_known_album_asset() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '0'
 set enable_seqscan = off
 as $linked$
 begin
@@ -3028,7 +8465,22 @@ begin
         end if;
         if not exists (select from linked.album_pair where album_pair.album_id = new."albumsId") then
             perform set_config('linked.untouched', new."albumsId"::text, true);
-        elsif exists (
+            return new;
+        end if;
+        begin
+            perform linked.wait_for_turn(null, false);
+        exception when lock_not_available or deadlock_detected then
+            -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
+            perform set_config('linked.writing', pg_current_xact_id()::text, true);
+            insert into public.album_asset ("albumsId", "assetsId") values (new."albumsId", new."assetsId")
+            on conflict do nothing;
+            if found then
+                delete from public.album_asset
+                where "albumsId" = new."albumsId" and "assetsId" = new."assetsId";
+            end if;
+            perform linked.stop_writing();
+        end;
+        if exists (
             select from public.album_asset known
             where known."assetsId" = new."assetsId" and (known."albumsId" = new."albumsId") is true
         ) then
@@ -3050,6 +8502,7 @@ comment on trigger linked_album_asset_skip_known on public.album_asset is
 create or replace function linked.skip_known_tag_asset() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '0'
 set enable_seqscan = off
 as $linked$
 begin
@@ -3062,7 +8515,22 @@ begin
         end if;
         if not exists (select from public.tag mine cross join linked.participant join public.tag theirs on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id where mine.id = new."tagsId") then
             perform set_config('linked.untouched', new."tagsId"::text, true);
-        elsif exists (
+            return new;
+        end if;
+        begin
+            perform linked.wait_for_turn(null, false);
+        exception when lock_not_available or deadlock_detected then
+            -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
+            perform set_config('linked.writing', pg_current_xact_id()::text, true);
+            insert into public.tag_asset ("tagsId", "assetsId") values (new."tagsId", new."assetsId")
+            on conflict do nothing;
+            if found then
+                delete from public.tag_asset
+                where "tagsId" = new."tagsId" and "assetsId" = new."assetsId";
+            end if;
+            perform linked.stop_writing();
+        end;
+        if exists (
             select from public.tag_asset known
             where known."assetsId" = new."assetsId" and (known."tagsId" = new."tagsId") is true
         ) then
@@ -3258,8 +8726,11 @@ comment on function linked.leave_albums(uuid[], uuid[]) is
 
 create or replace function linked.brought_for_nobody(p_sources uuid[])
 returns table (source_id uuid, asset_id uuid, album_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select member.source_id, member.asset_id, my_pair.album_id
     from linked.member
     join linked.brought on brought.asset_id = member.asset_id
@@ -3272,7 +8743,8 @@ as $linked$
                 on their_pair.album_id = theirs."albumsId" and their_pair.owner_id = sibling.owner_id
             where sibling.source_id = member.source_id and sibling.can_write
                 and their_pair.album_key = my_pair.album_key
-        )
+        );
+end
 $linked$;
 comment on function linked.brought_for_nobody(uuid[]) is
     'Clones of viewers in counterparts that sync had put them into, where nobody else has the picture in it now.';
@@ -3578,14 +9050,16 @@ comment on function linked.spread_albums(uuid[], uuid[]) is
 
 -- Counterparts of albums hold the pictures of who may not write in these themselves.
 create or replace function linked.counterparts(p_albums uuid[]) returns uuid[]
-language sql stable
+language plpgsql stable
 as $linked$
-    select array(
+begin
+    return array(
         select distinct other.album_id
         from linked.album_pair
         join linked.album_pair other on other.album_key = album_pair.album_key
         where album_pair.album_id = any (p_albums)
-    )
+    );
+end
 $linked$;
 comment on function linked.counterparts(uuid[]) is 'These albums, as far as they have counterparts, and the counterparts.';
 
@@ -3631,114 +9105,13 @@ $linked$;
 comment on function linked.part_albums(uuid[]) is
     'Parts those of these albums from their counterparts whose owners are not linked any more.';
 
--- Refresh membership: which assets are linked for whom, and making it so.
+-- Refresh membership: the clones that there are become those that there should be.
 
-
--- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
--- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
--- own file lies.
-create or replace function linked.covered(p_assets uuid[])
-returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
-language sql stable
-as $linked$
-    with candidate as (
-        select source.id as source_id, coalesce(still.id, source.id) as through_id,
-            source."ownerId" as owner_id, source."originalPath" as path,
-            coalesce(still."originalPath", source."originalPath") as through_path,
-            source."deletedAt" is null and not source."isOffline" and source.status = 'active'
-            and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
-                as linkable
-        from public.asset source
-        left join public.asset still
-            on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
-        where source.id = any (p_assets)
-            and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
-            and not exists (
-                select from linked.member
-                where member.asset_id = source.id and member.asset_id <> member.source_id
-            )
-            and not exists (
-                select from linked.member
-                where member.asset_id = still.id and member.asset_id <> member.source_id
-            )
-    ), hit as (
-        select candidate.*, linked_album.album_id
-        from candidate
-        join linked.linked_album on linked_album.owner_id = candidate.owner_id
-        join linked.prefix on prefix.album_id = linked_album.album_id
-        where prefix.path = '' or starts_with(candidate.through_path, prefix.path || '/')
-        union all
-        select candidate.*, participant.album_id
-        from candidate
-        join public.album_asset on album_asset."assetsId" = candidate.through_id
-        join linked.participant
-            on participant.album_id = album_asset."albumsId" and participant.user_id = candidate.owner_id
-    )
-    select distinct hit.source_id, hit.through_id, hit.album_id, hit.owner_id, hit.path, hit.linkable
-    from hit
-$linked$;
-comment on function linked.covered(uuid[]) is
-    'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
-
--- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
--- was left out, dismissed or not linked for any cause.
-create or replace function linked.wanted(p_assets uuid[])
-returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
-language sql stable
-as $linked$
-    with taker as materialized (
-        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
-            linked_album.is_live and account."deletedAt" is null as linkable,
-            exists (
-                select from public.asset own
-                where own."ownerId" = participant.user_id and own."libraryId" is not null
-            ) as has_library
-        from linked.participant
-        join linked.linked_album on linked_album.album_id = participant.album_id
-        join public."user" account on account.id = participant.user_id
-    )
-    select covered.source_id, taker.user_id,
-        bool_or(taker.can_write),
-        bool_or(covered.linkable and taker.linkable)
-    from linked.covered(p_assets) as covered
-    join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id
-    where not exists (
-            select from linked.dismissal
-            where dismissal.source_id = covered.source_id and dismissal.user_id = taker.user_id
-        )
-        and not exists (
-            select from linked.replacement
-            where replacement.source_id = covered.source_id and replacement.user_id = taker.user_id
-                and begun_at > clock_timestamp() - interval '1 minute'
-        )
-        and not (
-            taker.has_library
-            and exists (
-                select from public.asset own
-                where own."originalPath" = covered.path and own."ownerId" = taker.user_id
-                    and own."libraryId" is not null
-            )
-        )
-        and (
-            covered.through_id = covered.source_id
-            or exists (
-                select from linked.member still
-                where still.source_id = covered.through_id and still.owner_id = taker.user_id
-            )
-            -- The copy of the old file that Immich is about to enter refers to the video.
-            or exists (
-                select from linked.replacement still
-                where still.source_id = covered.through_id and still.user_id = taker.user_id
-                    and begun_at > clock_timestamp() - interval '1 minute'
-            )
-        )
-    group by covered.source_id, taker.user_id
-$linked$;
-comment on function linked.wanted(uuid[]) is
-    'The clones that these assets should have. Not linkable: one that exists stays, but none is made now.';
 
 -- Videos after their stills: they go where these are by then. Unlinking is done at once, all of it.
-create or replace function linked.refresh_membership(p_assets uuid[], p_all_at_once boolean default false) returns void
+create or replace function linked.refresh_membership(
+    p_assets uuid[], p_all_at_once boolean default false, p_unseen uuid[] default '{}'
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -3761,28 +9134,31 @@ begin
         where video.id = any (p_assets)
     );
     v_queued := linked.refresh_clones(
-        array(select id from unnest(p_assets) as id where id is not null except select unnest(v_parts)), p_all_at_once
+        array(select id from unnest(p_assets) as id where id is not null except select unnest(v_parts)), p_all_at_once, p_unseen
     );
     if cardinality(v_parts) > 0 then
-        v_queued := linked.refresh_clones(v_parts, p_all_at_once) or v_queued;
+        v_queued := linked.refresh_clones(v_parts, p_all_at_once, p_unseen) or v_queued;
     end if;
     if v_queued then
         perform linked.begin_linking();
     end if;
 end
 $linked$;
-comment on function linked.refresh_membership(uuid[], boolean) is
-    'Compares the clones that these assets and their video parts should have with those that exist: creates what is missing, deletes what is too much.';
+comment on function linked.refresh_membership(uuid[], boolean, uuid[]) is
+    'Compares the clones that these assets and their video parts should have with those that exist: creates what is missing, deletes what is too much. Unseen: rows that no other transaction can have written to.';
 
 create or replace function linked.begin_linking() returns void
 language plpgsql
 as $linked$
 begin
     perform pg_notify('linked', 'queue');
-    perform linked.work_queue(interval '2 seconds', 200);
+    perform linked.work_slices(interval '2 seconds', 200);
+exception when lock_not_available or deadlock_detected or serialization_failure then
+    null;
 end
 $linked$;
-comment on function linked.begin_linking() is 'Links of what was just queued as much as one statement may take time for.';
+comment on function linked.begin_linking() is
+    'Links of what was just queued as much as one statement may take time for. What is held by others stays queued.';
 
 -- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Roles that have
 -- become stronger count at once.
@@ -3820,7 +9196,7 @@ comment on function linked.extend_membership(uuid[], uuid[]) is
     'Links what these albums cover for those who have come to take part in them, where nobody loses anything.';
 
 -- Linking of many assets is queued, to be worked off in slices. Returns whether it was.
-create or replace function linked.refresh_clones(p_sources uuid[], p_all_at_once boolean) returns boolean
+create or replace function linked.refresh_clones(p_sources uuid[], p_all_at_once boolean, p_unseen uuid[]) returns boolean
 language plpgsql
 as $linked$
 declare
@@ -3876,12 +9252,14 @@ begin
     end if;
     if p_all_at_once then
         perform linked.link(v_sources, v_users, v_can_write);
+        perform linked.look_again_at(array(select unnest(v_sources) except select unnest(p_unseen)));
         return false;
     end if;
     v_is_few := cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'));
     -- Pictures of many persons take longer than others.
     while v_is_few and cardinality(v_sources) > 0 and clock_timestamp() < v_until loop
         perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25]);
+        perform linked.look_again_at(array(select unnest(v_sources[:25]) except select unnest(p_unseen)));
         v_sources := v_sources[26:];
         v_users := v_users[26:];
         v_can_write := v_can_write[26:];
@@ -3895,7 +9273,7 @@ begin
     return not v_is_few;
 end
 $linked$;
-comment on function linked.refresh_clones(uuid[], boolean) is
+comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
     'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
@@ -4035,12 +9413,16 @@ comment on function linked.fill_gaps(uuid[], bytea[], uuid[]) is
     'Links sources that were left out because an account had their content, after a row of it is gone.';
 
 create or replace function linked.sources_on(p_owners uuid[], p_paths text[]) returns setof uuid
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     select source.id
     from unnest(p_owners, p_paths) as own (owner_id, path)
     join public.asset source on source."originalPath" = own.path and source."ownerId" <> own.owner_id
-    where own.owner_id in (select user_id from linked.participant)
+    where own.owner_id in (select user_id from linked.participant);
+end
 $linked$;
 comment on function linked.sources_on(uuid[], text[]) is
     'What others have on the files of participants'' own libraries: whether these need clones depends on that.';
@@ -4114,20 +9496,6 @@ $linked$;
 comment on function linked.work_slices(interval, integer) is
     'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
--- A statement of Immich's does not wait for what somebody else holds only because something is queued.
-create or replace function linked.work_queue(p_budget interval, p_slice integer) returns void
-language plpgsql
-set lock_timeout = '100ms'
-as $linked$
-begin
-    perform linked.work_slices(p_budget, p_slice);
-exception when lock_not_available or deadlock_detected or serialization_failure then
-    null;
-end
-$linked$;
-comment on function linked.work_queue(interval, integer) is
-    'Works off some of what is queued within a statement of Immich''s. What is held by others stays queued.';
-
 -- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
 create or replace function linked.drop_needless_queue() returns void
 language plpgsql
@@ -4157,17 +9525,34 @@ create or replace function linked.work_off(p_budget interval) returns bigint
 language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
+declare
+    v_until timestamptz := clock_timestamp() + p_budget;
 begin
     perform linked.start_writing();
     perform set_config('jit', 'off', true);
-    perform linked.work_slices(p_budget, 100);
+    perform linked.work_notes(null, v_until);
+    perform linked.look_again(v_until);
+    perform linked.work_slices(v_until - clock_timestamp(), 100);
     perform linked.settle();
     perform linked.stop_writing();
-    return (select count(*) from linked.queue);
+    return linked.left_to_do();
 end
 $linked$;
 comment on function linked.work_off(interval) is
-    'Works off queued linking for about p_budget. Returns how many sources are still queued. To be called in short transactions.';
+    'Works off notes, second looks and queued linking for about p_budget. Returns how much is left. To be called in short transactions.';
+
+create or replace function linked.left_to_do() returns bigint
+language sql stable
+as $linked$
+    select (select count(*) from linked.queue) + (select count(*) from linked.note)
+        + (
+            select count(*) from linked.second_look
+            where settled_after is null
+                or settled_after <= (select coalesce(min(running), settled_after) from pg_snapshot_xip(pg_current_snapshot()) as running)
+        )
+$linked$;
+comment on function linked.left_to_do() is
+    'How much is queued, noted, and to be looked at a second time, less what waits for transactions that are still under way.';
 
 -- State and rows can drift apart unseen: Immich's in-app restore puts another database beside what is remembered, and rows go
 -- while sync is suspended. A source that is gone takes its clones along; a clone that is gone is made anew. Faces of members
@@ -4350,7 +9735,7 @@ begin
     group by id
     on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
     perform linked.stop_writing();
-    return (select count(*) from linked.queue);
+    return linked.left_to_do();
 end
 $linked$;
 comment on function linked.enqueue_all() is
@@ -4384,213 +9769,8 @@ end
 $linked$;
 comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
 
--- Linked albums: reading them the way their owner wrote them.
+-- Changes of linked albums and of other albums that sync has to do with.
 
-create or replace function linked.is_linked_album(p_name text) returns boolean
-language sql immutable
-as $linked$
-    select lower(btrim(p_name, E' \t\r\n')) like 'linked album%'
-$linked$;
-comment on function linked.is_linked_album(text) is
-    'An album is linked when its name starts with `linked album`, in any case, surrounding blanks ignored.';
-
--- A line of slashes and blanks is somebody's drawing: only exactly one slash means everything.
-create or replace function linked.prefixes(p_description text) returns setof text
-language sql immutable
-as $linked$
-    select distinct rtrim(line, E' \t\r/')
-    from regexp_split_to_table(p_description, E'\n') as line
-    where line like '/%'
-        and (rtrim(line, E' \t\r/') <> '' or rtrim(line, E' \t\r') = '/')
-$linked$;
-comment on function linked.prefixes(text) is
-    'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
-
-create or replace function linked.standing_albums(p_albums uuid[])
-returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
-language sql stable
-as $linked$
-    select album.id, album."ownerId", album."albumName", album."deletedAt" is null
-    from public.album
-    where album.id = any (p_albums) and linked.is_linked_album(album."albumName")
-$linked$;
-comment on function linked.standing_albums(uuid[]) is
-    'Those of these albums that are linked. Not live: Immich keeps the album soft-deleted, or it has no owner.';
-
--- Nobody watched what was written while sync was off, or in an album that was none of ours: where an editor may have had a hand in
--- it, or sync itself brought it from another account, the owner is asked. So it is where something waits already: that it does must
--- not be forgotten when the editor leaves. What stands at the first installation counts (linked.take_over).
-create or replace function linked.trusted(p_albums uuid[]) returns uuid[]
-language sql stable
-as $linked$
-    select p_albums
-$linked$;
-comment on function linked.trusted(uuid[]) is
-    'Those of these albums of which all counts that is written in them, although it is not known when and by whom.';
-
-create or replace function linked.take_over() returns void
-language plpgsql
-as $linked$
-begin
-    perform set_config('linked.takes_over', pg_current_xact_id()::text, true);
-end
-$linked$;
-comment on function linked.take_over() is
-    'Lets all count that stands in albums, for the rest of the transaction.';
-
--- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
--- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
-create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
-language plpgsql
-as $linked$
-declare
-    v_counting uuid[];
-    v_more bigint := 0;
-    v_less bigint := 0;
-    v_count bigint;
-begin
-    v_counting := array(
-        select standing.album_id
-        from linked.standing_albums(p_albums) as standing
-        where standing.album_id = any (p_names)
-            or exists (select from linked.linked_album known where known.album_id = standing.album_id)
-    );
-    delete from linked.linked_album
-    where album_id = any (p_albums) and album_id <> all (v_counting);
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-
-    -- Whoever owns the album now has not written what stands in it.
-    delete from linked.prefix
-    using linked.linked_album known, linked.standing_albums(v_counting) as standing
-    where known.album_id = prefix.album_id and standing.album_id = known.album_id
-        and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
-
-    select
-        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
-        count(*) filter (where known.owner_id <> standing.owner_id)
-    into v_more, v_count
-    from linked.standing_albums(v_counting) as standing
-    left join linked.linked_album known on known.album_id = standing.album_id;
-    v_less := v_less + v_count;
-
-    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
-    on conflict (album_id) do update
-    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
-    where (known.owner_id, known.name, known.is_live)
-        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
-
-    insert into linked.prefix (album_id, path)
-    select album.id, line.path
-    from public.album
-    cross join linked.prefixes(album.description) as line (path)
-    where album.id = any (v_counting)
-        and (
-            album.id = any (p_lines)
-            or exists (
-                select from linked.prefix wider
-                where wider.album_id = album.id and (wider.path = '' or starts_with(line.path, wider.path || '/'))
-            )
-        )
-    on conflict do nothing;
-    get diagnostics v_count = row_count;
-    v_more := v_more + v_count;
-
-    -- Below one that waits, what counted until now goes on to count.
-    delete from linked.prefix
-    where album_id = any (p_albums)
-        and not exists (
-            select from public.album, linked.prefixes(album.description) as line (path)
-            where album.id = prefix.album_id
-                and (
-                    line.path = prefix.path
-                    or (
-                        (line.path = '' or starts_with(prefix.path, line.path || '/'))
-                        and not exists (
-                            select from linked.prefix wider
-                            where wider.album_id = album.id and wider.path = line.path
-                        )
-                    )
-                )
-        );
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-
-    delete from linked.waiting where album_id = any (p_albums);
-    insert into linked.waiting (album_id, path)
-    select standing.album_id, null
-    from linked.standing_albums(p_albums) as standing
-    where standing.album_id <> all (v_counting)
-    union all
-    select album.id, line.path
-    from public.album
-    cross join linked.prefixes(album.description) as line (path)
-    where album.id = any (v_counting)
-        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
-
-    delete from linked.participant
-    where album_id = any (p_albums)
-        and not exists (
-            select from linked.album_participants(p_albums) as live
-            where live.album_id = participant.album_id and live.user_id = participant.user_id
-        );
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-
-    with joined as (
-        insert into linked.participant as known (album_id, user_id, role)
-        select live.album_id, live.user_id, live.role
-        from linked.album_participants(p_albums) as live
-        on conflict (album_id, user_id) do nothing
-        returning known.album_id
-    )
-    select v_more + count(*) into v_more from joined;
-
-    update linked.participant
-    set role = live.role
-    from linked.album_participants(p_albums) as live
-    where participant.album_id = live.album_id and participant.user_id = live.user_id and participant.role <> live.role;
-    get diagnostics v_count = row_count;
-    v_less := v_less + v_count;
-    return case when v_less > 0 then 'less' when v_more > 0 then 'more' end;
-end
-$linked$;
-comment on function linked.understand(uuid[], uuid[], uuid[]) is
-    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
-
-create or replace function linked.album_participants(p_albums uuid[])
-returns table (album_id uuid, user_id uuid, role text)
-language sql stable
-as $linked$
-    select linked_album.album_id, linked_album.owner_id, 'owner'
-    from linked.linked_album
-    where linked_album.album_id = any (p_albums)
-    union
-    select linked_album.album_id, album_user."usersId", album_user.role::text
-    from linked.linked_album
-    join public.album_user on album_user."albumsId" = linked_album.album_id
-    where linked_album.album_id = any (p_albums) and album_user."usersId" <> linked_album.owner_id
-$linked$;
-comment on function linked.album_participants(uuid[]) is 'The owner of each of these linked albums and the users it is shared with.';
-
-create or replace function linked.assets_of_albums(p_albums uuid[]) returns uuid[]
-language sql stable
-as $linked$
-    select array(
-        select asset.id
-        from linked.linked_album
-        join linked.prefix on prefix.album_id = linked_album.album_id
-        join public.asset on asset."ownerId" = linked_album.owner_id
-        where linked_album.album_id = any (p_albums)
-            and (prefix.path = '' or starts_with(asset."originalPath", prefix.path || '/'))
-        union
-        select "assetsId"
-        from public.album_asset
-        where "albumsId" = any (p_albums)
-    )
-$linked$;
-comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
 create or replace function linked.refresh_albums(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns void
 language plpgsql
@@ -4617,6 +9797,9 @@ begin
     );
     delete from linked.dismissal
     where user_id = any (v_users) and source_id = any (v_sources);
+    -- What is being uploaded is not seen yet, nor does whoever uploads it see the change.
+    insert into linked.second_look (album_id)
+    select album_id from linked.linked_album where album_id = any (p_albums);
     if v_change = 'more' then
         perform linked.extend_membership(p_albums, v_sources);
     else
@@ -4707,7 +9890,7 @@ comment on function linked.tidy_up() is
 
 -- Immich rewrites the root of all paths in one statement without a condition when its media folder moves, but not the
 -- prefixes in descriptions.
-create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[]) returns uuid[]
+create or replace function linked.follow_media_folder(p_old_paths text[], p_new_paths text[], p_rows bigint) returns uuid[]
 language plpgsql
 as $linked$
 declare
@@ -4716,11 +9899,18 @@ declare
     v_new_root text := left(p_new_paths[1], -length(v_kept));
     v_albums uuid[];
 begin
-    if v_kept = '' or exists (
-        select from unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
-        where not starts_with(moved.old_path, v_old_root || '/')
-            or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
-    ) then
+    if not exists (
+            select from linked.prefix, unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
+            where starts_with(moved.old_path, prefix.path || '/') and not starts_with(moved.new_path, prefix.path || '/')
+        )
+        or p_rows <> (select count(*) from public.asset)
+        or v_kept = ''
+        or exists (
+            select from unnest(p_old_paths, p_new_paths) as moved (old_path, new_path)
+            where not starts_with(moved.old_path, v_old_root || '/')
+                or moved.new_path <> v_new_root || substr(moved.old_path, length(v_old_root) + 1)
+        )
+    then
         return null;
     end if;
     with moved as (
@@ -4746,8 +9936,8 @@ begin
     return v_albums;
 end
 $linked$;
-comment on function linked.follow_media_folder(text[], text[]) is
-    'Rewrites the prefixes in descriptions of linked albums when all paths that changed moved from one root to another. Returns these albums.';
+comment on function linked.follow_media_folder(text[], text[], bigint) is
+    'Rewrites the prefixes in descriptions of linked albums when a statement has moved all assets (p_rows of them) from one root to another. Returns these albums.';
 
 create or replace function linked.common_end(p_one text, p_other text) returns text
 language sql immutable
@@ -4768,7 +9958,1193 @@ as $linked$
 $linked$;
 comment on function linked.common_end(text, text) is 'The whole path components that two paths have in common at their end, with the slash before them.';
 
+create or replace function linked.on_album_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            -- Whoever makes an album owns it, whatever editors it is made with.
+            declare
+                v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+            begin
+                perform linked.refresh_albums(v_made, v_made, v_made);
+                perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+            end;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_insert() is 'Takes note of new linked albums.';
+create or replace trigger linked_album_insert after insert on public."album"
+referencing new table as fresh
+for each statement execute function linked.on_album_insert();
+comment on trigger linked_album_insert on public."album" is 'Takes note of new linked albums.';
+
+create or replace function linked.redo_album_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            -- Whoever makes an album owns it, whatever editors it is made with.
+            declare
+                v_made uuid[] := array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_linked_album("albumName"));
+            begin
+                perform linked.refresh_albums(v_made, v_made, v_made);
+                perform linked.approve_by_album(array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")));
+            end;
+
+end
+$linked$;
+comment on function linked.redo_album_insert(jsonb, jsonb, text) is
+    'Does what was noted: takes note of new linked albums.';
+
+create or replace function linked.on_album_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where exists (select from linked.linked_album where linked_album.album_id = fresh.id)
+                        or exists (select from linked.album_pair where album_pair.album_id = fresh.id)
+                        or exists (select from linked.waiting where waiting.album_id = fresh.id)
+                        or linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName")
+                )
+                or exists (select from stale where stale."deletedAt" is not null)
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."albumName" is distinct from stale."albumName") then 'albumName' end,
+                case when bool_or(fresh."description" is distinct from stale."description") then 'description' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end,
+                case when bool_or(fresh."order" is distinct from stale."order") then 'order' end,
+                case when bool_or(fresh."albumThumbnailAssetId" is distinct from stale."albumThumbnailAssetId") then 'albumThumbnailAssetId' end
+            ], null)
+            from fresh full join stale using ("id")
+            where true
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id);
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_albums(
+                array(
+                    select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
+                    intersect
+                    (
+                        select id from fresh where linked.is_linked_album("albumName")
+                        union
+                        select id from stale where linked.is_linked_album("albumName")
+                    )
+                ),
+                array(select id from fresh),
+                array(select id from fresh)
+            );
+            perform linked.follow_deleted_albums(array(
+                select fresh.id
+                from fresh join linked.album_pair on album_pair.album_id = fresh.id
+                where linked.is_linked_album(fresh."albumName")
+            ));
+            perform linked.propagate_album_details(array(
+                select changed.id
+                from (select id, "albumName", description, "order", "albumThumbnailAssetId" from fresh except select id, "albumName", description, "order", "albumThumbnailAssetId" from stale) as changed
+                join linked.album_pair on album_pair.album_id = changed.id
+            ));
+            -- Albums of an account that is back.
+            perform linked.spread_albums(
+                array(
+                    select id from stale where "deletedAt" is not null
+                    intersect
+                    select id from fresh where "deletedAt" is null
+                ),
+                null
+            );
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_update() is 'Follows edits of linked albums and their prefixes, and of albums with counterparts.';
+create or replace trigger linked_album_update after update on public."album"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_album_update();
+comment on trigger linked_album_update on public."album" is 'Follows edits of linked albums and their prefixes, and of albums with counterparts.';
+
+create or replace function linked.redo_album_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."albumName" is distinct from stale."albumName") then 'albumName' end,
+                case when bool_or(fresh."description" is distinct from stale."description") then 'description' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end,
+                case when bool_or(fresh."order" is distinct from stale."order") then 'order' end,
+                case when bool_or(fresh."albumThumbnailAssetId" is distinct from stale."albumThumbnailAssetId") then 'albumThumbnailAssetId' end
+            ], null)
+            from jsonb_populate_recordset(null::public."album", p_fresh) as fresh full join jsonb_populate_recordset(null::public."album", p_stale) as stale using ("id")
+            where true
+        );
+begin
+            perform linked.refresh_albums(
+                array(
+                    select id from (select id, "albumName", description, "deletedAt" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName", description, "deletedAt" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed
+                    intersect
+                    (
+                        select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_linked_album("albumName")
+                        union
+                        select id from jsonb_populate_recordset(null::public."album", p_stale) as stale where linked.is_linked_album("albumName")
+                    )
+                ),
+                array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh),
+                array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh)
+            );
+            perform linked.follow_deleted_albums(array(
+                select fresh.id
+                from jsonb_populate_recordset(null::public."album", p_fresh) as fresh join linked.album_pair on album_pair.album_id = fresh.id
+                where linked.is_linked_album(fresh."albumName")
+            ));
+            perform linked.propagate_album_details(array(
+                select changed.id
+                from (select id, "albumName", description, "order", "albumThumbnailAssetId" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName", description, "order", "albumThumbnailAssetId" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed
+                join linked.album_pair on album_pair.album_id = changed.id
+            ));
+            -- Albums of an account that is back.
+            perform linked.spread_albums(
+                array(
+                    select id from jsonb_populate_recordset(null::public."album", p_stale) as stale where "deletedAt" is not null
+                    intersect
+                    select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where "deletedAt" is null
+                ),
+                null
+            );
+
+end
+$linked$;
+comment on function linked.redo_album_update(jsonb, jsonb, text) is
+    'Does what was noted: follows edits of linked albums and their prefixes, and of albums with counterparts.';
+
+create or replace function linked.on_album_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where exists (select from linked.linked_album where linked_album.album_id = stale.id)
+                        or exists (select from linked.album_pair where album_pair.album_id = stale.id)
+                        or exists (select from linked.waiting where waiting.album_id = stale.id)
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale.id);
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_albums(array(select id from stale), '{}', '{}');
+            perform linked.follow_deleted_albums(array(
+                select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
+            ));
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_delete() is 'Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
+create or replace trigger linked_album_delete after delete on public."album"
+referencing old table as stale
+for each statement execute function linked.on_album_delete();
+comment on trigger linked_album_delete on public."album" is 'Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
+
+create or replace function linked.redo_album_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.refresh_albums(array(select id from jsonb_populate_recordset(null::public."album", p_stale) as stale), '{}', '{}');
+            perform linked.follow_deleted_albums(array(
+                select stale.id from jsonb_populate_recordset(null::public."album", p_stale) as stale join linked.album_pair on album_pair.album_id = stale.id
+            ));
+
+end
+$linked$;
+comment on function linked.redo_album_delete(jsonb, jsonb, text) is
+    'Does what was noted: unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
+
+create or replace function linked.on_album_user_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumsId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from fresh
+                    join linked.linked_album on linked_album.album_id = fresh."albumsId"
+                ),
+                '{}',
+                '{}'
+            );
+            perform linked.follow_shared_albums(
+                array_agg(fresh."albumsId"), array_agg(fresh."usersId")
+            )
+            from fresh join linked.album_pair on album_pair.album_id = fresh."albumsId"
+            where fresh.role <> 'owner'
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album_user insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_user_insert() is 'Links and unlinks users with whom a linked album is shared.';
+create or replace trigger linked_album_user_insert after insert on public."album_user"
+referencing new table as fresh
+for each statement execute function linked.on_album_user_insert();
+comment on trigger linked_album_user_insert on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
+
+create or replace function linked.redo_album_user_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from jsonb_populate_recordset(null::public."album_user", p_fresh) as fresh
+                    join linked.linked_album on linked_album.album_id = fresh."albumsId"
+                ),
+                '{}',
+                '{}'
+            );
+            perform linked.follow_shared_albums(
+                array_agg(fresh."albumsId"), array_agg(fresh."usersId")
+            )
+            from jsonb_populate_recordset(null::public."album_user", p_fresh) as fresh join linked.album_pair on album_pair.album_id = fresh."albumsId"
+            where fresh.role <> 'owner'
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_album_user_insert(jsonb, jsonb, text) is
+    'Does what was noted: links and unlinks users with whom a linked album is shared.';
+create or replace function linked.on_album_user_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumsId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId"));
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from fresh
+                    join linked.linked_album on linked_album.album_id = fresh."albumsId"
+                ),
+                '{}',
+                '{}'
+            );
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album_user update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_user_update() is 'Links and unlinks users with whom a linked album is shared.';
+create or replace trigger linked_album_user_update after update on public."album_user"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_album_user_update();
+comment on trigger linked_album_user_update on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
+
+create or replace function linked.redo_album_user_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from jsonb_populate_recordset(null::public."album_user", p_fresh) as fresh
+                    join linked.linked_album on linked_album.album_id = fresh."albumsId"
+                ),
+                '{}',
+                '{}'
+            );
+
+end
+$linked$;
+comment on function linked.redo_album_user_update(jsonb, jsonb, text) is
+    'Does what was noted: links and unlinks users with whom a linked album is shared.';
+create or replace function linked.on_album_user_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId") or exists (select from linked.album_pair where album_pair.album_id = stale."albumsId"))
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId"));
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from stale
+                    join linked.linked_album on linked_album.album_id = stale."albumsId"
+                ),
+                '{}',
+                '{}'
+            );
+            perform linked.spread_albums(
+                linked.counterparts(array_agg(stale."albumsId")), array_agg(stale."usersId")
+            )
+            from stale
+            join linked.album_pair on album_pair.album_id = stale."albumsId"
+            join public.album on album.id = stale."albumsId"
+            where stale.role <> 'owner'
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album_user delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_user_delete() is 'Links and unlinks users with whom a linked album is shared.';
+create or replace trigger linked_album_user_delete after delete on public."album_user"
+referencing old table as stale
+for each statement execute function linked.on_album_user_delete();
+comment on trigger linked_album_user_delete on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
+
+create or replace function linked.redo_album_user_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.refresh_albums(
+                array(
+                    select linked_album.album_id
+                    from jsonb_populate_recordset(null::public."album_user", p_stale) as stale
+                    join linked.linked_album on linked_album.album_id = stale."albumsId"
+                ),
+                '{}',
+                '{}'
+            );
+            perform linked.spread_albums(
+                linked.counterparts(array_agg(stale."albumsId")), array_agg(stale."usersId")
+            )
+            from jsonb_populate_recordset(null::public."album_user", p_stale) as stale
+            join linked.album_pair on album_pair.album_id = stale."albumsId"
+            join public.album on album.id = stale."albumsId"
+            where stale.role <> 'owner'
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_album_user_delete(jsonb, jsonb, text) is
+    'Does what was noted: links and unlinks users with whom a linked album is shared.';
+
+create or replace function linked.on_album_asset_insert() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from fresh
+                    where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId")
+                        or (select true from linked.member where member.asset_id = fresh."assetsId")
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_membership(array(
+                select fresh."assetsId"
+                from fresh join linked.linked_album on linked_album.album_id = fresh."albumsId"
+            ));
+            perform linked.add_to_albums(
+                array_agg(from_id), array_agg(to_id), array(select distinct "albumsId" from fresh)
+            )
+            from linked.siblings(array(select "assetsId" from fresh), false)
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album_asset insert',
+                        null,
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_asset_insert() is 'Links what is put into a linked album, and puts the siblings into the counterparts of others.';
+create or replace trigger linked_album_asset_insert after insert on public."album_asset"
+referencing new table as fresh
+for each statement execute function linked.on_album_asset_insert();
+comment on trigger linked_album_asset_insert on public."album_asset" is 'Links what is put into a linked album, and puts the siblings into the counterparts of others.';
+
+create or replace function linked.redo_album_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.refresh_membership(array(
+                select fresh."assetsId"
+                from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh join linked.linked_album on linked_album.album_id = fresh."albumsId"
+            ));
+            perform linked.add_to_albums(
+                array_agg(from_id), array_agg(to_id), array(select distinct "albumsId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh)
+            )
+            from linked.siblings(array(select "assetsId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh), false)
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_album_asset_insert(jsonb, jsonb, text) is
+    'Does what was noted: links what is put into a linked album, and puts the siblings into the counterparts of others.';
+
+create or replace function linked.on_album_asset_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (
+                    select from stale
+                    where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId")
+                        or (select true from linked.member where member.asset_id = stale."assetsId")
+                )
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumsId");
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.refresh_membership(array(
+                select stale."assetsId"
+                from stale join linked.linked_album on linked_album.album_id = stale."albumsId"
+            ));
+            perform linked.leave_albums(
+                array_agg(stale."albumsId"), array_agg(stale."assetsId")
+            )
+            from stale join linked.member on member.asset_id = stale."assetsId"
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'album_asset delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_album_asset_delete() is 'Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
+create or replace trigger linked_album_asset_delete after delete on public."album_asset"
+referencing old table as stale
+for each statement execute function linked.on_album_asset_delete();
+comment on trigger linked_album_asset_delete on public."album_asset" is 'Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
+
+create or replace function linked.redo_album_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.refresh_membership(array(
+                select stale."assetsId"
+                from jsonb_populate_recordset(null::public."album_asset", p_stale) as stale join linked.linked_album on linked_album.album_id = stale."albumsId"
+            ));
+            perform linked.leave_albums(
+                array_agg(stale."albumsId"), array_agg(stale."assetsId")
+            )
+            from jsonb_populate_recordset(null::public."album_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetsId"
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_album_asset_delete(jsonb, jsonb, text) is
+    'Does what was noted: unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
+
 -- Quota: what Immich computes for a participant is what it would be without the addon.
+
 
 -- Immich takes the size of a deleted upload off its owner's quota, and so for a clone what was never added. When a trash is
 -- emptied every member has a deletion job of its own that has read its row before the group went, and takes the size off all
@@ -4851,6 +11227,319 @@ end
 $linked$;
 comment on function linked.settle_quota(uuid[], bigint[], boolean) is
     'Takes clones out of what Immich just wrote as the quota of users.';
+
+create or replace function linked.on_user_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+    v_columns text[];
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh.id)) or exists (select from linked.quota_credit)
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_columns := (
+            select array_remove(array[
+                case when bool_or(fresh."quotaUsageInBytes" is distinct from stale."quotaUsageInBytes") then 'quotaUsageInBytes' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end
+            ], null)
+            from fresh full join stale using ("id")
+            where true
+        );
+                v_concerns_us := v_columns <> '{}';
+            end if;
+            if v_concerns_us then
+                v_sources := case
+                when v_columns = array['quotaUsageInBytes'] and position('fileSizeInByte' in current_query()) = 0
+                    and not exists (select from fresh join linked.quota_credit on quota_credit.user_id = fresh.id)
+                    then '{}'
+            end;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            -- Only a recount mentions the column that it sums up.
+            perform linked.settle_quota(
+                array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
+            )
+            from (
+                select id, sum(bytes)::bigint as change
+                from (
+                    select id, "quotaUsageInBytes" as bytes from fresh
+                    union all
+                    select id, -"quotaUsageInBytes" from stale
+                ) as signed
+                group by id
+            ) as usage
+            where usage.change <> 0
+            having count(*) > 0;
+            perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+            from linked.participant
+            where user_id in (
+                select id from stale where "deletedAt" is not null
+                intersect
+                select id from fresh where "deletedAt" is null
+            )
+            having count(*) > 0;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'user update',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        (select jsonb_agg(to_jsonb(fresh)) from fresh),
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_user_update() is 'Links what an account missed while it awaited deletion, and keeps clones out of quotas.';
+create or replace trigger linked_user_update after update on public."user"
+referencing old table as stale new table as fresh
+for each statement execute function linked.on_user_update();
+comment on trigger linked_user_update on public."user" is 'Links what an account missed while it awaited deletion, and keeps clones out of quotas.';
+
+create or replace function linked.redo_user_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+declare
+    v_columns text[] := (
+            select array_remove(array[
+                case when bool_or(fresh."quotaUsageInBytes" is distinct from stale."quotaUsageInBytes") then 'quotaUsageInBytes' end,
+                case when bool_or(fresh."deletedAt" is distinct from stale."deletedAt") then 'deletedAt' end
+            ], null)
+            from jsonb_populate_recordset(null::public."user", p_fresh) as fresh full join jsonb_populate_recordset(null::public."user", p_stale) as stale using ("id")
+            where true
+        );
+begin
+            -- Only a recount mentions the column that it sums up.
+            perform linked.settle_quota(
+                array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in p_statement) > 0
+            )
+            from (
+                select id, sum(bytes)::bigint as change
+                from (
+                    select id, "quotaUsageInBytes" as bytes from jsonb_populate_recordset(null::public."user", p_fresh) as fresh
+                    union all
+                    select id, -"quotaUsageInBytes" from jsonb_populate_recordset(null::public."user", p_stale) as stale
+                ) as signed
+                group by id
+            ) as usage
+            where usage.change <> 0
+            having count(*) > 0;
+            perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+            from linked.participant
+            where user_id in (
+                select id from jsonb_populate_recordset(null::public."user", p_stale) as stale where "deletedAt" is not null
+                intersect
+                select id from jsonb_populate_recordset(null::public."user", p_fresh) as fresh where "deletedAt" is null
+            )
+            having count(*) > 0;
+
+end
+$linked$;
+comment on function linked.redo_user_update(jsonb, jsonb, text) is
+    'Does what was noted: links what an account missed while it awaited deletion, and keeps clones out of quotas.';
+
+create or replace function linked.on_user_delete() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select exists (select from linked.note)
+                or (exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
+                ),
+                exists (select from stale)
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+            if v_concerns_us then
+                v_sources := null;
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := false;
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            perform linked.replace_files_of_users(array(select id from stale));
+            delete from linked.dismissal using stale where dismissal.user_id = stale.id;
+            delete from linked.album_refusal using stale where album_refusal.owner_id = stale.id;
+            delete from linked.quota_credit using stale where quota_credit.user_id = stale.id;
+
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        'user delete',
+                        (select jsonb_agg(to_jsonb(stale)) from stale),
+                        null,
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_user_delete() is 'Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
+create or replace trigger linked_user_delete after delete on public."user"
+referencing old table as stale
+for each statement execute function linked.on_user_delete();
+comment on trigger linked_user_delete on public."user" is 'Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
+
+create or replace function linked.redo_user_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+begin
+            perform linked.replace_files_of_users(array(select id from jsonb_populate_recordset(null::public."user", p_stale) as stale));
+            delete from linked.dismissal using jsonb_populate_recordset(null::public."user", p_stale) as stale where dismissal.user_id = stale.id;
+            delete from linked.album_refusal using jsonb_populate_recordset(null::public."user", p_stale) as stale where album_refusal.owner_id = stale.id;
+            delete from linked.quota_credit using jsonb_populate_recordset(null::public."user", p_stale) as stale where quota_credit.user_id = stale.id;
+
+end
+$linked$;
+comment on function linked.redo_user_delete(jsonb, jsonb, text) is
+    'Does what was noted: has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
 
 -- Rows outside a group that would make Immich delete the group's files.
 
@@ -4946,9 +11635,10 @@ comment on function linked.is_made_for(text, uuid, uuid) is
     'Whether a job of Immich for this asset has written the file, and another one would write to it again.';
 
 create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
-language sql stable
+language plpgsql stable
 as $linked$
-    select exists (
+begin
+    return (select exists (
             select from public.asset source
             join linked.linked_album on linked_album.owner_id = source."ownerId"
             join linked.prefix on prefix.album_id = linked_album.album_id
@@ -4962,6 +11652,8 @@ as $linked$
             where source.id = p_source
         )
         or exists (select from public.asset still where still."livePhotoVideoId" = p_source)
+    );
+end
 $linked$;
 comment on function linked.stays_covered(uuid, text) is
     'Whether a linked album would still cover a source whose file lies at p_path.';
@@ -4969,8 +11661,9 @@ comment on function linked.stays_covered(uuid, text) is
 -- The copy in the trash must not point to files that somebody else's asset still needs, its sidecar among them: it comes after the
 -- clone has left its group, which may be gone with it. Immich's unlink tolerates a path that does not exist.
 create or replace function linked.disarm_copies(p_assets uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     delete from linked.replacement
     using public.asset mine, public.asset source
     where mine.id = any (p_assets)
@@ -4982,6 +11675,11 @@ as $linked$
     where mine.id = any (p_assets)
         and theirs."originalPath" = mine."originalPath"
         and theirs."ownerId" <> mine."ownerId"
+        -- Clones that do not know yet that their source has got another file say nothing.
+        and not exists (
+            select from linked.member where member.asset_id = theirs.id and member.asset_id <> member.source_id
+        );
+end
 $linked$;
 comment on function linked.disarm_copies(uuid[]) is
     'Points uploads that claim the file of somebody else''s asset to a path that does not exist, before Immich deletes it.';
@@ -5422,8 +12120,11 @@ comment on function linked.disagreements(uuid[]) is
 -- source's, a date tells nothing.
 create or replace function linked.last_written(p_sources uuid[], p_table text)
 returns table (from_id uuid, to_id uuid)
-language sql stable
+language plpgsql stable
 as $linked$
+#variable_conflict use_column
+begin
+    return query
     with dated as (
         select member.source_id, member.asset_id,
             case p_table
@@ -5451,15 +12152,17 @@ as $linked$
     )
     select origin.asset_id, member.asset_id
     from origin join linked.member using (source_id)
-    where member.asset_id <> origin.asset_id
+    where member.asset_id <> origin.asset_id;
+end
 $linked$;
 comment on function linked.last_written(uuid[], text) is
     'Which member each sibling is to be made equal to in a table: the one that was written last.';
 
 -- Dates are edited in the exif, and Immich's metadata extraction carries them to the asset.
 create or replace function linked.take_dates(p_from uuid[], p_to uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update public.asset source
     set "localDateTime" = theirs."localDateTime", "fileCreatedAt" = theirs."fileCreatedAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -5469,15 +12172,17 @@ as $linked$
     join public.asset_exif their_exif on their_exif."assetId" = pair.from_id
     where source.id = pair.to_id
         and my_exif."dateTimeOriginal" is distinct from their_exif."dateTimeOriginal"
-        and (source."localDateTime", source."fileCreatedAt") is distinct from (theirs."localDateTime", theirs."fileCreatedAt")
+        and (source."localDateTime", source."fileCreatedAt") is distinct from (theirs."localDateTime", theirs."fileCreatedAt");
+end
 $linked$;
 comment on function linked.take_dates(uuid[], uuid[]) is
     'Gives sources the dates of the member whose exif they are about to take over.';
 
 
 create or replace function linked.equalize_job_status(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with known as (
         select member.source_id,
             coalesce(
@@ -5513,7 +12218,8 @@ as $linked$
     where present."assetId" is null
         or (row(present."facesRecognizedAt", present."metadataExtractedAt", present."duplicatesDetectedAt", present."previewAt", present."thumbnailAt") is distinct from row(known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."previewAt", known."thumbnailAt"))
     on conflict ("assetId") do update
-    set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt"
+    set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
+end
 $linked$;
 comment on function linked.equalize_job_status(uuid[]) is
     'Gives all members the job status of the source, filled up from those of editors.';
@@ -5521,8 +12227,9 @@ comment on function linked.equalize_job_status(uuid[]) is
 -- A face whose counterparts were forgotten is known again by where it is; boxes that a machine found on two members may differ
 -- a little. What a viewer drew is the viewer's own.
 create or replace function linked.match_faces(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     with stray as (
         select member.source_id, asset_face.*,
             array["boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2"] as box
@@ -5550,7 +12257,8 @@ as $linked$
             )
         )
     order by stray.id, linked.overlap(stray.box, their.box) desc nulls last, known.face_key
-    on conflict do nothing
+    on conflict do nothing;
+end
 $linked$;
 comment on function linked.match_faces(uuid[]) is
     'Pairs faces that are not remembered with the siblings'' remembered faces at the same place.';
@@ -5575,8 +12283,9 @@ comment on function linked.recognize_faces(uuid[]) is
 -- A face that was there when sync last looked, and is gone from the source since, was removed; one that the source never had
 -- was found or drawn on a clone meanwhile.
 create or replace function linked.bring_new_faces(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.face (face_id, face_key, asset_id)
     select asset_face.id, asset_face.id, asset_face."assetId"
     from linked.member
@@ -5608,15 +12317,17 @@ as $linked$
     )
     insert into linked.face (face_id, face_key, asset_id)
     select fresh.face_id, fresh.face_key, fresh.source_id
-    from fresh join made on made.id = fresh.face_id
+    from fresh join made on made.id = fresh.face_id;
+end
 $linked$;
 comment on function linked.bring_new_faces(uuid[]) is
     'Gives sources the faces that were found or drawn on clones unseen.';
 
 -- An embedding has no date: whoever has it gives it to the others.
 create or replace function linked.fill_embeddings(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into public.face_search ("faceId", "embedding")
     select distinct on (mine.face_id) mine.face_id, theirs."embedding"
     from linked.member
@@ -5627,7 +12338,8 @@ as $linked$
     where member.source_id = any (p_sources)
         and not exists (select from public.face_search where face_search."faceId" = mine.face_id)
     order by mine.face_id, other.face_id
-    on conflict do nothing
+    on conflict do nothing;
+end
 $linked$;
 comment on function linked.fill_embeddings(uuid[]) is
     'Gives faces that lack their embedding the one that a counterpart has.';
@@ -5679,8 +12391,9 @@ comment on function linked.equalize_people(uuid[]) is
 
 -- Likewise albums of the same name in which the members of both accounts are.
 create or replace function linked.recognize_albums(p_sources uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     insert into linked.album_pair (album_id, album_key, owner_id)
     select distinct album.id, album.id, member.owner_id
     from linked.member
@@ -5713,7 +12426,8 @@ as $linked$
         and mine."albumName" = theirs."albumName"
         and not exists (select from linked.album_pair where album_pair.album_id = mine.id)
     order by their_pair.album_key, member.owner_id, mine."createdAt", mine.id
-    on conflict do nothing
+    on conflict do nothing;
+end
 $linked$;
 comment on function linked.recognize_albums(uuid[]) is
     'Pairs albums that are not remembered with the other accounts'' albums of the same name and pictures.';
@@ -6026,8 +12740,9 @@ comment on function linked.equalize_persons() is
     'Gives names, birth dates and colours that were edited unseen to the counterparts. Returns how many were.';
 
 create or replace function linked.note_details(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
     update linked.person_pair
     set details = noted.details
     from (
@@ -6038,7 +12753,8 @@ as $linked$
             select asked.person_key from linked.person_pair asked where asked.pair_id = any (p_pairs)
         )
     ) as noted
-    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details
+    where person_pair.pair_id = noted.pair_id and person_pair.details is distinct from noted.details;
+end
 $linked$;
 comment on function linked.note_details(uuid[]) is
     'Notes what these persons and their counterparts are called, so that an edit that sync misses can be told later.';
@@ -6055,3186 +12771,3 @@ begin
 end
 $linked$;
 comment on function linked.catch_up() is 'linked.review for reconcile, as the addon''s own writing.';
-
--- The triggers. Statement level with transition tables (a statement that changes 5,000 rows costs one call), no column
--- lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations.
-
-
-
-
--- Also on tables from which a delete cascades into watched ones (their rows are locked first), and on tables whose rows
--- refer to watched ones: inserting several locks what they refer to, one after the other, and we delete several at once.
-create or replace trigger linked_asset_exif_line_up before insert or update or delete on public."asset_exif"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_exif_line_up on public."asset_exif" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_asset_file_line_up before insert or update or delete on public."asset_file"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_file_line_up on public."asset_file" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_asset_job_status_line_up before insert or update or delete on public."asset_job_status"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_job_status_line_up on public."asset_job_status" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_smart_search_line_up before insert or update or delete on public."smart_search"
-for each statement execute function linked.line_up();
-comment on trigger linked_smart_search_line_up on public."smart_search" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_asset_line_up before insert or update or delete on public."asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_line_up on public."asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_asset_face_line_up before insert or update or delete on public."asset_face"
-for each statement execute function linked.line_up();
-comment on trigger linked_asset_face_line_up on public."asset_face" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_face_search_line_up before insert or update or delete on public."face_search"
-for each statement execute function linked.line_up();
-comment on trigger linked_face_search_line_up on public."face_search" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_album_line_up before insert or update or delete on public."album"
-for each statement execute function linked.line_up();
-comment on trigger linked_album_line_up on public."album" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_album_user_line_up before insert or update or delete on public."album_user"
-for each statement execute function linked.line_up();
-comment on trigger linked_album_user_line_up on public."album_user" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_album_asset_line_up before insert or update or delete on public."album_asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_album_asset_line_up on public."album_asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_user_line_up before insert or update or delete on public."user"
-for each statement execute function linked.line_up();
-comment on trigger linked_user_line_up on public."user" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_stack_line_up before insert or update or delete on public."stack"
-for each statement execute function linked.line_up();
-comment on trigger linked_stack_line_up on public."stack" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_person_line_up before insert or update or delete on public."person"
-for each statement execute function linked.line_up();
-comment on trigger linked_person_line_up on public."person" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_tag_line_up before insert or update or delete on public."tag"
-for each statement execute function linked.line_up();
-comment on trigger linked_tag_line_up on public."tag" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_tag_asset_line_up before insert or update or delete on public."tag_asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_tag_asset_line_up on public."tag_asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_library_line_up before delete on public."library"
-for each statement execute function linked.line_up();
-comment on trigger linked_library_line_up on public."library" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_memory_line_up before insert or delete on public."memory"
-for each statement execute function linked.line_up();
-comment on trigger linked_memory_line_up on public."memory" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_memory_asset_line_up before insert or update or delete on public."memory_asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_memory_asset_line_up on public."memory_asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_activity_line_up before insert or delete on public."activity"
-for each statement execute function linked.line_up();
-comment on trigger linked_activity_line_up on public."activity" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_shared_link_line_up before delete on public."shared_link"
-for each statement execute function linked.line_up();
-comment on trigger linked_shared_link_line_up on public."shared_link" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-create or replace trigger linked_shared_link_asset_line_up before insert or delete on public."shared_link_asset"
-for each statement execute function linked.line_up();
-comment on trigger linked_shared_link_asset_line_up on public."shared_link_asset" is
-    'Lines writers up before they lock rows, so that no two statements can deadlock over the members of a group.';
-
-create or replace function linked.on_asset_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.disarm_copies(array(select id from fresh where "libraryId" is null and not "isExternal"));
-        perform linked.refresh_membership(array(
-            select id from fresh
-            union
-            select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
-            from fresh
-            where "libraryId" is not null
-            union
-            -- The video of a clone whose old file this is: it would be deleted with it.
-            select video.source_id
-            from fresh
-            join linked.member video
-                on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
-        ));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_insert() is 'Links new assets that a linked album covers.';
-create or replace trigger linked_asset_insert after insert on public."asset"
-referencing new table as fresh
-for each statement execute function linked.on_asset_insert();
-comment on trigger linked_asset_insert on public."asset" is 'Links new assets that a linked album covers.';
-
-create or replace function linked.on_asset_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        declare
-            v_changed uuid[];
-            v_stacks uuid[];
-            v_moved uuid[];
-            v_unlocked uuid[];
-            v_scope uuid[];
-            v_albums uuid[];
-            v_old_paths text[];
-            v_new_paths text[];
-        begin
-            v_changed := array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed);
-            if cardinality(v_changed) > 0 then
-                perform linked.dismiss(array(
-                    select asset.id
-                    from linked.member join public.asset on asset.id = member.asset_id
-                    where member.asset_id = any (v_changed) and not member.can_write
-                        and (asset."deletedAt" is not null or asset.status <> 'active')
-                ));
-                perform linked.drop_copies(v_changed);
-            end if;
-
-            v_moved := array(select id from (select id, "originalPath" from fresh except select id, "originalPath" from stale) as changed);
-            perform linked.release(array(
-                select member.asset_id
-                from linked.member
-                where member.asset_id = any (v_moved) and member.asset_id <> member.source_id
-                    and member.source_id <> all (v_moved)
-            ));
-
-            -- A clone that comes out of its owner's locked folder rejoins the others wherever they are.
-            v_unlocked := array(
-                select id from stale where visibility = 'locked'
-                intersect
-                select id from fresh where visibility <> 'locked'
-            );
-            if cardinality(v_unlocked) > 0 then
-                update public.asset mine
-                set visibility = source.visibility
-                from linked.member
-                join public.asset source on source.id = member.source_id
-                where member.asset_id = any (v_unlocked) and member.asset_id <> member.source_id
-                    and mine.id = member.asset_id
-                    and mine.visibility not in ('locked', source.visibility) and source.visibility <> 'locked';
-                perform linked.add_to_albums(array_agg(sibling.asset_id), array_agg(member.asset_id))
-                from linked.member
-                join linked.member sibling
-                    on sibling.source_id = member.source_id and sibling.asset_id <> member.asset_id
-                where member.asset_id = any (v_unlocked)
-                having count(*) > 0;
-            end if;
-
-            v_changed := array(
-                select changed.id
-                from (select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from fresh except select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "sidecarPath", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status" from stale) as changed
-                join linked.member on member.asset_id = changed.id
-            );
-            if cardinality(v_changed) > 0 then
-                perform linked.watch_produced(
-                    member.source_id, array['encoded_video'], array[nullif(path.old, '')], array[nullif(path.new, '')]
-                )
-                from (
-                    select id, max(old_path) as old, max(new_path) as new
-                    from (
-                        select id, null as old_path, "encodedVideoPath" as new_path from fresh
-                        union all
-                        select id, "encodedVideoPath", null from stale
-                    ) as version
-                    where cardinality(v_changed) = 1 and id = v_changed[1]
-                    group by id
-                ) as path
-                join linked.member on member.asset_id = path.id
-                where path.old is distinct from path.new;
-                perform linked.note_settled(v_changed);
-                perform linked.follow_viewers(v_changed);
-                perform linked.propagate_asset(array_agg(from_id), array_agg(to_id))
-                from linked.siblings(v_changed, false);
-            end if;
-
-            v_changed := array(
-                select changed.id
-                from (select id, "livePhotoVideoId" from fresh except select id, "livePhotoVideoId" from stale) as changed
-                join linked.member on member.asset_id = changed.id
-            );
-            perform linked.follow_live_photos(v_changed);
-
-            v_changed := array(select id from (select id, "stackId" from fresh except select id, "stackId" from stale) as changed);
-            if cardinality(v_changed) > 0 then
-                -- Immich leaves stacks of one behind when it moves assets to another stack.
-                v_stacks := array(
-                    select stack_pair.stack_id
-                    from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
-                    where stale.id = any (v_changed)
-                );
-                perform linked.let_stacks_pass(v_changed);
-                perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                from linked.siblings(v_changed, false)
-                having count(*) > 0;
-                perform linked.dissolve_stacks(v_stacks);
-            end if;
-
-            if cardinality(v_moved) > 0 then
-                select array_agg(old_path), array_agg(new_path) into v_old_paths, v_new_paths
-                from (
-                    select max(old_path) as old_path, max(new_path) as new_path
-                    from (
-                        select id, "originalPath" as new_path, null as old_path from fresh
-                        union all
-                        select id, null, "originalPath" from stale
-                    ) as path
-                    where id = any (v_moved)
-                    group by id
-                ) as moved;
-                if exists (
-                        select from linked.prefix, unnest(v_old_paths, v_new_paths) as moved (old_path, new_path)
-                        where starts_with(moved.old_path, prefix.path || '/')
-                            and not starts_with(moved.new_path, prefix.path || '/')
-                    )
-                    and (select count(*) from fresh) = (select count(*) from public.asset)
-                then
-                    v_albums := linked.follow_media_folder(v_old_paths, v_new_paths);
-                end if;
-            end if;
-
-            v_changed := array(
-                select id
-                from (select id, "ownerId", "originalPath", visibility, "deletedAt", status, "isOffline", "libraryId", "livePhotoVideoId", checksum from fresh except select id, "ownerId", "originalPath", visibility, "deletedAt", status, "isOffline", "libraryId", "livePhotoVideoId", checksum from stale) as changed
-            );
-            if cardinality(v_changed) > 0 then
-                v_scope := array(
-                    select unnest(v_changed)
-                    union
-                    select source_id from linked.member where asset_id = any (v_changed)
-                    union
-                    select "livePhotoVideoId" from stale where id = any (v_changed) and "livePhotoVideoId" is not null
-                    union
-                    -- A prefix may have moved to where others lie already.
-                    select unnest(linked.assets_of_albums(v_albums))
-                    union
-                    -- A still that has left its group leaves its video behind.
-                    select video.source_id
-                    from stale join linked.member video on video.asset_id = stale."livePhotoVideoId"
-                    where stale.id = any (v_changed)
-                        and not exists (select from linked.member where member.asset_id = stale.id)
-                    union
-                    select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
-                    from (
-                        select id, "ownerId", "originalPath", "libraryId" from fresh
-                        union
-                        select id, "ownerId", "originalPath", "libraryId" from stale
-                    ) as known
-                    where id = any (v_changed) and "libraryId" is not null
-                );
-                perform linked.refresh_membership(v_scope);
-                perform linked.pair_live_photos(v_scope);
-            end if;
-        end;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_update() is 'Propagates changes of members, links and unlinks assets by what they have become.';
-create or replace trigger linked_asset_update after update on public."asset"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_asset_update();
-comment on trigger linked_asset_update on public."asset" is 'Propagates changes of members, links and unlinks assets by what they have become.';
-
--- A member deleted for good takes its group along, because Immich deletes the group's files. Rows that vanish with their
--- owner's account do not: then sources are unlinked, and clones are just gone. (The depth of triggers cannot tell these
--- two apart in an AFTER trigger; the account is already invisible in the second.)
-create or replace function linked.on_asset_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        declare
-            v_groups uuid[];
-            v_gone uuid[];
-            v_credited uuid[];
-            v_stacks uuid[];
-            v_owners uuid[];
-            v_checksums bytea[];
-            v_ids uuid[];
-        begin
-            insert into linked.dismissal (source_id, user_id)
-            select member.source_id, member.owner_id
-            from stale
-            join linked.member on member.asset_id = stale.id
-            join public."user" account on account.id = stale."ownerId"
-            where not member.can_write
-            on conflict do nothing;
-
-            select
-                array_agg(distinct member.source_id) filter (
-                    where member.asset_id = member.source_id or (member.can_write and account.id is not null)
-                ),
-                array_agg(member.asset_id),
-                array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
-            into v_groups, v_gone, v_credited
-            from stale
-            join linked.member on member.asset_id = stale.id
-            left join public."user" account on account.id = stale."ownerId";
-            -- Immich looks after a stack only when it loses its primary asset.
-            v_stacks := array(
-                select stack_pair.stack_id from stale join linked.stack_pair on stack_pair.stack_id = stale."stackId"
-            );
-            delete from linked.unsettled using stale where unsettled.source_id = stale.id;
-            perform linked.credit_quota(v_credited);
-            perform linked.delete_groups(v_groups);
-            perform linked.dissolve_stacks(v_stacks);
-            if v_gone is not null then
-                perform linked.forget_members(v_gone);
-            end if;
-
-            select array_agg(stale."ownerId"), array_agg(stale.checksum), array_agg(stale.id)
-            into v_owners, v_checksums, v_ids
-            from stale;
-            perform linked.fill_gaps(v_owners, v_checksums, v_ids);
-            delete from linked.dismissal using stale where dismissal.source_id = stale.id;
-            perform linked.refresh_membership(array(
-                select linked.sources_on(array_agg("ownerId"), array_agg("originalPath"::text))
-                from stale
-                where "libraryId" is not null
-                union
-                -- A viewer's still went, and nothing else of its group: its video goes too.
-                select video.source_id
-                from stale
-                join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
-                join public.asset still on still."livePhotoVideoId" = video.source_id
-            ));
-        end;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_delete() is 'Deletes what is left of the groups of deleted members, and links what they had kept out.';
-create or replace trigger linked_asset_delete after delete on public."asset"
-referencing old table as stale
-for each statement execute function linked.on_asset_delete();
-comment on trigger linked_asset_delete on public."asset" is 'Deletes what is left of the groups of deleted members, and links what they had kept out.';
-
-create or replace function linked.on_asset_exif_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            false
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_exif_insert() is 'Propagates rows of asset_exif to the siblings.';
-create or replace trigger linked_asset_exif_insert after insert on public."asset_exif"
-referencing new table as fresh
-for each statement execute function linked.on_asset_exif_insert();
-comment on trigger linked_asset_exif_insert on public."asset_exif" is 'Propagates rows of asset_exif to the siblings.';
-create or replace function linked.on_asset_exif_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_asset_exif(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            false
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_exif_update() is 'Propagates rows of asset_exif to the siblings.';
-create or replace trigger linked_asset_exif_update after update on public."asset_exif"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_asset_exif_update();
-comment on trigger linked_asset_exif_update on public."asset_exif" is 'Propagates rows of asset_exif to the siblings.';
-create or replace function linked.on_asset_file_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
-        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
-        from (
-            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
-            from (
-                select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
-                from (
-                    select *, null as old_path, path as new_path from fresh
-                ) as version
-                where type <> 'sidecar'
-                group by 1, 2
-            ) as file
-            group by "assetId"
-        ) as file
-        join linked.member on member.asset_id = file."assetId"
-        where (
-            select count(*)
-            from (select distinct "assetId" from fresh limit 2) as first
-        ) = 1;
-        perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_file_insert() is 'Propagates rows of asset_file to the siblings.';
-create or replace trigger linked_asset_file_insert after insert on public."asset_file"
-referencing new table as fresh
-for each statement execute function linked.on_asset_file_insert();
-comment on trigger linked_asset_file_insert on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_asset_file_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
-        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
-        from (
-            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
-            from (
-                select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
-                from (
-                    select *, path as old_path, null as new_path from stale
-                    union all
-                    select *, null as old_path, path as new_path from fresh
-                ) as version
-                where type <> 'sidecar'
-                group by 1, 2
-            ) as file
-            group by "assetId"
-        ) as file
-        join linked.member on member.asset_id = file."assetId"
-        where (
-            select count(*)
-            from (select distinct "assetId" from fresh limit 2) as first
-        ) = 1;
-        perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_file_update() is 'Propagates rows of asset_file to the siblings.';
-create or replace trigger linked_asset_file_update after update on public."asset_file"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_asset_file_update();
-comment on trigger linked_asset_file_update on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_asset_file_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        -- A job tells of one asset's files; what writes those of several (a new media folder) is no job.
-        perform linked.watch_produced(member.source_id, file.kinds, file.old_paths, file.new_paths)
-        from (
-            select "assetId", array_agg(kind) as kinds, array_agg(old_path) as old_paths, array_agg(new_path) as new_paths
-            from (
-                select "assetId", type as kind, max(old_path) as old_path, max(new_path) as new_path
-                from (
-                    select *, path as old_path, null as new_path from stale
-                ) as version
-                where type <> 'sidecar'
-                group by 1, 2
-            ) as file
-            group by "assetId"
-        ) as file
-        join linked.member on member.asset_id = file."assetId"
-        where (
-            select count(*)
-            from (select distinct "assetId" from stale limit 2) as first
-        ) = 1;
-        perform linked.propagate_asset_file(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_file_delete() is 'Propagates rows of asset_file to the siblings.';
-create or replace trigger linked_asset_file_delete after delete on public."asset_file"
-referencing old table as stale
-for each statement execute function linked.on_asset_file_delete();
-comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagates rows of asset_file to the siblings.';
-create or replace function linked.on_asset_job_status_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.undo_viewers_status(array(
-            select member.asset_id
-            from fresh join linked.member on member.asset_id = fresh."assetId"
-            where not member.can_write
-        ));
-        perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_job_status_insert() is 'Propagates rows of asset_job_status to the siblings.';
-create or replace trigger linked_asset_job_status_insert after insert on public."asset_job_status"
-referencing new table as fresh
-for each statement execute function linked.on_asset_job_status_insert();
-comment on trigger linked_asset_job_status_insert on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
-create or replace function linked.on_asset_job_status_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.undo_viewers_status(array(
-            select member.asset_id
-            from fresh join linked.member on member.asset_id = fresh."assetId"
-            where not member.can_write
-        ));
-        perform linked.propagate_asset_job_status(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_job_status_update() is 'Propagates rows of asset_job_status to the siblings.';
-create or replace trigger linked_asset_job_status_update after update on public."asset_job_status"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_asset_job_status_update();
-comment on trigger linked_asset_job_status_update on public."asset_job_status" is 'Propagates rows of asset_job_status to the siblings.';
-create or replace function linked.on_smart_search_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_insert() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_insert after insert on public."smart_search"
-referencing new table as fresh
-for each statement execute function linked.on_smart_search_insert();
-comment on trigger linked_smart_search_insert on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
-create or replace function linked.on_smart_search_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_smart_search(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from fresh),
-            true
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_smart_search_update() is 'Propagates rows of smart_search to the siblings.';
-create or replace trigger linked_smart_search_update after update on public."smart_search"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_smart_search_update();
-comment on trigger linked_smart_search_update on public."smart_search" is 'Propagates rows of smart_search to the siblings.';
-
-create or replace function linked.on_asset_face_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.drop_found_again(array(select id from fresh));
-        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(array(select "assetId" from fresh), false)
-        having count(*) > 0;
-        perform linked.hand_to_viewers(array(select id from fresh where "personId" is not null));
-        perform linked.propagate_people(linked.leading_faces(array(
-            select id from fresh where "personId" is not null
-        )));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_face_insert() is 'Propagates new faces, and whom they show, to the siblings.';
-create or replace trigger linked_asset_face_insert after insert on public."asset_face"
-referencing new table as fresh
-for each statement execute function linked.on_asset_face_insert();
-comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagates new faces, and whom they show, to the siblings.';
-
--- Three changes of whom faces show are not passed on: the person was deleted (that unassigns in one account alone); recognition
--- was reset (one statement that leaves an account without any assigned face; faces of members are then filled again from
--- siblings that still have theirs); and what viewers do.
-create or replace function linked.on_asset_face_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        declare
-            v_changed uuid[];
-            v_unassigned uuid[];
-            v_reset uuid[];
-            v_merge record;
-        begin
-            v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from stale) as changed);
-            if cardinality(v_changed) > 0 then
-                perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-                from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false)
-                having count(*) > 0;
-            end if;
-
-            v_changed := array(select id from (select id, "personId" from fresh except select id, "personId" from stale) as changed);
-            if cardinality(v_changed) > 0 then
-                -- Immich moves all faces of a person, and says so by naming the person, only when it merges.
-                if current_query() ~* 'where[^;]*"personId"' then
-                    for v_merge in
-                        with moved as materialized (
-                            select distinct member.owner_id, face.old_id, face.new_id
-                            from (
-                                select id, min(old_id)::uuid as old_id, min(new_id)::uuid as new_id
-                                from (
-                                    select id, null as old_id, "personId"::text as new_id from fresh
-                                    union all
-                                    select id, "personId"::text, null from stale
-                                ) as one
-                                where id = any (v_changed)
-                                group by id
-                            ) as face
-                            join public.asset_face on asset_face.id = face.id
-                            join linked.member on member.asset_id = asset_face."assetId" and member.can_write
-                            where face.old_id is not null and face.new_id is not null
-                        )
-                        select moved.owner_id, moved.old_id, moved.new_id
-                        from moved
-                        where not exists (
-                            select from public.asset_face left_over 
-                            where left_over."personId" = moved.old_id
-                        )
-                    loop
-                        perform linked.follow_merge(v_merge.owner_id, v_merge.old_id, v_merge.new_id);
-                    end loop;
-                end if;
-
-                v_unassigned := array(
-                    select id from stale where "personId" is not null
-                    intersect
-                    select id from fresh where "personId" is null
-                );
-                v_reset := array(
-                    select asset."ownerId"
-                    from fresh join public.asset on asset.id = fresh."assetId"
-                    where fresh.id = any (v_unassigned)
-                    group by asset."ownerId"
-                    having (count(*) > 1 or current_query() ~* 'where[^;]*"sourceType"')
-                        and not exists (
-                            select from public.asset_face
-                            join public.asset other on other.id = asset_face."assetId"
-                            where other."ownerId" = asset."ownerId" and asset_face."personId" is not null
-                                and asset_face."sourceType" = 'machine-learning'
-                        )
-                );
-                update linked.face
-                set left_open = asset_face."personId" is null
-                        and (
-                            face.left_open
-                            or not exists (
-                                select from public.person
-                                where person."id" = stale."personId"
-                            )
-                            or (not member.can_write and member.owner_id <> all (v_reset))
-                        ),
-                    own = asset_face."personId" is not null and not member.can_write
-                from stale
-                join public.asset_face on asset_face.id = stale.id
-                join linked.member on member.asset_id = asset_face."assetId"
-                where face.face_id = stale.id and stale.id = any (v_changed);
-                perform linked.hand_to_viewers(v_changed);
-                perform linked.part_from_emptied(array(
-                    select distinct person_pair.pair_id
-                    from stale
-                    join public.asset on asset.id = stale."assetId"
-                    join linked.person_pair
-                        on person_pair.person_id = stale."personId" and person_pair.owner_id = asset."ownerId"
-                    where stale.id = any (v_changed)
-                ));
-                perform linked.propagate_people(linked.leading_faces(array(
-                    select asset_face.id
-                    from public.asset_face
-                    join public.asset on asset.id = asset_face."assetId"
-                    where asset_face.id = any (v_changed)
-                        and (asset_face."personId" is not null or asset."ownerId" <> all (v_reset))
-                )));
-                if cardinality(v_reset) > 0 then
-                    perform linked.refill_people(array(
-                        select fresh."assetId"
-                        from fresh join public.asset on asset.id = fresh."assetId"
-                        where asset."ownerId" = any (v_reset)
-                    ));
-                end if;
-            end if;
-        end;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_face_update() is 'Propagates changes of faces, and whom they show, to the siblings.';
-create or replace trigger linked_asset_face_update after update on public."asset_face"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_asset_face_update();
-comment on trigger linked_asset_face_update on public."asset_face" is 'Propagates changes of faces, and whom they show, to the siblings.';
-
-create or replace function linked.on_asset_face_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
-            false
-        )
-        having count(*) > 0;
-        -- What a viewer removed is there again, and shows whom it showed.
-        perform linked.refill_people(array(
-            select member.asset_id
-            from stale join linked.member on member.asset_id = stale."assetId"
-            where not member.can_write
-        ));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_asset_face_delete() is 'Propagates removed faces to the siblings.';
-create or replace trigger linked_asset_face_delete after delete on public."asset_face"
-referencing old table as stale
-for each statement execute function linked.on_asset_face_delete();
-comment on trigger linked_asset_face_delete on public."asset_face" is 'Propagates removed faces to the siblings.';
-
-create or replace function linked.on_face_search_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(
-                select asset_face."assetId"
-                from fresh join public.asset_face on asset_face.id = fresh."faceId"
-            ),
-            false
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_face_search_insert() is 'Propagates the embeddings of faces to the siblings.';
-create or replace trigger linked_face_search_insert after insert on public."face_search"
-referencing new table as fresh
-for each statement execute function linked.on_face_search_insert();
-comment on trigger linked_face_search_insert on public."face_search" is 'Propagates the embeddings of faces to the siblings.';
-create or replace function linked.on_face_search_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_faces(array_agg(from_id), array_agg(to_id))
-        from linked.siblings(
-            array(
-                select asset_face."assetId"
-                from fresh join public.asset_face on asset_face.id = fresh."faceId"
-            ),
-            false
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_face_search_update() is 'Propagates the embeddings of faces to the siblings.';
-create or replace trigger linked_face_search_update after update on public."face_search"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_face_search_update();
-comment on trigger linked_face_search_update on public."face_search" is 'Propagates the embeddings of faces to the siblings.';
-
-create or replace function linked.on_album_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        -- Whoever makes an album owns it, whatever editors it is made with.
-        declare
-            v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
-        begin
-            perform linked.refresh_albums(v_made, v_made, v_made);
-            perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
-        end;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_insert() is 'Takes note of new linked albums.';
-create or replace trigger linked_album_insert after insert on public."album"
-referencing new table as fresh
-for each statement execute function linked.on_album_insert();
-comment on trigger linked_album_insert on public."album" is 'Takes note of new linked albums.';
-
-create or replace function linked.on_album_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.refresh_albums(
-            array(
-                select id from (select id, "albumName", description, "deletedAt" from fresh except select id, "albumName", description, "deletedAt" from stale) as changed
-                intersect
-                (
-                    select id from fresh where linked.is_linked_album("albumName")
-                    union
-                    select id from stale where linked.is_linked_album("albumName")
-                )
-            ),
-            array(select id from fresh),
-            array(select id from fresh)
-        );
-        perform linked.follow_deleted_albums(array(
-            select fresh.id
-            from fresh join linked.album_pair on album_pair.album_id = fresh.id
-            where linked.is_linked_album(fresh."albumName")
-        ));
-        perform linked.propagate_album_details(array(
-            select changed.id
-            from (select id, "albumName", description, "order", "albumThumbnailAssetId" from fresh except select id, "albumName", description, "order", "albumThumbnailAssetId" from stale) as changed
-            join linked.album_pair on album_pair.album_id = changed.id
-        ));
-        -- Albums of an account that is back.
-        perform linked.spread_albums(
-            array(
-                select id from stale where "deletedAt" is not null
-                intersect
-                select id from fresh where "deletedAt" is null
-            ),
-            null
-        );
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_update() is 'Follows edits of linked albums and their prefixes, and of albums with counterparts.';
-create or replace trigger linked_album_update after update on public."album"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_album_update();
-comment on trigger linked_album_update on public."album" is 'Follows edits of linked albums and their prefixes, and of albums with counterparts.';
-
-create or replace function linked.on_album_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        perform linked.refresh_albums(array(select id from stale), '{}', '{}');
-        perform linked.follow_deleted_albums(array(
-            select stale.id from stale join linked.album_pair on album_pair.album_id = stale.id
-        ));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_delete() is 'Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
-create or replace trigger linked_album_delete after delete on public."album"
-referencing old table as stale
-for each statement execute function linked.on_album_delete();
-comment on trigger linked_album_delete on public."album" is 'Unlinks what deleted linked albums had linked, and withdraws the counterparts of others.';
-
-create or replace function linked.on_album_user_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.refresh_albums(
-            array(
-                select linked_album.album_id
-                from fresh as change
-                join linked.linked_album on linked_album.album_id = change."albumsId"
-            ),
-            '{}',
-            '{}'
-        );
-        perform linked.follow_shared_albums(
-            array_agg(fresh."albumsId"), array_agg(fresh."usersId")
-        )
-        from fresh join linked.album_pair on album_pair.album_id = fresh."albumsId"
-        where fresh.role <> 'owner'
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_user_insert() is 'Links and unlinks users with whom a linked album is shared.';
-create or replace trigger linked_album_user_insert after insert on public."album_user"
-referencing new table as fresh
-for each statement execute function linked.on_album_user_insert();
-comment on trigger linked_album_user_insert on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
-create or replace function linked.on_album_user_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.refresh_albums(
-            array(
-                select linked_album.album_id
-                from fresh as change
-                join linked.linked_album on linked_album.album_id = change."albumsId"
-            ),
-            '{}',
-            '{}'
-        );
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_user_update() is 'Links and unlinks users with whom a linked album is shared.';
-create or replace trigger linked_album_user_update after update on public."album_user"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_album_user_update();
-comment on trigger linked_album_user_update on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
-create or replace function linked.on_album_user_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        perform linked.refresh_albums(
-            array(
-                select linked_album.album_id
-                from stale as change
-                join linked.linked_album on linked_album.album_id = change."albumsId"
-            ),
-            '{}',
-            '{}'
-        );
-        perform linked.spread_albums(
-            linked.counterparts(array_agg(stale."albumsId")), array_agg(stale."usersId")
-        )
-        from stale
-        join linked.album_pair on album_pair.album_id = stale."albumsId"
-        join public.album on album.id = stale."albumsId"
-        where stale.role <> 'owner'
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_user_delete() is 'Links and unlinks users with whom a linked album is shared.';
-create or replace trigger linked_album_user_delete after delete on public."album_user"
-referencing old table as stale
-for each statement execute function linked.on_album_user_delete();
-comment on trigger linked_album_user_delete on public."album_user" is 'Links and unlinks users with whom a linked album is shared.';
-
-create or replace function linked.on_album_asset_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.refresh_membership(array(
-            select fresh."assetsId"
-            from fresh join linked.linked_album on linked_album.album_id = fresh."albumsId"
-        ));
-        perform linked.add_to_albums(
-            array_agg(from_id), array_agg(to_id), array(select distinct "albumsId" from fresh)
-        )
-        from linked.siblings(array(select "assetsId" from fresh), false)
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_asset_insert() is 'Links what is put into a linked album, and puts the siblings into the counterparts of others.';
-create or replace trigger linked_album_asset_insert after insert on public."album_asset"
-referencing new table as fresh
-for each statement execute function linked.on_album_asset_insert();
-comment on trigger linked_album_asset_insert on public."album_asset" is 'Links what is put into a linked album, and puts the siblings into the counterparts of others.';
-
-create or replace function linked.on_album_asset_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        perform linked.refresh_membership(array(
-            select stale."assetsId"
-            from stale join linked.linked_album on linked_album.album_id = stale."albumsId"
-        ));
-        perform linked.leave_albums(
-            array_agg(stale."albumsId"), array_agg(stale."assetsId")
-        )
-        from stale join linked.member on member.asset_id = stale."assetsId"
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_album_asset_delete() is 'Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
-create or replace trigger linked_album_asset_delete after delete on public."album_asset"
-referencing old table as stale
-for each statement execute function linked.on_album_asset_delete();
-comment on trigger linked_album_asset_delete on public."album_asset" is 'Unlinks what is taken out of a linked album, and takes the siblings out of the counterparts of others.';
-
-create or replace function linked.on_user_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        -- Only a recount mentions the column that it sums up.
-        perform linked.settle_quota(
-            array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in current_query()) > 0
-        )
-        from (
-            select id, sum(bytes)::bigint as change
-            from (
-                select id, "quotaUsageInBytes" as bytes from fresh
-                union all
-                select id, -"quotaUsageInBytes" from stale
-            ) as signed
-            group by id
-        ) as usage
-        where usage.change <> 0
-        having count(*) > 0;
-        perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
-        from linked.participant
-        where user_id in (
-            select id from stale where "deletedAt" is not null
-            intersect
-            select id from fresh where "deletedAt" is null
-        )
-        having count(*) > 0;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_user_update() is 'Links what an account missed while it awaited deletion, and keeps clones out of quotas.';
-create or replace trigger linked_user_update after update on public."user"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_user_update();
-comment on trigger linked_user_update on public."user" is 'Links what an account missed while it awaited deletion, and keeps clones out of quotas.';
-
-create or replace function linked.on_user_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        perform linked.replace_files_of_users(array(select id from stale));
-        delete from linked.dismissal using stale where dismissal.user_id = stale.id;
-        delete from linked.album_refusal using stale where album_refusal.owner_id = stale.id;
-        delete from linked.quota_credit using stale where quota_credit.user_id = stale.id;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_user_delete() is 'Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
-create or replace trigger linked_user_delete after delete on public."user"
-referencing old table as stale
-for each statement execute function linked.on_user_delete();
-comment on trigger linked_user_delete on public."user" is 'Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.';
-
-create or replace function linked.on_tag_asset_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        declare
-            v_tags uuid[] := array(select distinct "tagsId" from fresh);
-        begin
-            perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
-            from linked.siblings(array(select "assetsId" from fresh), false)
-            having count(*) > 0;
-            perform linked.note_unused_tags(v_tags);
-        end;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_tag_asset_insert() is 'Puts tags on the siblings.';
-create or replace trigger linked_tag_asset_insert after insert on public."tag_asset"
-referencing new table as fresh
-for each statement execute function linked.on_tag_asset_insert();
-comment on trigger linked_tag_asset_insert on public."tag_asset" is 'Puts tags on the siblings.';
-
-create or replace function linked.on_tag_asset_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        perform linked.lose_tags(array_agg(stale."assetsId"), array_agg(stale."tagsId"))
-        from stale join linked.member on member.asset_id = stale."assetsId"
-        having count(*) > 0;
-        perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from stale)));
-        -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
-        if position('"tagsId"' in current_query()) = 0 then
-            insert into public.tag_asset ("tagsId", "assetsId")
-            select tag.id, asset.id
-            from stale
-            join linked.member on member.asset_id = stale."assetsId" and not member.can_write
-            join public.asset on asset.id = member.asset_id
-            join public.tag on tag.id = stale."tagsId"
-            on conflict do nothing;
-        end if;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_tag_asset_delete() is 'Takes tags off the siblings.';
-create or replace trigger linked_tag_asset_delete after delete on public."tag_asset"
-referencing old table as stale
-for each statement execute function linked.on_tag_asset_delete();
-comment on trigger linked_tag_asset_delete on public."tag_asset" is 'Takes tags off the siblings.';
-
-create or replace function linked.on_tag_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        update linked.made_tag set unused_in = null
-        from fresh
-        where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('tag insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in tag insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_tag_insert() is 'Keeps tags that Immich has just looked up, and propagates colours.';
-create or replace trigger linked_tag_insert after insert on public."tag"
-referencing new table as fresh
-for each statement execute function linked.on_tag_insert();
-comment on trigger linked_tag_insert on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
-create or replace function linked.on_tag_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        update linked.made_tag set unused_in = null
-        from fresh
-        where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
-        perform linked.propagate_tag_colors(array(
-            select id from (select id, color from fresh except select id, color from stale) as changed
-        ));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_tag_update() is 'Keeps tags that Immich has just looked up, and propagates colours.';
-create or replace trigger linked_tag_update after update on public."tag"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_tag_update();
-comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
-
-create or replace function linked.on_tag_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        delete from linked.made_tag using stale where made_tag.tag_id = stale.id;
-        perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
-        from stale join public."user" account on account.id = stale."userId"
-        having count(*) > 0;
-        perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_tag_delete() is 'Takes deleted tags off the siblings.';
-create or replace trigger linked_tag_delete after delete on public."tag"
-referencing old table as stale
-for each statement execute function linked.on_tag_delete();
-comment on trigger linked_tag_delete on public."tag" is 'Takes deleted tags off the siblings.';
-
-create or replace function linked.on_stack_insert() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.fill_stacks(array(
-            select fresh.id from fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
-        ));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_stack_insert() is 'Fills stacks that take the place of others.';
-create or replace trigger linked_stack_insert after insert on public."stack"
-referencing new table as fresh
-for each statement execute function linked.on_stack_insert();
-comment on trigger linked_stack_insert on public."stack" is 'Fills stacks that take the place of others.';
-
-create or replace function linked.on_stack_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        perform linked.propagate_primaries(linked.leading_stacks(array(
-            select id from (select id, "primaryAssetId" from fresh except select id, "primaryAssetId" from stale) as changed
-        )));
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_stack_update() is 'Propagates the primary assets of stacks.';
-create or replace trigger linked_stack_update after update on public."stack"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_stack_update();
-comment on trigger linked_stack_update on public."stack" is 'Propagates the primary assets of stacks.';
-
-create or replace function linked.on_stack_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
-        delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_stack_delete() is 'Forgets the pairing of stacks.';
-create or replace trigger linked_stack_delete after delete on public."stack"
-referencing old table as stale
-for each statement execute function linked.on_stack_delete();
-comment on trigger linked_stack_delete on public."stack" is 'Forgets the pairing of stacks.';
-
-create or replace function linked.on_person_update() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from fresh) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from fresh limit 50) as first
-        ));
-        declare
-            v_moved uuid[];
-        begin
-            perform linked.propagate_person_name(array(
-                select person_pair.pair_id
-                from (select "ownerId", "id", "name" from fresh except select "ownerId", "id", "name" from stale) as changed
-                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
-                where (person_pair.pair_id = any (v_moved)) is not true
-            ));
-            perform linked.propagate_person_birthdate(array(
-                select person_pair.pair_id
-                from (select "ownerId", "id", "birthDate" from fresh except select "ownerId", "id", "birthDate" from stale) as changed
-                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
-                where (person_pair.pair_id = any (v_moved)) is not true
-            ));
-            perform linked.propagate_person_color(array(
-                select person_pair.pair_id
-                from (select "ownerId", "id", "color" from fresh except select "ownerId", "id", "color" from stale) as changed
-                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
-                where (person_pair.pair_id = any (v_moved)) is not true
-            ));
-            perform linked.note_details(array(
-                select person_pair.pair_id
-                from (select "ownerId", "id", "name", "birthDate", "color" from fresh except select "ownerId", "id", "name", "birthDate", "color" from stale) as changed
-                join linked.person_pair on changed."id" = person_pair.person_id and changed."ownerId" = person_pair.owner_id
-            ));
-        end;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_person_update() is 'Propagates names, birth dates and colours of persons.';
-create or replace trigger linked_person_update after update on public."person"
-referencing old table as stale new table as fresh
-for each statement execute function linked.on_person_update();
-comment on trigger linked_person_update on public."person" is 'Propagates names, birth dates and colours of persons.';
-
-create or replace function linked.on_person_delete() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
-as $linked$
-declare
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-begin
-    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return null;
-    end if;
-    begin
-        if linked.is_off() or not exists (select from stale) then
-            return null;
-        end if;
-        perform linked.start_writing();
-        perform linked.plan_for((
-            select count(*) from (select from stale limit 50) as first
-        ));
-        delete from linked.person_pair using stale where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
-
-        if exists (select from linked.queue) then
-            -- Apart from the work of this statement, which it must not undo: what cannot be done now stays queued.
-            begin
-                perform linked.work_queue(interval '50 milliseconds', 30);
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (
-            select from linked.unsettled
-            where marked_at is null and since < clock_timestamp() - interval '1 minute'
-        ) then
-            begin
-                perform linked.settle();
-            exception when others then
-                null;
-            end;
-        end if;
-        if exists (select from linked.made_tag where unused_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_tags();
-        end if;
-        if exists (select from linked.passing_stack where made_in <> pg_current_xact_id_if_assigned()::text) then
-            perform linked.sweep_stacks();
-        end if;
-        perform linked.stop_writing();
-    exception when others then
-        get stacked diagnostics
-            v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-        begin
-            perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
-        exception when others then
-            raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
-        end;
-    end;
-    return null;
-end
-$linked$;
-comment on function linked.on_person_delete() is 'Unpairs deleted persons.';
-create or replace trigger linked_person_delete after delete on public."person"
-referencing old table as stale
-for each statement execute function linked.on_person_delete();
-comment on trigger linked_person_delete on public."person" is 'Unpairs deleted persons.';

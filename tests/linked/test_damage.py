@@ -201,19 +201,20 @@ TAMPERED = {
     "drop trigger linked_asset_update on asset": "trigger linked_asset_update on asset is missing",
     "alter table asset disable trigger linked_asset_update": "trigger linked_asset_update on asset is disabled",
     "alter table asset enable replica trigger linked_asset_update": "trigger linked_asset_update on asset is disabled",
-    """create or replace trigger linked_asset_line_up before insert on asset
-       for each statement when (false) execute function linked.line_up()""": "linked_asset_line_up on asset is not as",
-    """create or replace trigger linked_asset_line_up before delete on asset
-       for each statement execute function linked.line_up()""": "linked_asset_line_up on asset is not as",
-    """create trigger one_more before insert on asset
-       for each statement execute function linked.line_up()""": "trigger one_more on asset is not ours",
+    """create or replace trigger linked_asset_delete after delete on asset referencing old table as stale
+       for each statement when (false) execute function linked.on_asset_delete()""":
+        "linked_asset_delete on asset is not as",
+    """create or replace trigger linked_asset_delete after insert on asset referencing new table as stale
+       for each statement execute function linked.on_asset_delete()""": "linked_asset_delete on asset is not as",
+    """create trigger one_more after delete on asset referencing old table as stale
+       for each statement execute function linked.on_asset_delete()""": "trigger one_more on asset is not ours",
     "alter function linked.on_asset_update() security invoker": "function linked.on_asset_update() is not as shipped",
     "alter function linked.on_asset_update() reset search_path": "function linked.on_asset_update() is not as shipped",
     "alter function linked.covered(uuid[]) volatile": "is not as shipped",
     "create function linked.covered(text) returns void language sql as ''": "function linked.covered(text) is not ours",
     "drop function linked.covered(uuid[])": "is missing",
     "create rule nothing as on insert to linked.queue do instead nothing": "rule nothing on linked.queue is not ours",
-    "create trigger one_more before insert on linked.member for each statement execute function linked.line_up()":
+    "create trigger one_more before insert on linked.member for each row execute function linked.replace_stack()":
         "trigger one_more on linked.member is not ours",
 }  # fmt: skip
 
@@ -260,7 +261,7 @@ def one_line_at_the_end(shell: Shell, *arguments: str) -> str:
         ("create materialized view public.clones as select * from linked.member", "materialized view public.clones"),
         ("create table public.mine (id uuid references linked.member (asset_id))", "table public.mine"),
         ("create table public.mine (clones linked.member[])", "table public.mine"),
-        ("create table public.mine (is_off boolean default linked.is_off())", "table public.mine"),
+        ("create table public.mine (turn integer default linked.turn(gen_random_uuid()))", "table public.mine"),
         ("create function linked.notes() returns int language sql as 'select 1'", "function linked.notes()"),
         ("create procedure linked.note(text) language sql as ''", "procedure linked.note(pg_catalog.text)"),
         (

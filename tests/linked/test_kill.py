@@ -163,7 +163,7 @@ def test_linking_that_waits_too_long_stays_queued(household: Household) -> None:
 
 
 REMOVING: dict[str, tuple[str, Any, str]] = {
-    "before anything": (WRITERS, WRITERS_LOCK, WAITS_FOR_A_LOCK),
+    "before anything": ("lock table asset in row exclusive mode", None, "wait_event = 'PgSleep'"),
     "before triggers are dropped": (
         "lock table album in access share mode",
         None,

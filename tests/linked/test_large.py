@@ -68,8 +68,9 @@ def test_sharing_a_large_album(household: Household) -> None:
     assert 500 < done < ASSETS
     assert queued() == ASSETS - done
 
-    # Any write of Immich's takes a little of the queue along, and does not take long.
+    # Any write of Immich's takes a little of the queue along, unless another has just done so, and does not take long.
     person = household.create_person(household.clara, "Somebody")
+    database.execute("delete from linked.pace")
     seconds, _ = timed("a write meanwhile", lambda: household.update_person(person, name="Else"))
     assert seconds < 1
     assert queued() < ASSETS - done

@@ -177,7 +177,7 @@ def test_no_duplicates_in_slices_of_one(household: Household, names: Names) -> N
     household.database.value("select linked.enqueue_all()")
     while household.count("linked.queue"):
         with household.transaction():
-            household.database.execute("select linked.start_writing(), linked.work_queue(interval '0', 1)")
+            household.database.execute("select linked.start_writing(), linked.work_slices(interval '0', 1)")
     for account in ACCOUNTS:
         assert past.count(account) == len(HUMANS)
 

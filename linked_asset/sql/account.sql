@@ -1,5 +1,7 @@
 -- Quota: what Immich computes for a participant is what it would be without the addon.
 
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+
 -- Immich takes the size of a deleted upload off its owner's quota, and so for a clone what was never added. When a trash is
 -- emptied every member has a deletion job of its own that has read its row before the group went, and takes the size off all
 -- the same. A credit that nobody claims (there was no such job) is worth nothing after a minute.
@@ -81,3 +83,53 @@ end
 $linked$;
 comment on function linked.settle_quota(uuid[], bigint[], boolean) is
     'Takes clones out of what Immich just wrote as the quota of users.';
+
+{# Whether Immich has summed up a quota anew, only the statement tells: it alone mentions the column that it sums up. #}
+{% set quota_matters %}
+case
+                when v_columns = array['quotaUsageInBytes'] and position('fileSizeInByte' in current_query()) = 0
+                    and not exists (select from fresh join linked.quota_credit on quota_credit.user_id = fresh.id)
+                    then '{}'
+            end
+{%- endset %}
+{% call(fresh, stale, statement) on("user", "update", "Links what an account missed while it awaited deletion, and keeps clones out of quotas.",
+    look="exists (select from fresh where " ~ takes_part("fresh.id") ~ ") or exists (select from linked.quota_credit)",
+    columns=["quotaUsageInBytes", "deletedAt"] + (["clusterGroupId"] if "clusterGroupId" in user else []),
+    sources=quota_matters
+) %}
+
+            -- Only a recount mentions the column that it sums up.
+            perform linked.settle_quota(
+                array_agg(usage.id), array_agg(usage.change), position('fileSizeInByte' in {{ statement }}) > 0
+            )
+            from (
+                select id, sum(bytes)::bigint as change
+                from (
+                    select id, "quotaUsageInBytes" as bytes from {{ fresh }}
+                    union all
+                    select id, -"quotaUsageInBytes" from {{ stale }}
+                ) as signed
+                group by id
+            ) as usage
+            where usage.change <> 0
+            having count(*) > 0;
+{% if "clusterGroupId" in user %}
+            perform linked.follow_cluster_groups(array(select id from {{ changed(fresh, stale, '"clusterGroupId"') }}));
+{% endif %}
+            perform linked.extend_membership(array_agg(album_id), linked.assets_of_albums(array_agg(album_id)))
+            from linked.participant
+            where user_id in (
+                select id from {{ stale }} where "deletedAt" is not null
+                intersect
+                select id from {{ fresh }} where "deletedAt" is null
+            )
+            having count(*) > 0;
+{% endcall %}
+
+{% call(fresh, stale, statement) on("user", "delete", "Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.") %}
+
+            perform linked.replace_files_of_users(array(select id from {{ stale }}));
+            delete from linked.dismissal using {{ stale }} where dismissal.user_id = stale.id;
+            delete from linked.album_refusal using {{ stale }} where album_refusal.owner_id = stale.id;
+            delete from linked.quota_credit using {{ stale }} where quota_credit.user_id = stale.id;
+{% endcall %}

@@ -1,0 +1,199 @@
+{# What the triggers share. Statement level with transition tables (a statement that changes 5,000 rows costs one call), no
+   column lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations. #}
+
+{# Whether an asset is a member. As an expression of its own it is looked up row by row whatever the plan, which PL/pgSQL
+   keeps: made for a statement of many rows, a join would read all members for every later one. #}
+{% macro is_member(asset) -%}
+(select true from linked.member where member.asset_id = {{ asset }})
+{%- endmacro %}
+
+{% macro takes_part(account) -%}
+exists (select from linked.participant where participant.user_id = {{ account }})
+{%- endmacro %}
+
+{# The groups of the members among rows, for the same reason row by row. #}
+{% macro groups_of(rows, asset) -%}
+array(
+                    select distinct source_id
+                    from (
+                        select (select member.source_id from linked.member where member.asset_id = {{ asset }}) as source_id
+                        from {{ rows }}
+                    ) as known
+                    where source_id is not null
+                )
+{%- endmacro %}
+
+{# The rows of an update in which one of the columns has another value than before. No join of the two transition tables:
+   PL/pgSQL keeps the plan of the first call, and where that had one row, the join would be quadratic ever after. #}
+{% macro changed(fresh, stale, columns, key="id") %}
+(select {{ key }}, {{ columns }} from {{ fresh }} except select {{ key }}, {{ columns }} from {{ stale }}) as changed
+{%- endmacro %}
+
+{# Which columns an update has changed, over the rows that concern us. A full join is never made by nested loops. #}
+{% macro changed_columns(fresh, stale, names, key, concern) -%}
+(
+            select array_remove(array[
+{% for name in names %}
+                case when bool_or(fresh."{{ name }}" is distinct from stale."{{ name }}") then '{{ name }}' end
+                {{- "," if not loop.last }}
+{% endfor %}
+            ], null)
+            from {{ fresh }} full join {{ stale }} using ("{{ key }}")
+            where {{ concern }}
+        )
+{%- endmacro %}
+
+{# Whether others have left something to do; what takes time only where there is some. #}
+{% macro is_due(has_time="true") -%}
+exists (select from linked.note)
+                or {{ has_time ~ " and " if has_time != "true" }}(exists (select from linked.queue) or exists (select from linked.second_look))
+                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
+                or exists (
+                    select from linked.made_tag
+                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
+                )
+                or exists (
+                    select from linked.unsettled
+                    where marked_at is null and since < clock_timestamp() - interval '{{ deletes_within }}'
+                )
+{%- endmacro %}
+
+{# What every trigger function does around its work.
+
+   First it looks whether a statement concerns anything linked (`look`), and of updates whether in a column that matters
+   (`columns`, by their canonical names, over the rows of `concern`): nearly none does, and costs no more than that. Then it
+   takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off.
+
+   Nothing is done while the addon itself writes or is suspended, and no exception ever reaches Immich. The work is rendered
+   twice: over the transition tables, and over what was noted of them. It must not return early. Security definer: the role
+   that installed the addon need not be the one that Immich uses, which knows nothing of schema linked. #}
+{% macro on(table, event, what, look="", columns=[], key="id", concern="true", sources="null", patient="false") %}
+{% set rows = "stale" if event == "delete" else "fresh" %}
+create or replace function linked.on_{{ table }}_{{ event }}() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '100ms'
+as $linked$
+declare
+    v_is_due boolean;
+    v_concerns_us boolean;
+    v_is_patient boolean := false;
+    v_tries integer := 0;
+    v_sources uuid[];
+    v_sqlstate text;
+    v_message text;
+    v_context text;
+{% if columns %}
+    v_columns text[];
+{% endif %}
+begin
+    -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return null;
+    end if;
+    loop
+        begin
+            select {{ is_due() }},
+                {{ look or "exists (select from " ~ rows ~ ")" }}
+            into v_is_due, v_concerns_us
+            from linked.installation
+            where suspended_at is null;
+            if v_is_due is null then
+                return null;
+            end if;
+{% if columns %}
+            if v_concerns_us then
+                v_columns := {{ changed_columns("fresh", "stale", columns, key, concern) }};
+                v_concerns_us := v_columns <> '{}';
+            end if;
+{% endif %}
+            if v_concerns_us then
+                v_sources := {{ sources }};
+                v_concerns_us := v_sources is distinct from '{}';
+            end if;
+            if v_concerns_us is not true then
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_aside();
+                end if;
+                return null;
+            end if;
+            -- Many groups are as good as all.
+            if cardinality(v_sources) > 32 then
+                v_sources := null;
+            end if;
+            v_is_patient := {{ patient }};
+            perform linked.take_turn(v_sources, v_is_patient);
+            perform linked.plan_for((select count(*) from (select from {{ rows }} limit 50) as first));
+            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
+                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            end if;
+            {{- caller("fresh", "stale", "current_query()") }}
+            -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
+            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+                perform linked.work_along(v_sources, v_sources is null);
+            end if;
+            perform linked.stop_writing();
+            return null;
+        exception
+            when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                v_tries := v_tries + 1;
+                if v_is_patient and v_tries < 20 then
+                    continue;
+                end if;
+                begin
+                    perform linked.leave_note(
+                        '{{ table }} {{ event }}',
+                        {{ "null" if event == "insert" else "(select jsonb_agg(to_jsonb(stale)) from stale)" }},
+                        {{ "null" if event == "delete" else "(select jsonb_agg(to_jsonb(fresh)) from fresh)" }},
+                        current_query(),
+                        v_sources
+                    );
+                    return null;
+                exception when others then
+                    exit;
+                end;
+            when others then
+                get stacked diagnostics
+                    v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                exit;
+        end;
+    end loop;
+    begin
+        perform linked.record_incident('{{ table }} {{ event }}', v_sqlstate, v_message, v_context);
+    exception when others then
+        raise log 'linked assets: % (%) in {{ table }} {{ event }}', v_message, v_sqlstate;
+    end;
+    return null;
+end
+$linked$;
+comment on function linked.on_{{ table }}_{{ event }}() is '{{ what }}';
+create or replace trigger linked_{{ table }}_{{ event }} after {{ event }} on public."{{ table }}"
+{% if event == "insert" %}
+referencing new table as fresh
+{% elif event == "update" %}
+referencing old table as stale new table as fresh
+{% else %}
+referencing old table as stale
+{% endif %}
+for each statement execute function linked.on_{{ table }}_{{ event }}();
+comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{ what }}';
+
+{% set noted_fresh = "jsonb_populate_recordset(null::public.\"" ~ table ~ "\", p_fresh) as fresh" %}
+{% set noted_stale = "jsonb_populate_recordset(null::public.\"" ~ table ~ "\", p_stale) as stale" %}
+create or replace function linked.redo_{{ table }}_{{ event }}(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
+language plpgsql
+as $linked$
+{% if columns %}
+declare
+    v_columns text[] := {{ changed_columns(noted_fresh, noted_stale, columns, key, concern) }};
+{% endif %}
+begin
+    {{- caller(noted_fresh, noted_stale, "p_statement") }}
+end
+$linked$;
+comment on function linked.redo_{{ table }}_{{ event }}(jsonb, jsonb, text) is
+    'Does what was noted: {{ what[0] | lower }}{{ what[1:] }}';
+{% endmacro %}

@@ -14,12 +14,16 @@ from uuid import UUID
 
 import psycopg
 
+from linked_asset import immich
 from sample import create_immich
 from tests.builders import Immich
 from tests.database import Database, Databases
 
 CHECKOUT = Path(__file__).parents[1]
 LINKED, PRIVATE = "/data/library/family", "/data/library/private"
+RELEASE = immich.RELEASES[-1]
+EMBEDDED = 1000
+"""As many media of a folder have embeddings and a face: an index over vectors takes in a few hundred rows a second."""
 
 FILL = """
     create temporary table fresh as
@@ -27,17 +31,18 @@ FILL = """
         now() - n * interval '1 hour' as moment,
         array(select random() from generate_series(1, 512) where n > 0)::real[] as embedding
     from generate_series(1, %(count)s) as n;
-    insert into asset (id, "ownerId", checksum, "originalPath", "deviceAssetId", "deviceId", "fileCreatedAt",
+    insert into asset (id, "ownerId", checksum, "checksumAlgorithm", "originalPath", "fileCreatedAt",
         "fileModifiedAt", "localDateTime", type, "originalFileName", thumbhash)
-    select id, %(owner)s, sha256(path::bytea), path, n, 'WEB', moment, moment, moment, 'IMAGE', n || '.jpg',
+    select id, %(owner)s, sha256(path::bytea), 'sha1', path, moment, moment, moment, 'IMAGE', n || '.jpg',
         sha256(path::bytea)
     from fresh;
     insert into asset_exif ("assetId", description, "fileSizeInByte", make, "exifImageWidth", "exifImageHeight")
     select id, '', 1000, 'Canon', 4000, 3000 from fresh;
     insert into asset_file ("assetId", type, path)
     select id, kind, '/data/thumbs/' || id || '-' || kind from fresh, unnest(array['preview', 'thumbnail']) as kind;
-    insert into asset_job_status ("assetId", "metadataExtractedAt", "facesRecognizedAt", "previewAt", "thumbnailAt")
-    select id, now(), now(), now(), now() from fresh;
+    insert into asset_job_status ("assetId", "metadataExtractedAt", "facesRecognizedAt")
+    select id, now(), now() from fresh;
+    delete from fresh where n > %(embedded)s;
     insert into smart_search ("assetId", embedding) select id, embedding::vector from fresh;
     insert into asset_face (id, "assetId", "imageWidth", "imageHeight") select id, id, 4000, 3000 from fresh;
     insert into face_search ("faceId", embedding) select id, embedding::vector from fresh;
@@ -64,7 +69,7 @@ class Place:
     def __init__(self, database: TimedDatabase, folder: str) -> None:
         self.database = database
         self.folder = folder
-        self.immich = Immich(database)
+        self.immich = Immich(database, RELEASE)
         self.users = {row.name: row.id for row in database.fetch('select name, id from "user"')}
         self.family: UUID = self.users["Family"]
         rows = database.fetch(
@@ -78,14 +83,14 @@ class Place:
 
 def build(connection: psycopg.Connection[Any], url: str, assets: int) -> None:
     """`assets` media under the linked folder, and as many that are not."""
-    create_immich(connection)
+    create_immich(connection, RELEASE)
     database = Database(url)
-    immich = Immich(database)
-    family, *others = (immich.create_user(name) for name in ("Family", "Anna", "Ben", "Clara"))
-    immich.create_album(family, "Linked album", LINKED, users=others)
+    server = Immich(database, RELEASE)
+    family, *others, _ = (server.create_user(name) for name in ("Family", "Anna", "Ben", "Clara", "Dora", "Stranger"))
+    server.create_album(family, "Linked album", LINKED, users=others)
     with psycopg.ClientCursor(connection) as cursor:
         for folder in (LINKED, PRIVATE):
-            cursor.execute(FILL.encode(), {"owner": family, "folder": folder, "count": assets})
+            cursor.execute(FILL.encode(), {"owner": family, "folder": folder, "count": assets, "embedded": EMBEDDED})
     database.close()
     connection.execute("vacuum analyze")
 

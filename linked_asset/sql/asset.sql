@@ -47,6 +47,11 @@ exists (
             );
 {% endcall %}
 
+{# Of assets that are no members, only those that a linked album may cover from now on. #}
+{% set closer %}
+exists (select from fresh where {{ is_member("fresh.id") }})
+                    or exists (select from {{ changed("fresh", "stale", '"' ~ structure | join('", "') ~ '"') }})
+{%- endset %}
 {# Nobody waits for the addon with a statement that leaves a source linked; one that takes it from others waits. #}
 {% set takes_away %}
 v_columns && array['ownerId', 'originalPath', 'visibility']
@@ -68,6 +73,7 @@ case
 {% call(fresh, stale, statement) on(
     "asset", "update", "Propagates changes of members, links and unlinks assets by what they have become.",
     look='exists (select from fresh where ' ~ is_member("fresh.id") ~ ' or ' ~ takes_part('fresh."ownerId"') ~ ')',
+    closer=closer,
     columns=shared + (structure | reject("in", shared) | list),
     concern=is_member("fresh.id") ~ ' or ' ~ takes_part('fresh."ownerId"'),
     sources=groups, patient=takes_away

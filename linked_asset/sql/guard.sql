@@ -14,8 +14,17 @@ declare
     v_turns integer[];
     v_turn integer;
 begin
-    if p_sources is not null then
+    if p_sources is null then
+        if pg_try_advisory_xact_lock(1818848875, 0) then
+            return;
+        end if;
+    else
         v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
+        if cardinality(v_turns) = 1
+            and pg_try_advisory_xact_lock_shared(1818848875, 0) and pg_try_advisory_xact_lock(1818848876, v_turns[1])
+        then
+            return;
+        end if;
     end if;
     loop
         begin

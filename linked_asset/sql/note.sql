@@ -137,7 +137,6 @@ end
 $linked$;
 comment on function linked.equal_to_sources(uuid[]) is 'Makes the clones of these sources equal to them.';
 
-{% from "macro/frame.sql" import is_due with context %}
 -- Each part on its own: none undoes the statement's own work or that of another.
 create or replace function linked.work_along(p_sources uuid[], p_has_time boolean) returns void
 language plpgsql
@@ -145,11 +144,10 @@ as $linked$
 declare
     v_begun timestamptz := clock_timestamp();
     v_until timestamptz := v_begun + interval '50 milliseconds';
-    v_has_time boolean := p_has_time or not exists (select from linked.pace where next_at > v_begun);
 begin
     perform linked.work_notes(p_sources, v_until);
     if p_sources is not null then
-        if not ({{ is_due("v_has_time") }}) or not pg_try_advisory_xact_lock(1818848875, 0) then
+        if not linked.is_worth_a_turn() or not pg_try_advisory_xact_lock(1818848875, 0) then
             return;
         end if;
         perform linked.work_notes(null, v_until);
@@ -161,37 +159,67 @@ begin
     exception when others then
         null;
     end;
-    if not v_has_time or not exists (select from linked.queue) and not exists (select from linked.second_look) then
-        return;
+    if (p_has_time or not exists (select from linked.pace where next_at > v_begun))
+        and (exists (select from linked.queue) or exists (select from linked.second_look))
+    then
+        begin
+            perform linked.look_again(v_until);
+        exception when others then
+            null;
+        end;
+        begin
+            perform linked.work_slices(interval '50 milliseconds', 30);
+        exception when others then
+            null;
+        end;
+        insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
+        on conflict (singleton) do update set next_at = excluded.next_at;
     end if;
-    begin
-        perform linked.look_again(v_until);
-    exception when others then
-        null;
-    end;
-    begin
-        perform linked.work_slices(interval '50 milliseconds', 30);
-    exception when others then
-        null;
-    end;
-    insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
-    on conflict (singleton) do update set next_at = excluded.next_at;
+    perform linked.tell_of_work();
 end
 $linked$;
 comment on function linked.work_along(uuid[], boolean) is
     'Does with a statement that has the turn on these groups (null: on everything) some of what others left. Linking without time of its own: a twentieth of the time at most, in all sessions together.';
+
+create or replace function linked.is_worth_a_turn() returns boolean
+language plpgsql stable
+as $linked$
+begin
+    return exists (select from linked.note)
+        or exists (select from linked.passing_stack)
+        or exists (select from linked.made_tag where unused_in is not null)
+        or not exists (select from linked.pace where next_at > clock_timestamp());
+end
+$linked$;
+comment on function linked.is_worth_a_turn() is
+    'Whether to do more of what is left than others have just done. Of tags, stacks and notes there is never much.';
+
+-- What every statement asks must not depend on how much there was to do once.
+create or replace function linked.tell_of_work() returns void
+language plpgsql
+as $linked$
+declare
+    v_has_work boolean := exists (select from linked.queue) or exists (select from linked.second_look)
+        or exists (select from linked.passing_stack) or exists (select from linked.made_tag where unused_in is not null)
+        or exists (select from linked.unsettled where marked_at is null);
+begin
+    update linked.installation set has_work = v_has_work where has_work <> v_has_work;
+end
+$linked$;
+comment on function linked.tell_of_work() is 'Has the statements of others know whether there is anything left to do. With the turn on everything.';
 
 -- Of a statement that is none of our business. It waits for nobody.
 create or replace function linked.work_aside() returns void
 language plpgsql
 as $linked$
 declare
-    v_has_time boolean := not exists (select from linked.pace where next_at > clock_timestamp());
+    v_lock_timeout text := current_setting('lock_timeout');
 begin
-    if ({{ is_due("v_has_time") }}) and pg_try_advisory_xact_lock(1818848875, 0) then
+    if linked.is_worth_a_turn() and pg_try_advisory_xact_lock(1818848875, 0) then
         perform linked.take_turn(null, false);
-        perform linked.work_along(null, v_has_time);
+        perform linked.work_along(null, false);
         perform linked.stop_writing();
+        perform set_config('lock_timeout', v_lock_timeout, true);
     end if;
 end
 $linked$;

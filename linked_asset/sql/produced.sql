@@ -65,7 +65,6 @@ begin
         from unnest(p_kinds, p_new) as told (kind, new_path)
         where told.kind = produced.kind
     );
-    perform linked.forget_produced();
 end
 $linked$;
 comment on function linked.watch_produced(uuid, text[], text[], text[]) is

@@ -10,7 +10,22 @@ returns table (from_id uuid, to_id uuid)
 language plpgsql stable
 as $linked$
 #variable_conflict use_column
+declare
+    v_source uuid;
+    v_from uuid;
 begin
+    -- Others may have deleted assets, and wait for their turn to have it noticed.
+    if cardinality(p_changed) = 1 then
+        select source_id, case when can_write or p_followed then asset_id else source_id end
+        into v_source, v_from
+        from linked.member where asset_id = p_changed[1];
+        return query
+        select v_from, member.asset_id
+        from linked.member join public.asset on asset.id = member.asset_id
+        where member.source_id = v_source and member.asset_id <> v_from
+            and exists (select from public.asset theirs where theirs.id = v_from);
+        return;
+    end if;
     return query
     with origin as (
         select distinct on (member.source_id)
@@ -22,7 +37,6 @@ begin
     )
     select origin.asset_id, member.asset_id
     from origin join linked.member using (source_id)
-    -- Others may have deleted assets, and wait for their turn to have it noticed.
     join public.asset theirs on theirs.id = origin.asset_id
     join public.asset mine on mine.id = member.asset_id
     where member.asset_id <> origin.asset_id;
@@ -229,6 +243,10 @@ comment on function linked.follow_viewers(uuid[]) is
 create or replace function linked.propagate_{{ table }}(p_from uuid[], p_to uuid[], {{ "p_keys" if is_keyed else "p_columns" }} text[] default null) returns void
 language plpgsql
 as $linked$
+{% if not is_keyed %}
+declare
+    v_updated bigint;
+{% endif %}
 begin
 {% if is_set(table) %}
 {% if table in deletions %}
@@ -254,15 +272,6 @@ begin
     select {{ deletions[table][1].values() | join(", ") }} from gone where pg_trigger_depth() > 0
 {%- endif %};
 {% endif %}
-{% if table == "asset_exif" %}
-    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    if (select count(*) from public.asset_exif where "assetId" = any (p_from)) < (select count(distinct id) from unnest(p_from) as id) then
-        delete from public.asset_exif mine
-        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
-    end if;
-{% endif %}
 {% if not is_keyed %}
     update public.{{ table }} mine
     set {% for column in columns(table, "shared") %}"{{ column.name }}" = {{ if_changed(column.name, 'theirs."' ~ column.name ~ '"', 'mine."' ~ column.name ~ '"') }}
@@ -277,9 +286,18 @@ begin
             {{ is_asked(column.name) }} and {{ column_differs(column, "mine", "theirs") }}{{ " or" if not loop.last }}
 {% endfor %}
         );
-    if (select count(*) from public.{{ table }} where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
+{% if table == "asset_exif" %}
+    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+    delete from public.asset_exif mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+{% endif %}
 {% elif not has_unique_key(table) %}
     update public.{{ table }} mine
     set {{ assignments(table, "shared", "theirs") }}

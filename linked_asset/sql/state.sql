@@ -12,12 +12,14 @@ create table if not exists linked.installation (
     installed_at timestamptz not null default now(),
     suspended_at timestamptz,
     suspended_why text,
+    has_work boolean not null default true,
     constraint linked_installation_pkey primary key (singleton),
     constraint linked_installation_one_row check (singleton),
     constraint linked_installation_suspended check ((suspended_at is null) = (suspended_why is null))
 );
+alter table linked.installation add column if not exists has_work boolean not null default true;
 comment on table linked.installation is
-    'One row: the Immich version that functions and triggers were rendered for, and whether sync is suspended.';
+    'One row: the Immich version that functions and triggers were rendered for, whether sync is suspended, and whether there is anything left to do but notes.';
 
 create table if not exists linked.linked_album (
     album_id uuid not null,

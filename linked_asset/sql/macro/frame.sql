@@ -43,39 +43,24 @@ array(
         )
 {%- endmacro %}
 
-{# Whether others have left something to do; what takes time only where there is some. #}
-{% macro is_due(has_time="true") -%}
-exists (select from linked.note)
-                or {{ has_time ~ " and " if has_time != "true" }}(exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '{{ deletes_within }}'
-                )
-{%- endmacro %}
-
 {# What every trigger function does around its work.
 
-   First it looks whether a statement concerns anything linked (`look`), and of updates whether in a column that matters
+   First it looks whether a statement concerns anything linked (`look`, and `closer`, what costs more to ask), and of updates whether in a column that matters
    (`columns`, by their canonical names, over the rows of `concern`): nearly none does, and costs no more than that. Then it
    takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off.
 
    Nothing is done while the addon itself writes or is suspended, and no exception ever reaches Immich. The work is rendered
    twice: over the transition tables, and over what was noted of them. It must not return early. Security definer: the role
    that installed the addon need not be the one that Immich uses, which knows nothing of schema linked. #}
-{% macro on(table, event, what, look="", columns=[], key="id", concern="true", sources="null", patient="false") %}
+{% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false") %}
 {% set rows = "stale" if event == "delete" else "fresh" %}
 create or replace function linked.on_{{ table }}_{{ event }}() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
@@ -93,7 +78,7 @@ begin
     end if;
     loop
         begin
-            select {{ is_due() }},
+            select has_work or exists (select from linked.note),
                 {{ look or "exists (select from " ~ rows ~ ")" }}
             into v_is_due, v_concerns_us
             from linked.installation
@@ -101,6 +86,11 @@ begin
             if v_is_due is null then
                 return null;
             end if;
+{% if closer %}
+            if v_concerns_us then
+                v_concerns_us := {{ closer }};
+            end if;
+{% endif %}
 {% if columns %}
             if v_concerns_us then
                 v_columns := {{ changed_columns("fresh", "stale", columns, key, concern) }};
@@ -122,18 +112,22 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := {{ patient }};
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from {{ rows }} limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from {{ rows }} limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             {{- caller("fresh", "stale", "current_query()") }}
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then

@@ -342,11 +342,10 @@ exists (
                 select fresh.{{ album_asset.assetId }}
                 from {{ fresh }} join linked.linked_album on linked_album.album_id = fresh.{{ album_asset.albumId }}
             ));
-            perform linked.add_to_albums(
-                array_agg(from_id), array_agg(to_id), array(select distinct {{ album_asset.albumId }} from {{ fresh }})
-            )
-            from linked.siblings(array(select {{ album_asset.assetId }} from {{ fresh }}), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select {{ album_asset.assetId }} from {{ fresh }}), false);
+            if v_from is not null then
+                perform linked.add_to_albums(v_from, v_to, array(select distinct {{ album_asset.albumId }} from {{ fresh }}));
+            end if;
 {% endcall %}
 
 {% set removed_concerns_us %}

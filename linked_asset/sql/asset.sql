@@ -131,8 +131,10 @@ case
 {% endif %}
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
-                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
-                    from linked.siblings(v_changed, false);
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_asset(v_from, v_to, v_columns);
+                    end if;
                 end if;
 
                 if v_columns && array['livePhotoVideoId'] then
@@ -152,9 +154,10 @@ case
                         where stale.id = any (v_changed)
                     );
                     perform linked.let_stacks_pass(v_changed);
-                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                    from linked.siblings(v_changed, false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_stacks(v_from, v_to);
+                    end if;
                     perform linked.dissolve_stacks(v_stacks);
                 end if;
 

@@ -259,9 +259,10 @@ case
 ) %}
 
             perform linked.drop_found_again(array(select id from {{ fresh }}));
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from {{ fresh }}))
-            from linked.siblings(array(select "assetId" from {{ fresh }}), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from {{ fresh }}), false);
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from {{ fresh }}));
+            end if;
             perform linked.hand_to_viewers(array(select id from {{ fresh }} where {{ asset_face.personGroupId }} is not null));
             perform linked.propagate_people(linked.leading_faces(array(
                 select id from {{ fresh }} where {{ asset_face.personGroupId }} is not null
@@ -272,12 +273,13 @@ case
     look='exists (select from stale where ' ~ is_member('stale."assetId"') ~ ')'
 ) %}
 
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from {{ stale }}))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from {{ stale }} where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from {{ stale }}));
+            end if;
             -- What a viewer removed is there again, and shows whom it showed.
             perform linked.refill_people(array(
                 select member.asset_id
@@ -292,14 +294,15 @@ case
     look='exists (select from fresh where ' ~ is_member(face_asset) ~ ')', sources=groups_of("fresh", face_asset)
 ) %}
 
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from {{ fresh }}))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from {{ fresh }} join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from {{ fresh }}));
+            end if;
 {% endcall %}
 {% endfor %}

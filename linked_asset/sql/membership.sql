@@ -438,7 +438,7 @@ begin
     perform linked.look_again(v_until);
     perform linked.work_slices(v_until - clock_timestamp(), 100);
     perform linked.settle();
-    perform linked.tell_of_work();
+    perform linked.tell_of_work(linked.has_work());
     perform linked.stop_writing();
     return linked.left_to_do();
 end
@@ -641,7 +641,7 @@ begin
     ) as due (id, thorough)
     group by id
     on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
-    perform linked.tell_of_work();
+    perform linked.tell_of_work(linked.has_work());
     perform linked.stop_writing();
     return linked.left_to_do();
 end

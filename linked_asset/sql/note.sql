@@ -172,10 +172,10 @@ begin
         exception when others then
             null;
         end;
-        insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
-        on conflict (singleton) do update set next_at = excluded.next_at;
     end if;
-    perform linked.tell_of_work();
+    insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
+    on conflict (singleton) do update set next_at = excluded.next_at;
+    perform linked.tell_of_work(linked.has_work());
 end
 $linked$;
 comment on function linked.work_along(uuid[], boolean) is
@@ -194,19 +194,29 @@ $linked$;
 comment on function linked.is_worth_a_turn() is
     'Whether to do more of what is left than others have just done. Of tags, stacks and notes there is never much.';
 
--- What every statement asks must not depend on how much there was to do once.
-create or replace function linked.tell_of_work() returns void
+-- What every statement asks must not depend on how much there was to do once. Who meets another one that tells leaves it to them.
+create or replace function linked.tell_of_work(p_has_work boolean) returns void
 language plpgsql
 as $linked$
-declare
-    v_has_work boolean := exists (select from linked.queue) or exists (select from linked.second_look)
-        or exists (select from linked.passing_stack) or exists (select from linked.made_tag where unused_in is not null)
-        or exists (select from linked.unsettled where marked_at is null);
 begin
-    update linked.installation set has_work = v_has_work where has_work <> v_has_work;
+    update linked.installation
+    set has_work = p_has_work
+    where ctid = (select ctid from linked.installation where has_work <> p_has_work for update skip locked);
 end
 $linked$;
-comment on function linked.tell_of_work() is 'Has the statements of others know whether there is anything left to do. With the turn on everything.';
+comment on function linked.tell_of_work(boolean) is
+    'Has the statements of others know whether there is anything left to do but notes.';
+
+create or replace function linked.has_work() returns boolean
+language plpgsql stable
+as $linked$
+begin
+    return exists (select from linked.queue) or exists (select from linked.second_look)
+        or exists (select from linked.passing_stack) or exists (select from linked.made_tag where unused_in is not null)
+        or exists (select from linked.unsettled where marked_at is null);
+end
+$linked$;
+comment on function linked.has_work() is 'Whether there is anything left to do but notes.';
 
 -- Of a statement that is none of our business. It waits for nobody.
 create or replace function linked.work_aside() returns void

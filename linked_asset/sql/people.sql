@@ -1050,9 +1050,10 @@ exists (
             begin
                 v_changed := array(select id from {{ changed(fresh, stale, names("asset_face", "shared")) }});
                 if cardinality(v_changed) > 0 then
-                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
-                    from linked.siblings(array(select "assetId" from {{ fresh }} where id = any (v_changed)), false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from {{ fresh }} where id = any (v_changed)), false);
+                    if v_from is not null then
+                        perform linked.propagate_faces(v_from, v_to, v_changed);
+                    end if;
                 end if;
 
                 v_changed := array(select id from {{ changed(fresh, stale, asset_face.personGroupId) }});

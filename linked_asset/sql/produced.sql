@@ -90,6 +90,9 @@ begin
     insert into linked.unsettled (source_id, what)
     select source_id, p_what from unnest(p_sources) as source_id
     on conflict (source_id, what) do update set since = excluded.since;
+    if found then
+        perform linked.tell_of_work(true);
+    end if;
 end
 $linked$;
 comment on function linked.remember_unsettled(uuid[], text) is

@@ -5,11 +5,11 @@
 -- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
 -- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
 -- disk (p_followed): there the change has to be followed, because the old file is gone.
-create or replace function linked.siblings(p_changed uuid[], p_followed boolean)
-returns table (from_id uuid, to_id uuid)
+create or replace function linked.siblings(
+    p_changed uuid[], p_followed boolean, out from_ids uuid[], out to_ids uuid[]
+)
 language plpgsql stable
 as $linked$
-#variable_conflict use_column
 declare
     v_source uuid;
     v_from uuid;
@@ -19,14 +19,13 @@ begin
         select source_id, case when can_write or p_followed then asset_id else source_id end
         into v_source, v_from
         from linked.member where asset_id = p_changed[1];
-        return query
-        select v_from, member.asset_id
-        from linked.member join public.asset on asset.id = member.asset_id
-        where member.source_id = v_source and member.asset_id <> v_from
-            and exists (select from public.asset theirs where theirs.id = v_from);
+        select array_agg(theirs.id), array_agg(mine.id) into from_ids, to_ids
+        from public.asset theirs
+        join linked.member on member.source_id = v_source and member.asset_id <> v_from
+        join public.asset mine on mine.id = member.asset_id
+        where theirs.id = v_from;
         return;
     end if;
-    return query
     with origin as (
         select distinct on (member.source_id)
             member.source_id,
@@ -35,7 +34,7 @@ begin
         where member.asset_id = any (p_changed)
         order by member.source_id, member.can_write desc, member.asset_id = member.source_id desc, member.asset_id
     )
-    select origin.asset_id, member.asset_id
+    select array_agg(theirs.id), array_agg(mine.id) into from_ids, to_ids
     from origin join linked.member using (source_id)
     join public.asset theirs on theirs.id = origin.asset_id
     join public.asset mine on mine.id = member.asset_id
@@ -43,7 +42,7 @@ begin
 end
 $linked$;
 comment on function linked.siblings(uuid[], boolean) is
-    'For members that changed: whom to take as origin, and which siblings to make equal to it.';
+    'For members that changed: whom to take as origin, and which siblings to make equal to it, pair by pair. Null: there are none.';
 
 {% if "sidecarPath" in asset or sidecar_rows_of_viewers %}
 -- Immich's sidecar job writes a viewer's edit to a file that everybody's metadata is read from. A path below a file can neither be
@@ -445,20 +444,17 @@ comment on function linked.propagate_rows(uuid[], uuid[]) is
 {% if table == "asset_file" and event == "insert" and "encodedVideoPath" not in asset %}
             perform linked.note_settled(array(select "assetId" from {{ fresh }} where type = 'encoded_video'));
 {% endif %}
-            perform linked.propagate_{{ table }}(
-                array_agg(from_id), array_agg(to_id)
-{%- if changed_names %}, v_columns{% elif key(table) %}, v_keys{% endif %}
-
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
 {% if event == "delete" %}
                 array(select "assetId" from {{ stale }} where exists (select from public.asset where asset.id = stale."assetId")),
 {% else %}
                 array(select "assetId" from {{ fresh }}),
 {% endif %}
                 {{ is_followed(table) | lower }}
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_{{ table }}(v_from, v_to{% if changed_names %}, v_columns{% elif key(table) %}, v_keys{% endif %});
+            end if;
 {% if key(table) %}
             end;
 {% endif %}

@@ -354,9 +354,10 @@ exists (
             declare
                 v_tags uuid[] := array(select distinct {{ tag_asset.tagId }} from {{ fresh }});
             begin
-                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
-                from linked.siblings(array(select {{ tag_asset.assetId }} from {{ fresh }}), false)
-                having count(*) > 0;
+                select from_ids, to_ids into v_from, v_to from linked.siblings(array(select {{ tag_asset.assetId }} from {{ fresh }}), false);
+                if v_from is not null then
+                    perform linked.add_tags(v_from, v_to, v_tags);
+                end if;
                 perform linked.note_unused_tags(v_tags);
             end;
 {% endcall %}

@@ -114,6 +114,7 @@ class Storage:
         """Nothing has happened for longer than any job takes."""
         self.house.database.execute("update linked.unsettled set since = since - interval '12 hours'")
         self.house.database.execute("update linked.produced set told_at = told_at - interval '12 hours'")
+        self.house.database.execute("update linked.pace set next_at = next_at - interval '12 hours'")
         self.house.update_usage(self.house.clara, 0)
 
     def settle(self) -> None:

@@ -65,6 +65,8 @@ declare
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -180,8 +182,10 @@ comment on trigger linked_{{ table }}_{{ event }} on public."{{ table }}" is '{{
 create or replace function linked.redo_{{ table }}_{{ event }}(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
-{% if columns %}
 declare
+    v_from uuid[];
+    v_to uuid[];
+{% if columns %}
     v_columns text[] := {{ changed_columns(noted_fresh, noted_stale, columns, key, concern) }};
 {% endif %}
 begin

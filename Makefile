@@ -10,7 +10,7 @@ RELEASES = $(shell $(BIN)/python -c "from linked_asset import immich; print(*imm
 CORE := $(addprefix tests/linked/test_,clone_rows.py sync.py albums.py people.py)
 CHOSEN := v2.3.0 v2.6.0 v3.3.0
 
-.PHONY: help demo test test-all test-pg14 e2e docs dist lint bench golden clean
+.PHONY: help demo test test-all test-pg14 e2e docs dist lint bench bench-quick golden clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make docs       the documentation as a site: build/docs"
 	@echo "make e2e        watches a running Immich through its API (IMMICH_URL, ..., see tests/e2e/target.py)"
 	@echo "make lint       ruff, mypy, the image, dead links in the documentation"
+	@echo "make bench-quick  what several writers cost each other, in two minutes"
 	@echo "make bench      what the addon costs, and how that grows with the rows"
 	@echo "make dist       wheel and sdist, in dist"
 	@echo "make golden     writes down anew what each revision runs (tests/golden)"
@@ -64,6 +65,9 @@ dist: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks.writers 2
 
 golden: $(READY)
 	$(BIN)/python -m tests.golden

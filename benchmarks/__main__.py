@@ -1,7 +1,7 @@
 """What the addon costs, as ratios within one run: python -m benchmarks
 
 One server, autovacuum on, two copies of one database: one with the addon, one without. Every statement of Immich's is
-timed in turn without the addon, with it on assets that are not linked, and on assets that are linked to three users.
+timed in turn without the addon, with it on assets that are not linked, and on assets that are linked to four users.
 Milliseconds depend on the machine, ratios hardly do. The results go to benchmarks/results.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import reconcile, scaling
+from benchmarks import reconcile, scaling, writers
 from benchmarks.places import CHECKOUT, bare_and_linked
 from benchmarks.statements import ASSETS, statements, unlink
 from linked_asset import __version__
@@ -28,12 +28,13 @@ RESULTS = CHECKOUT / "benchmarks" / "results"
 
 def show(results: dict[str, Any]) -> None:
     console = Console()
-    table = Table("Immich's statement", "without, ms", "not linked", "linked to three", title="Times as long")
+    table = Table("Immich's statement", "without, ms", "not linked", "linked to four", title="Times as long")
     for row in results["statements"]:
         table.add_row(
             row["statement"], f"{row['without_ms']:.2f}", f"{row['not_linked']:.2f}", f"{row['linked_to_three']:.2f}"
         )
     console.print(table)
+    console.print(writers.table(results["writers"]))
     console.print(scaling.table(results["scaling"]))
     first, gone = results["first_linking"], results["unlinking"]
     console.print(
@@ -64,6 +65,7 @@ def run() -> dict[str, Any]:
             }  # fmt: skip
         found["reconcile"] = reconcile.measure(databases)
         found["scaling"] = list(scaling.scaling(databases, scaling.STATEMENTS))
+    found["writers"] = writers.measure()
     return found
 
 

@@ -1,7 +1,7 @@
 """How the time of statements grows with their rows: python -m benchmarks.scaling [part of a statement's name ...]
 
 Each statement touches all media of a folder, in databases that hold few and many: without the addon, not linked, and
-linked to three users; on a new connection, and on one that has done the same for single media before (PL/pgSQL keeps
+linked to four users; on a new connection, and on one that has done the same for single media before (PL/pgSQL keeps
 plans). No work of the addon's is more than linear: 4 times the rows take 4 times as long.
 """
 

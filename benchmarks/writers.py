@@ -46,7 +46,8 @@ TARGETS = f"""
     insert into bench.target
     select 'five', n % (count / {MEMBERS}) + 1, array_agg(id)
     from (
-        select id, row_number() over () as n, count(*) over () as count from asset where "originalPath" like '{PRIVATE}/%'
+        select id, row_number() over () as n, count(*) over () as count
+        from asset where "originalPath" like '{PRIVATE}/%'
     ) as private
     group by 2 having count(*) = {MEMBERS};
     analyze bench.target
@@ -58,9 +59,11 @@ CROSSWISE = f"""
 """
 WRITES = {
     "exif": """update asset_exif set iso = :value where "assetId" = any ({ids})""",
-    "job status": """update asset_job_status set "facesRecognizedAt" = clock_timestamp() where "assetId" = any ({ids})""",
+    "job status": """
+        update asset_job_status set "facesRecognizedAt" = clock_timestamp() where "assetId" = any ({ids})""",
     "thumbhash": "update asset set thumbhash = int4send(:value) where id = any ({ids})",
-    "thumbnail": """update asset_file set path = '/data/thumbs/' || :value where "assetId" = any ({ids}) and type = 'preview'""",
+    "thumbnail": """
+        update asset_file set path = '/data/thumbs/' || :value where "assetId" = any ({ids}) and type = 'preview'""",
 }
 """What Immich's jobs write of a picture, a statement each."""
 EDIT = {"exif": WRITES["exif"]}
@@ -140,8 +143,8 @@ def sitting(linked: Database) -> Callable[[], object]:
     def sit() -> None:
         with database.transaction():
             database.execute(
-                'update asset_exif set iso = 1 where "assetId" = any (select unnest(ids) from bench.target where kind = %s and n = 1)',
-                ["linked"],
+                """update asset_exif set iso = 1 where "assetId" = any (
+                       select unnest(ids) from bench.target where kind = 'linked' and n = 1)"""
             )
             database.execute("select pg_sleep(0.5)")
 
@@ -154,7 +157,9 @@ def writers(bare: Database, linked: Database, seconds: int) -> Iterator[dict[str
     linked.execute(CROSSWISE)
     yield {
         "what": "not linked", "limit": 1.15,
-        **compared(lambda: pgbench(linked, WRITES, "private", seconds), lambda: pgbench(bare, WRITES, "private", seconds)),
+        **compared(
+            lambda: pgbench(linked, WRITES, "private", seconds), lambda: pgbench(bare, WRITES, "private", seconds)
+        ),
     }  # fmt: skip
     yield {
         "what": "linked to four, groups of their own; without: five rows each", "limit": 1.5,
@@ -181,7 +186,8 @@ def writers(bare: Database, linked: Database, seconds: int) -> Iterator[dict[str
     Immich(linked, RELEASE).update_usage(linked.value("""select id from "user" where name = 'Stranger'"""), 1)
     left = linked.value("select linked.work_off('1 minute')")
     differ = linked.value(
-        "select count(*) from linked.disagreements(array(select source_id from linked.member where asset_id = source_id))"
+        """select count(*)
+           from linked.disagreements(array(select source_id from linked.member where asset_id = source_id))"""
     )
     deadlocks = linked.value("select deadlocks from pg_stat_database where datname = current_database()") - before
     yield {
@@ -199,7 +205,8 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         if "times" in row:
             found.add_row(
-                row["what"], f"{row['times']:.2f}", f"{row['least']:.2f} to {row['greatest']:.2f}", f"{row['limit']:.2f}",
+                row["what"], f"{row['times']:.2f}", f"{row['least']:.2f} to {row['greatest']:.2f}",
+                f"{row['limit']:.2f}",
                 style="red" if row["times"] > row["limit"] else None,
             )  # fmt: skip
         else:
@@ -208,11 +215,13 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def measure(seconds: int = SECONDS) -> list[dict[str, Any]]:
-    with embedded_server(
-        in_memory=False, fsync="on", synchronous_commit="on", full_page_writes="on", autovacuum="on"
-    ) as server:
-        with bare_and_linked(Databases(server.url, "writers"), MEDIA) as (bare, linked, _):
-            return list(writers(bare, linked, seconds))
+    with (
+        embedded_server(
+            in_memory=False, fsync="on", synchronous_commit="on", full_page_writes="on", autovacuum="on"
+        ) as server,
+        bare_and_linked(Databases(server.url, "writers"), MEDIA) as (bare, linked, _),
+    ):
+        return list(writers(bare, linked, seconds))
 
 
 def main() -> None:

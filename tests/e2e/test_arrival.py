@@ -182,7 +182,8 @@ def test_a_file_of_an_external_library_is_deleted_for_good(
     world.server.scan(number)
     household.wait()
     assert household.agree(lambda user: user.names()) == [files[1].name]
-    household.family.empty_trash()
+    (offline,) = (asset["id"] for asset in household.family.search(withDeleted=True) if asset["isOffline"])
+    household.family.delete(offline)
     household.wait()
 
     assert household.agree(lambda user: [asset["originalFileName"] for asset in user.search(withDeleted=True)]) == [

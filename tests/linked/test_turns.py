@@ -1,0 +1,267 @@
+"""Whose turn it is, who waits for whom, and what becomes of what had to wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import pytest
+
+from tests.builders import Immich
+from tests.database import Database
+from tests.linked.conftest import MEDIA, Household
+from tests.linked.sessions import WRITERS_LOCK
+from tests.release import RELEASE
+
+PATIENCE = 0.1
+"""Seconds that a statement waits for its turn."""
+SLACK = 0.4
+"""What a busy machine may add."""
+
+
+@contextmanager
+def transaction(house: Household) -> Iterator[Immich]:
+    """A session of Immich's that has not committed yet."""
+    database = Database(house.database.url)
+    try:
+        with database.transaction():
+            yield Immich(database, RELEASE)
+    finally:
+        database.close()
+
+
+@contextmanager
+def somebody_has_the_turn(house: Household) -> Iterator[None]:
+    with house.database.connect() as other:
+        other.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+        yield
+
+
+def seconds(act: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    act()
+    return time.monotonic() - begun
+
+
+def files(house: Household, asset: UUID) -> dict[str, str]:
+    rows = house.database.fetch('select type, path from asset_file where "assetId" = %s', [asset])
+    return {row.type: row.path for row in rows}
+
+
+def notes(house: Household) -> list[str]:
+    return [row.place for row in house.database.fetch("select place from linked.note order by id")]
+
+
+# --- nobody waits -------------------------------------------------------------------------------------
+
+
+def test_what_is_not_linked_asks_for_no_turn(household: Household) -> None:
+    """No lock of ours, whoever owns the picture, and whatever is done to it."""
+    private = household.upload(household.anna, f"/data/upload/{household.anna}/private.jpg")
+    theirs = household.upload(household.clara)
+    album = household.create_album(household.clara, "Mine")
+    with somebody_has_the_turn(household):
+        household.database.execute("set lock_timeout = '1ms'")
+        for picture in (private, theirs):
+            household.extract_metadata(picture, description="mine")
+            household.generate_thumbnails(picture)
+            household.detect_faces(picture, [(0, 0, 50, 50)])
+            household.recognize(household.faces(picture)[0].id)
+            household.favorite(picture)
+        household.add_to_album(album, theirs)
+        household.tag_assets(household.upsert_tag(household.clara, "mine"), theirs)
+        household.trash([theirs])
+        household.delete_asset(theirs)
+        household.database.execute("reset lock_timeout")
+        assert notes(household) == []
+        held = household.database.value("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+        assert held == 0
+
+
+@pytest.mark.parametrize("write", ["update_exif", "favorite", "archive", "detect_faces", "trash", "upload"])
+def test_a_statement_waits_a_moment_and_goes_on(household: Household, write: str) -> None:
+    photo = household.photo()
+    acts: dict[str, Callable[[], object]] = {
+        "update_exif": lambda: household.update_exif(photo, description="x"),
+        "favorite": lambda: household.favorite(photo),
+        "archive": lambda: household.archive(photo),
+        "detect_faces": lambda: household.insert("asset_face", {"assetId": photo, "imageWidth": 1, "imageHeight": 1}),
+        "trash": lambda: household.trash([photo]),
+        "upload": lambda: household.upload(household.family, f"{MEDIA}/new.jpg"),
+    }
+    with somebody_has_the_turn(household):
+        taken = seconds(acts[write])
+    assert taken < (0.05 if write == "favorite" else 3 * PATIENCE) + SLACK
+    household.next_write()
+
+
+@pytest.mark.skipif(os.environ.get("TEST_DATABASE_URL") is not None, reason="the server's processes are not ours")
+def test_a_backend_that_is_stopped_while_it_has_the_turn_holds_up_nobody(household: Household) -> None:
+    one, other = household.photo(), household.photo()
+    database = Database(household.database.url)
+    with database.transaction():
+        Immich(database, RELEASE).trash([one])
+        pid = database.value("select pg_backend_pid()")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            assert seconds(lambda: household.update_exif(other, description="meanwhile")) < PATIENCE + SLACK
+            assert seconds(lambda: household.trash([other])) < PATIENCE + SLACK
+            new = household.upload(household.family, f"{MEDIA}/new.jpg")
+            assert "asset insert" in notes(household)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    database.close()
+    household.next_write()
+    assert household.asset(household.clone(one, household.anna)).deletedAt
+    assert household.asset(household.clone(other, household.anna)).deletedAt
+    assert household.find_clone(new, household.ben)
+
+
+# --- nothing is lost ----------------------------------------------------------------------------------
+
+
+def test_changes_of_two_members_in_different_columns_both_stand(household: Household) -> None:
+    photo = household.photo()
+    annas, bens = household.clone(photo, household.anna), household.clone(photo, household.ben)
+    with somebody_has_the_turn(household):
+        household.update_exif(photo, description="family")
+        household.update_exif(annas, rating=4)
+        household.update_exif(bens, city="Rome")
+        household.archive(annas)
+        household.insert("asset_file", {"assetId": bens, "type": "fullsize", "path": "/data/thumbs/full.jpg"})
+    household.next_write()
+    for member in household.group(photo):
+        exif = household.exif(member)
+        assert (exif.description, exif.rating, exif.city) == ("family", 4, "Rome")
+        assert household.asset(member).visibility == "archive"
+        assert files(household, member).keys() == {"preview", "thumbnail", "fullsize"}
+
+
+def test_faces_found_and_removed_at_once_both_count(household: Household) -> None:
+    photo = household.photo()
+    clone = household.clone(photo, household.anna)
+    household.detect_faces(photo, [(0, 0, 50, 50), (100, 0, 150, 50)])
+    gone, stays = household.faces(photo)
+    with somebody_has_the_turn(household):
+        household.delete("asset_face", id=gone.id)
+        household.insert(
+            "asset_face",
+            {
+                "assetId": clone, "imageWidth": 1000, "imageHeight": 800, "sourceType": "manual",
+                "boundingBoxX1": 500, "boundingBoxY1": 500, "boundingBoxX2": 600, "boundingBoxY2": 600,
+            },
+        )  # fmt: skip
+    household.next_write()
+    boxes = [sorted(face.boundingBoxX1 for face in household.faces(member)) for member in household.group(photo)]
+    assert boxes == [[stays.boundingBoxX1, 500]] * 3
+
+
+def test_unsharing_is_complete_when_the_statement_returns(household: Household) -> None:
+    """It waits for its turn as long as it takes."""
+    household.photo()
+    database = Database(household.database.url)
+    keeper = household.database.connect()
+    keeper.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+    done: list[int] = []
+
+    def unshare() -> None:
+        Immich(database, RELEASE).unshare_album(household.linked_album, household.anna)
+        done.append(household.owned(household.anna))
+
+    thread = threading.Thread(target=unshare)
+    thread.start()
+    time.sleep(5 * PATIENCE)
+    assert not done
+    keeper.close()
+    thread.join()
+    database.close()
+    assert done == [0]
+    assert notes(household) == []
+
+
+# --- who could not see that it is linked ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["shared", "put into the album", "restored"])
+def test_what_was_written_while_it_was_being_linked_is_not_missed(household: Household, how: str) -> None:
+    photo = household.photo()
+    private = household.photo(household.family, "/data/upload/private.jpg")
+    written = photo if how == "shared" else private
+    if how == "restored":
+        household.add_to_album(household.linked_album, private)
+        household.trash([private])
+    with transaction(household) as unseen:
+        unseen.update_exif(written, description="unseen", rating=5)
+        unseen.insert("asset_file", {"assetId": written, "type": "fullsize", "path": "/data/thumbs/unseen.jpg"})
+        match how:
+            case "shared":
+                household.share_album(household.linked_album, household.clara)
+            case "restored":
+                household.restore([private])
+            case _:
+                household.add_to_album(household.linked_album, private)
+    household.next_write()
+    user = household.clara if how == "shared" else household.anna
+    clone = household.clone(written, user)
+    assert (household.exif(clone).description, household.exif(clone).rating) == ("unseen", 5)
+    assert files(household, clone)["fullsize"] == "/data/thumbs/unseen.jpg"
+
+
+def test_an_upload_that_nobody_saw_is_linked_for_whoever_joined_meanwhile(household: Household) -> None:
+    with transaction(household) as phone:
+        new = phone.upload(household.family, f"{MEDIA}/unseen.jpg")
+        household.share_album(household.linked_album, household.clara)
+    household.next_write()
+    assert household.find_clone(new, household.clara)
+
+
+def test_a_transaction_that_goes_on_is_waited_for_by_nobody(household: Household) -> None:
+    """What has to be looked at again is looked at when it can be, and holds up nothing else."""
+    with transaction(household) as unseen:
+        unseen.upload(household.clara)
+        household.share_album(household.linked_album, household.clara)
+        photo = household.photo()
+        assert household.find_clone(photo, household.clara)
+        assert household.count("linked.second_look") > 0
+        assert household.database.value("select linked.work_off('1 second')") == 0
+    household.next_write()
+    assert household.count("linked.second_look") == 0
+
+
+# --- notes that cannot be worked off --------------------------------------------------------------------
+
+
+def test_a_note_that_fails_again_and_again_becomes_an_incident(household: Household) -> None:
+    photo, other = household.photo(), household.photo()
+    with somebody_has_the_turn(household):
+        household.favorite(photo)
+        household.update_exif(photo, description="x")
+        household.archive(other)
+    household.database.execute(
+        """create or replace function linked.redo_asset_exif_update(p_stale jsonb, p_fresh jsonb, p_statement text)
+           returns void language plpgsql as $$ begin raise exception 'broken'; end $$"""
+    )
+    for _ in range(4):
+        household.update_usage(household.clara, 1)
+    assert notes(household) == []
+    (incident,) = household.database.fetch("select place, message from linked.incident")
+    assert incident == ("asset_exif update", "broken")
+    assert household.asset(household.clone(other, household.ben)).visibility == "archive"
+    household.database.execute("delete from linked.incident")
+    household.update_exif(photo, description="y")
+
+
+def test_a_note_of_rows_that_are_gone_is_done(household: Household) -> None:
+    photo, other = household.photo(), household.photo()
+    with somebody_has_the_turn(household):
+        household.update_exif(photo, description="x")
+        household.archive(photo)
+        household.create_stack(household.family, [photo, other])
+        household.delete_asset(other)
+    household.next_write()
+    assert household.exif(household.clone(photo, household.anna)).description == "x"

@@ -114,6 +114,9 @@ begin
     select album.id, album.id, {{ owner_of("album") }}
     from public.album
     where album.id = any (p_albums) and {{ owner_of("album") }} is not null
+        and not exists (select from linked.album_pair known where known.album_id = album.id)
+    -- Whoever deletes it cannot see yet that it is remembered.
+    for key share of album
     on conflict do nothing;
 
     with missing as materialized (

@@ -175,6 +175,7 @@ $linked$;
 comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
     'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
+-- Whoever deletes a source cannot see yet that it is one: it is held until we are seen.
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
 -- group do not run side by side.
@@ -199,6 +200,7 @@ begin
 
         from plan join public.asset s on s.id = plan.source_id
         order by plan.user_id, plan.position
+        for key share of s
         on conflict do nothing
         returning id
     ), clone as (

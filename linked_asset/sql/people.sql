@@ -64,9 +64,22 @@ create or replace function linked.remember_persons(p_persons uuid[], p_owners uu
 language plpgsql
 as $linked$
 begin
+    -- Whoever deletes one cannot see yet that it is remembered.
+    perform from public.person
+    where person.{{ person.personGroupId }} in (
+            select one.person_id
+            from unnest(p_persons, p_owners) as one (person_id, owner_id)
+            where not exists (
+                select from linked.person_pair
+                where person_pair.person_id = one.person_id and person_pair.owner_id = one.owner_id
+            )
+        )
+        and person."ownerId" = any (p_owners)
+    for key share;
     insert into linked.person_pair (person_id, owner_id, person_key)
     select asked.person_id, asked.owner_id, gen_random_uuid()
     from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
+    join public.person on {{ is_person("person", "asked") }}
     where not exists (
         select from linked.person_pair
         where person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
@@ -74,14 +87,14 @@ begin
     return array(
         select person_pair.pair_id
         from unnest(p_persons, p_owners) with ordinality as asked (person_id, owner_id, position)
-        join linked.person_pair
+        left join linked.person_pair
             on person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
         order by asked.position
     );
 end
 $linked$;
 comment on function linked.remember_persons(uuid[], uuid[]) is
-    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on.';
+    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on. Null: is gone.';
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.

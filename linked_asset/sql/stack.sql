@@ -46,10 +46,13 @@ begin
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
 
+    -- Whoever dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
-    select distinct stack.id, stack.id, stack."ownerId"
-    from public.asset theirs join public.stack on stack.id = theirs."stackId"
-    where theirs.id = any (v_from)
+    select stack.id, stack.id, stack."ownerId"
+    from public.stack
+    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
+        and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
+    for key share of stack
     on conflict do nothing;
 
     select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
@@ -77,6 +80,7 @@ begin
         having count(*) >= 2
     ) as part;
     -- The account may have stacked them already.
+    perform from public.stack where id = any (v_own) for key share;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
@@ -275,6 +279,7 @@ set lock_timeout = '0'
 as $linked$
 declare
     v_stack uuid;
+    v_probe uuid;
 begin
     if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
@@ -289,16 +294,15 @@ begin
             perform linked.wait_for_turn(null, false);
         exception when lock_not_available or deadlock_detected then
             -- Sync may have made the other in a transaction that goes on and on: here its end is waited for without an error.
-            if tg_op = 'INSERT' then
-                perform set_config('linked.writing', pg_current_xact_id()::text, true);
-                insert into public.stack (id, "ownerId", "primaryAssetId")
-                values (new.id, new."ownerId", new."primaryAssetId")
-                on conflict do nothing;
-                if found then
-                    delete from public.stack where id = new.id;
-                end if;
-                perform linked.stop_writing();
+            perform set_config('linked.writing', pg_current_xact_id()::text, true);
+            v_probe := case when tg_op = 'INSERT' then new.id else gen_random_uuid() end;
+            insert into public.stack (id, "ownerId", "primaryAssetId")
+            values (v_probe, new."ownerId", new."primaryAssetId")
+            on conflict do nothing;
+            if found then
+                delete from public.stack where id = v_probe;
             end if;
+            perform linked.stop_writing();
         end;
         select stack.id into v_stack
         from public.stack join linked.stack_pair on stack_pair.stack_id = stack.id

@@ -23,7 +23,7 @@ READ_ONLY = "/read-only.xmp"
 """The sidecar of a viewer's clone: a path under the picture, which cannot exist."""
 EXPECTED_ERRORS = re.compile(
     r"VersionService|version check|BadRequestException|NotFoundException|ForbiddenException"
-    # A job for the old file of a replaced asset, which Immich keeps as a copy, may start before the copy is in the trash.
+    # A job for the old file of a replaced asset, which Immich keeps as a copy, may start before that is in the trash.
     r'|"source":"copy".*ENOENT'
     # The metadata of a picture whose file is away at the moment.
     r"|AssetExtractMetadata.*ENOENT.*/external/"

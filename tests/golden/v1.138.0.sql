@@ -12,12 +12,14 @@ create table if not exists linked.installation (
     installed_at timestamptz not null default now(),
     suspended_at timestamptz,
     suspended_why text,
+    has_work boolean not null default true,
     constraint linked_installation_pkey primary key (singleton),
     constraint linked_installation_one_row check (singleton),
     constraint linked_installation_suspended check ((suspended_at is null) = (suspended_why is null))
 );
+alter table linked.installation add column if not exists has_work boolean not null default true;
 comment on table linked.installation is
-    'One row: the Immich version that functions and triggers were rendered for, and whether sync is suspended.';
+    'One row: the Immich version that functions and triggers were rendered for, whether sync is suspended, and whether there is anything left to do but notes.';
 
 create table if not exists linked.linked_album (
     album_id uuid not null,
@@ -285,8 +287,17 @@ declare
     v_turns integer[];
     v_turn integer;
 begin
-    if p_sources is not null then
+    if p_sources is null then
+        if pg_try_advisory_xact_lock(1818848875, 0) then
+            return;
+        end if;
+    else
         v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
+        if cardinality(v_turns) = 1
+            and pg_try_advisory_xact_lock_shared(1818848875, 0) and pg_try_advisory_xact_lock(1818848876, v_turns[1])
+        then
+            return;
+        end if;
     end if;
     loop
         begin
@@ -912,8 +923,9 @@ $linked$;
 comment on function linked.leave_note(text, jsonb, jsonb, text, uuid[]) is
     'Notes what a statement changed, for the next one that has the turn on these groups (null: on everything).';
 
--- In the order in which they were left. One that meets rows of others stays; one that fails for another reason, or again and
--- again, becomes an incident: its groups may differ, and reconcile tells.
+-- In the order in which they were left, those last that were tried already. One that meets rows of others stays, and one that
+-- meets what a later note tells (a person that is gone, say); what fails again and again becomes an incident: its groups may
+-- differ, and reconcile tells.
 create or replace function linked.work_notes(p_sources uuid[], p_until timestamptz) returns void
 language plpgsql
 as $linked$
@@ -927,7 +939,7 @@ begin
         select id, place, stale, fresh, statement, tries
         from linked.note
         where p_sources is null or sources <@ p_sources
-        order by id
+        order by tries > 0, id
     loop
         begin
             delete from linked.note where id = v_note.id;
@@ -937,7 +949,9 @@ begin
         exception when others then
             get stacked diagnostics
                 v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-            if v_note.tries < (case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 else 2 end) then
+            if v_note.tries < (
+                case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 when v_sqlstate like '23%' then 20 else 2 end
+            ) then
                 update linked.note set tries = tries + 1 where id = v_note.id;
             else
                 delete from linked.note where id = v_note.id;
@@ -1042,21 +1056,10 @@ as $linked$
 declare
     v_begun timestamptz := clock_timestamp();
     v_until timestamptz := v_begun + interval '50 milliseconds';
-    v_has_time boolean := p_has_time or not exists (select from linked.pace where next_at > v_begun);
 begin
     perform linked.work_notes(p_sources, v_until);
     if p_sources is not null then
-        if not (exists (select from linked.note)
-                or v_has_time and (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                )) or not pg_try_advisory_xact_lock(1818848875, 0) then
+        if not linked.is_worth_a_turn() or not pg_try_advisory_xact_lock(1818848875, 0) then
             return;
         end if;
         perform linked.work_notes(null, v_until);
@@ -1068,47 +1071,77 @@ begin
     exception when others then
         null;
     end;
-    if not v_has_time or not exists (select from linked.queue) and not exists (select from linked.second_look) then
-        return;
+    if (p_has_time or not exists (select from linked.pace where next_at > v_begun))
+        and (exists (select from linked.queue) or exists (select from linked.second_look))
+    then
+        begin
+            perform linked.look_again(v_until);
+        exception when others then
+            null;
+        end;
+        begin
+            perform linked.work_slices(interval '50 milliseconds', 30);
+        exception when others then
+            null;
+        end;
     end if;
-    begin
-        perform linked.look_again(v_until);
-    exception when others then
-        null;
-    end;
-    begin
-        perform linked.work_slices(interval '50 milliseconds', 30);
-    exception when others then
-        null;
-    end;
     insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
     on conflict (singleton) do update set next_at = excluded.next_at;
+    perform linked.tell_of_work(linked.has_work());
 end
 $linked$;
 comment on function linked.work_along(uuid[], boolean) is
     'Does with a statement that has the turn on these groups (null: on everything) some of what others left. Linking without time of its own: a twentieth of the time at most, in all sessions together.';
+
+create or replace function linked.is_worth_a_turn() returns boolean
+language plpgsql stable
+as $linked$
+begin
+    return exists (select from linked.note)
+        or exists (select from linked.passing_stack)
+        or exists (select from linked.made_tag where unused_in is not null)
+        or not exists (select from linked.pace where next_at > clock_timestamp());
+end
+$linked$;
+comment on function linked.is_worth_a_turn() is
+    'Whether to do more of what is left than others have just done. Of tags, stacks and notes there is never much.';
+
+-- What every statement asks must not depend on how much there was to do once. Who meets another one that tells leaves it to them.
+create or replace function linked.tell_of_work(p_has_work boolean) returns void
+language plpgsql
+as $linked$
+begin
+    update linked.installation
+    set has_work = p_has_work
+    where ctid = (select ctid from linked.installation where has_work <> p_has_work for update skip locked);
+end
+$linked$;
+comment on function linked.tell_of_work(boolean) is
+    'Has the statements of others know whether there is anything left to do but notes.';
+
+create or replace function linked.has_work() returns boolean
+language plpgsql stable
+as $linked$
+begin
+    return exists (select from linked.queue) or exists (select from linked.second_look)
+        or exists (select from linked.passing_stack) or exists (select from linked.made_tag where unused_in is not null)
+        or exists (select from linked.unsettled where marked_at is null);
+end
+$linked$;
+comment on function linked.has_work() is 'Whether there is anything left to do but notes.';
 
 -- Of a statement that is none of our business. It waits for nobody.
 create or replace function linked.work_aside() returns void
 language plpgsql
 as $linked$
 declare
-    v_has_time boolean := not exists (select from linked.pace where next_at > clock_timestamp());
+    v_lock_timeout text := current_setting('lock_timeout');
 begin
-    if (exists (select from linked.note)
-                or v_has_time and (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                )) and pg_try_advisory_xact_lock(1818848875, 0) then
+    if linked.is_worth_a_turn() and pg_try_advisory_xact_lock(1818848875, 0) then
         perform linked.take_turn(null, false);
-        perform linked.work_along(null, v_has_time);
+        perform linked.work_along(null, false);
         perform linked.stop_writing();
+        perform set_config('lock_timeout', v_lock_timeout, true);
     end if;
 end
 $linked$;
@@ -1308,14 +1341,16 @@ comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and rem
 create or replace function linked.on_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -1326,17 +1361,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.replacement where replacement.user_id = fresh."ownerId")
@@ -1377,11 +1402,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.disarm_copies(array(select id from fresh where "libraryId" is null and not "isExternal"));
             perform linked.refresh_membership(
@@ -1402,10 +1430,11 @@ begin
             );
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1450,6 +1479,9 @@ comment on trigger linked_asset_insert on public."asset" is 'Links new assets th
 create or replace function linked.redo_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.disarm_copies(array(select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh where "libraryId" is null and not "isExternal"));
             perform linked.refresh_membership(
@@ -1480,14 +1512,16 @@ comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -1499,23 +1533,17 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
             if v_is_due is null then
                 return null;
+            end if;
+            if v_concerns_us then
+                v_concerns_us := exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id))
+                    or exists (select from (select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from fresh except select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from stale) as changed);
             end if;
             if v_concerns_us then
                 v_columns := (
@@ -1575,11 +1603,14 @@ begin
                     where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
                         and not exists (select from linked.covered(array[fresh.id]))
                 );
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_changed uuid[];
@@ -1631,8 +1662,10 @@ begin
                     where path.old is distinct from path.new;
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
-                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
-                    from linked.siblings(v_changed, false);
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_asset(v_from, v_to, v_columns);
+                    end if;
                 end if;
 
                 if v_columns && array['livePhotoVideoId'] then
@@ -1652,9 +1685,10 @@ begin
                         where stale.id = any (v_changed)
                     );
                     perform linked.let_stacks_pass(v_changed);
-                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                    from linked.siblings(v_changed, false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_stacks(v_from, v_to);
+                    end if;
                     perform linked.dissolve_stacks(v_stacks);
                 end if;
 
@@ -1709,10 +1743,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1758,6 +1793,8 @@ create or replace function linked.redo_asset_update(p_stale jsonb, p_fresh jsonb
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."type" is distinct from stale."type") then 'type' end,
@@ -1834,8 +1871,10 @@ begin
                     where path.old is distinct from path.new;
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
-                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
-                    from linked.siblings(v_changed, false);
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_asset(v_from, v_to, v_columns);
+                    end if;
                 end if;
 
                 if v_columns && array['livePhotoVideoId'] then
@@ -1855,9 +1894,10 @@ begin
                         where stale.id = any (v_changed)
                     );
                     perform linked.let_stacks_pass(v_changed);
-                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                    from linked.siblings(v_changed, false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_stacks(v_from, v_to);
+                    end if;
                     perform linked.dissolve_stacks(v_stacks);
                 end if;
 
@@ -1963,14 +2003,16 @@ comment on function linked.rejoin(uuid[]) is
 create or replace function linked.on_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -1981,17 +2023,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where (select true from linked.member where member.asset_id = stale.id) or exists (select from linked.participant where participant.user_id = stale."ownerId")
@@ -2018,11 +2050,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_groups uuid[];
@@ -2082,10 +2117,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2130,6 +2166,9 @@ comment on trigger linked_asset_delete on public."asset" is 'Deletes what is lef
 create or replace function linked.redo_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_groups uuid[];
@@ -2199,13 +2238,27 @@ comment on function linked.redo_asset_delete(jsonb, jsonb, text) is
 -- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
 -- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
 -- disk (p_followed): there the change has to be followed, because the old file is gone.
-create or replace function linked.siblings(p_changed uuid[], p_followed boolean)
-returns table (from_id uuid, to_id uuid)
+create or replace function linked.siblings(
+    p_changed uuid[], p_followed boolean, out from_ids uuid[], out to_ids uuid[]
+)
 language plpgsql stable
 as $linked$
-#variable_conflict use_column
+declare
+    v_source uuid;
+    v_from uuid;
 begin
-    return query
+    -- Others may have deleted assets, and wait for their turn to have it noticed.
+    if cardinality(p_changed) = 1 then
+        select source_id, case when can_write or p_followed then asset_id else source_id end
+        into v_source, v_from
+        from linked.member where asset_id = p_changed[1];
+        select array_agg(theirs.id), array_agg(mine.id) into from_ids, to_ids
+        from public.asset theirs
+        join linked.member on member.source_id = v_source and member.asset_id <> v_from
+        join public.asset mine on mine.id = member.asset_id
+        where theirs.id = v_from;
+        return;
+    end if;
     with origin as (
         select distinct on (member.source_id)
             member.source_id,
@@ -2214,16 +2267,15 @@ begin
         where member.asset_id = any (p_changed)
         order by member.source_id, member.can_write desc, member.asset_id = member.source_id desc, member.asset_id
     )
-    select origin.asset_id, member.asset_id
+    select array_agg(theirs.id), array_agg(mine.id) into from_ids, to_ids
     from origin join linked.member using (source_id)
-    -- Others may have deleted assets, and wait for their turn to have it noticed.
     join public.asset theirs on theirs.id = origin.asset_id
     join public.asset mine on mine.id = member.asset_id
     where member.asset_id <> origin.asset_id;
 end
 $linked$;
 comment on function linked.siblings(uuid[], boolean) is
-    'For members that changed: whom to take as origin, and which siblings to make equal to it.';
+    'For members that changed: whom to take as origin, and which siblings to make equal to it, pair by pair. Null: there are none.';
 
 -- Immich's sidecar job writes a viewer's edit to a file that everybody's metadata is read from. A path below a file can neither be
 -- written nor read, and makes the job go on without.
@@ -2383,14 +2435,9 @@ comment on function linked.follow_viewers(uuid[]) is
 create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
-    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    if (select count(*) from public.asset_exif where "assetId" = any (p_from)) < (select count(distinct id) from unnest(p_from) as id) then
-        delete from public.asset_exif mine
-        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
-    end if;
     update public.asset_exif mine
     set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
 "model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
@@ -2454,9 +2501,16 @@ begin
             (p_columns is null or 'autoStackId' = any (p_columns)) and mine."autoStackId" is distinct from theirs."autoStackId" or
             (p_columns is null or 'rating' = any (p_columns)) and mine."rating" is distinct from theirs."rating"
         );
-    if (select count(*) from public.asset_exif where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
+    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+    delete from public.asset_exif mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2501,6 +2555,8 @@ comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.asset_job_status mine
     set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
@@ -2519,7 +2575,9 @@ begin
             (p_columns is null or 'previewAt' = any (p_columns)) and mine."previewAt" is distinct from theirs."previewAt" or
             (p_columns is null or 'thumbnailAt' = any (p_columns)) and mine."thumbnailAt" is distinct from theirs."thumbnailAt"
         );
-    if (select count(*) from public.asset_job_status where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "previewAt", "thumbnailAt")
@@ -2538,6 +2596,8 @@ comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.smart_search mine
     set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
@@ -2548,7 +2608,9 @@ begin
         and (
             (p_columns is null or 'embedding' = any (p_columns)) and row(mine."embedding")::record *<> row(theirs."embedding")::record
         );
-    if (select count(*) from public.smart_search where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.smart_search ("assetId", "embedding")
@@ -2611,14 +2673,16 @@ comment on function linked.propagate_rows(uuid[], uuid[]) is
 create or replace function linked.on_asset_exif_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -2629,17 +2693,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -2669,26 +2723,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2733,15 +2790,17 @@ comment on trigger linked_asset_exif_insert on public."asset_exif" is 'Propagate
 create or replace function linked.redo_asset_exif_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -2750,14 +2809,16 @@ comment on function linked.redo_asset_exif_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_exif_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -2769,17 +2830,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -2846,26 +2897,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2911,6 +2965,8 @@ create or replace function linked.redo_asset_exif_update(p_stale jsonb, p_fresh 
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."make" is distinct from stale."make") then 'make' end,
@@ -2946,14 +3002,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -2962,14 +3017,16 @@ comment on function linked.redo_asset_exif_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_file_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -2980,17 +3037,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3020,11 +3067,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -3050,21 +3100,21 @@ begin
                 select count(*)
                 from (select distinct "assetId" from fresh limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3109,6 +3159,9 @@ comment on trigger linked_asset_file_insert on public."asset_file" is 'Propagate
 create or replace function linked.redo_asset_file_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -3134,14 +3187,13 @@ begin
                 select count(*)
                 from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -3151,14 +3203,16 @@ comment on function linked.redo_asset_file_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_file_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3169,17 +3223,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3209,11 +3253,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -3243,21 +3290,21 @@ begin
                 select count(*)
                 from (select distinct "assetId" from fresh limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3302,6 +3349,9 @@ comment on trigger linked_asset_file_update on public."asset_file" is 'Propagate
 create or replace function linked.redo_asset_file_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -3331,14 +3381,13 @@ begin
                 select count(*)
                 from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -3348,14 +3397,16 @@ comment on function linked.redo_asset_file_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_file_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3366,17 +3417,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3406,11 +3447,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -3436,21 +3480,21 @@ begin
                 select count(*)
                 from (select distinct "assetId" from stale limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3495,6 +3539,9 @@ comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagate
 create or replace function linked.redo_asset_file_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -3520,14 +3567,13 @@ begin
                 select count(*)
                 from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -3537,14 +3583,16 @@ comment on function linked.redo_asset_file_delete(jsonb, jsonb, text) is
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3555,17 +3603,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3595,31 +3633,34 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.undo_viewers_status(array(
                 select member.asset_id
                 from fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3664,20 +3705,22 @@ comment on trigger linked_asset_job_status_insert on public."asset_job_status" i
 create or replace function linked.redo_asset_job_status_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.undo_viewers_status(array(
                 select member.asset_id
                 from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -3686,14 +3729,16 @@ comment on function linked.redo_asset_job_status_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_job_status_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3705,17 +3750,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3759,31 +3794,34 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.undo_viewers_status(array(
                 select member.asset_id
                 from fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3829,6 +3867,8 @@ create or replace function linked.redo_asset_job_status_update(p_stale jsonb, p_
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."facesRecognizedAt" is distinct from stale."facesRecognizedAt") then 'facesRecognizedAt' end,
@@ -3846,14 +3886,13 @@ begin
                 from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -3862,14 +3901,16 @@ comment on function linked.redo_asset_job_status_update(jsonb, jsonb, text) is
 create or replace function linked.on_smart_search_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3880,17 +3921,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3920,26 +3951,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3984,15 +4018,17 @@ comment on trigger linked_smart_search_insert on public."smart_search" is 'Propa
 create or replace function linked.redo_smart_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -4001,14 +4037,16 @@ comment on function linked.redo_smart_search_insert(jsonb, jsonb, text) is
 create or replace function linked.on_smart_search_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4020,17 +4058,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4070,26 +4098,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4135,6 +4166,8 @@ create or replace function linked.redo_smart_search_update(p_stale jsonb, p_fres
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."embedding" is distinct from stale."embedding") then 'embedding' end
@@ -4143,14 +4176,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -4224,7 +4256,6 @@ begin
         from unnest(p_kinds, p_new) as told (kind, new_path)
         where told.kind = produced.kind
     );
-    perform linked.forget_produced();
 end
 $linked$;
 comment on function linked.watch_produced(uuid, text[], text[], text[]) is
@@ -4250,6 +4281,9 @@ begin
     insert into linked.unsettled (source_id, what)
     select source_id, p_what from unnest(p_sources) as source_id
     on conflict (source_id, what) do update set since = excluded.since;
+    if found then
+        perform linked.tell_of_work(true);
+    end if;
 end
 $linked$;
 comment on function linked.remember_unsettled(uuid[], text) is
@@ -4523,14 +4557,16 @@ comment on function linked.drop_found_again(uuid[]) is
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4541,17 +4577,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4584,26 +4610,31 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.drop_found_again(array(select id from fresh));
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from fresh))
-            from linked.siblings(array(select "assetId" from fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh), false);
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from fresh));
+            end if;
             perform linked.hand_to_viewers(array(select id from fresh where "personId" is not null));
             perform linked.propagate_people(linked.leading_faces(array(
                 select id from fresh where "personId" is not null
             )));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4648,11 +4679,15 @@ comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagate
 create or replace function linked.redo_asset_face_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.drop_found_again(array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh));
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh))
-            from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh), false);
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh));
+            end if;
             perform linked.hand_to_viewers(array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personId" is not null));
             perform linked.propagate_people(linked.leading_faces(array(
                 select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personId" is not null
@@ -4666,14 +4701,16 @@ comment on function linked.redo_asset_face_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_face_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4684,17 +4721,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4717,18 +4744,22 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from stale))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from stale));
+            end if;
             -- What a viewer removed is there again, and shows whom it showed.
             perform linked.refill_people(array(
                 select member.asset_id
@@ -4737,10 +4768,11 @@ begin
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4785,13 +4817,17 @@ comment on trigger linked_asset_face_delete on public."asset_face" is 'Propagate
 create or replace function linked.redo_asset_face_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale));
+            end if;
             -- What a viewer removed is there again, and shows whom it showed.
             perform linked.refill_people(array(
                 select member.asset_id
@@ -4807,14 +4843,16 @@ comment on function linked.redo_asset_face_delete(jsonb, jsonb, text) is
 create or replace function linked.on_face_search_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4825,17 +4863,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4865,27 +4893,32 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from fresh));
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4930,16 +4963,20 @@ comment on trigger linked_face_search_insert on public."face_search" is 'Propaga
 create or replace function linked.redo_face_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh));
+            end if;
 
 end
 $linked$;
@@ -4948,14 +4985,16 @@ comment on function linked.redo_face_search_insert(jsonb, jsonb, text) is
 create or replace function linked.on_face_search_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4966,17 +5005,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5006,27 +5035,32 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from fresh));
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5071,16 +5105,20 @@ comment on trigger linked_face_search_update on public."face_search" is 'Propaga
 create or replace function linked.redo_face_search_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh));
+            end if;
 
 end
 $linked$;
@@ -5151,9 +5189,22 @@ create or replace function linked.remember_persons(p_persons uuid[], p_owners uu
 language plpgsql
 as $linked$
 begin
+    -- Whoever deletes one cannot see yet that it is remembered.
+    perform from public.person
+    where person."id" in (
+            select one.person_id
+            from unnest(p_persons, p_owners) as one (person_id, owner_id)
+            where not exists (
+                select from linked.person_pair
+                where person_pair.person_id = one.person_id and person_pair.owner_id = one.owner_id
+            )
+        )
+        and person."ownerId" = any (p_owners)
+    for key share;
     insert into linked.person_pair (person_id, owner_id, person_key)
     select asked.person_id, asked.owner_id, gen_random_uuid()
     from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
+    join public.person on person."id" = asked.person_id and person."ownerId" = asked.owner_id
     where not exists (
         select from linked.person_pair
         where person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
@@ -5161,14 +5212,14 @@ begin
     return array(
         select person_pair.pair_id
         from unnest(p_persons, p_owners) with ordinality as asked (person_id, owner_id, position)
-        join linked.person_pair
+        left join linked.person_pair
             on person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
         order by asked.position
     );
 end
 $linked$;
 comment on function linked.remember_persons(uuid[], uuid[]) is
-    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on.';
+    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on. Null: is gone.';
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
@@ -6015,14 +6066,16 @@ comment on function linked.adopt_drawn_faces(uuid[]) is
 create or replace function linked.on_asset_face_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6034,17 +6087,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where (select true from linked.member where member.asset_id = stale."assetId")
@@ -6091,11 +6134,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_changed uuid[];
@@ -6105,9 +6151,10 @@ begin
             begin
                 v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from stale) as changed);
                 if cardinality(v_changed) > 0 then
-                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
-                    from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false);
+                    if v_from is not null then
+                        perform linked.propagate_faces(v_from, v_to, v_changed);
+                    end if;
                 end if;
 
                 v_changed := array(select id from (select id, "personId" from fresh except select id, "personId" from stale) as changed);
@@ -6202,10 +6249,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6251,6 +6299,8 @@ create or replace function linked.redo_asset_face_update(p_stale jsonb, p_fresh 
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."imageWidth" is distinct from stale."imageWidth") then 'imageWidth' end,
@@ -6275,9 +6325,10 @@ begin
             begin
                 v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale) as changed);
                 if cardinality(v_changed) > 0 then
-                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
-                    from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where id = any (v_changed)), false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where id = any (v_changed)), false);
+                    if v_from is not null then
+                        perform linked.propagate_faces(v_from, v_to, v_changed);
+                    end if;
                 end if;
 
                 v_changed := array(select id from (select id, "personId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh except select id, "personId" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale) as changed);
@@ -6379,14 +6430,16 @@ comment on function linked.redo_asset_face_update(jsonb, jsonb, text) is
 create or replace function linked.on_person_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6397,17 +6450,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.person_pair where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
@@ -6433,11 +6476,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_moved uuid[];
@@ -6468,10 +6514,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6516,6 +6563,9 @@ comment on trigger linked_person_update on public."person" is 'Propagates names,
 create or replace function linked.redo_person_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_moved uuid[];
@@ -6553,14 +6603,16 @@ comment on function linked.redo_person_update(jsonb, jsonb, text) is
 create or replace function linked.on_person_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6571,17 +6623,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.person_pair where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
@@ -6607,19 +6649,23 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             delete from linked.person_pair using stale where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6664,6 +6710,9 @@ comment on trigger linked_person_delete on public."person" is 'Unpairs deleted p
 create or replace function linked.redo_person_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             delete from linked.person_pair using jsonb_populate_recordset(null::public."person", p_stale) as stale where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
 
@@ -6803,10 +6852,13 @@ begin
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
 
+    -- Whoever dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
-    select distinct stack.id, stack.id, stack."ownerId"
-    from public.asset theirs join public.stack on stack.id = theirs."stackId"
-    where theirs.id = any (v_from)
+    select stack.id, stack.id, stack."ownerId"
+    from public.stack
+    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
+        and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
+    for key share of stack
     on conflict do nothing;
 
     select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
@@ -6834,6 +6886,7 @@ begin
         having count(*) >= 2
     ) as part;
     -- The account may have stacked them already.
+    perform from public.stack where id = any (v_own) for key share;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
@@ -7032,6 +7085,7 @@ set lock_timeout = '0'
 as $linked$
 declare
     v_stack uuid;
+    v_probe uuid;
 begin
     if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
@@ -7046,16 +7100,15 @@ begin
             perform linked.wait_for_turn(null, false);
         exception when lock_not_available or deadlock_detected then
             -- Sync may have made the other in a transaction that goes on and on: here its end is waited for without an error.
-            if tg_op = 'INSERT' then
-                perform set_config('linked.writing', pg_current_xact_id()::text, true);
-                insert into public.stack (id, "ownerId", "primaryAssetId")
-                values (new.id, new."ownerId", new."primaryAssetId")
-                on conflict do nothing;
-                if found then
-                    delete from public.stack where id = new.id;
-                end if;
-                perform linked.stop_writing();
+            perform set_config('linked.writing', pg_current_xact_id()::text, true);
+            v_probe := case when tg_op = 'INSERT' then new.id else gen_random_uuid() end;
+            insert into public.stack (id, "ownerId", "primaryAssetId")
+            values (v_probe, new."ownerId", new."primaryAssetId")
+            on conflict do nothing;
+            if found then
+                delete from public.stack where id = v_probe;
             end if;
+            perform linked.stop_writing();
         end;
         select stack.id into v_stack
         from public.stack join linked.stack_pair on stack_pair.stack_id = stack.id
@@ -7168,14 +7221,16 @@ comment on function linked.bring_in_stacks(uuid[], uuid[]) is
 create or replace function linked.on_stack_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7186,17 +7241,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
@@ -7222,21 +7267,25 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.fill_stacks(array(
                 select fresh.id from fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7281,6 +7330,9 @@ comment on trigger linked_stack_insert on public."stack" is 'Fills stacks that t
 create or replace function linked.redo_stack_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.fill_stacks(array(
                 select fresh.id from jsonb_populate_recordset(null::public."stack", p_fresh) as fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
@@ -7294,14 +7346,16 @@ comment on function linked.redo_stack_insert(jsonb, jsonb, text) is
 create or replace function linked.on_stack_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7312,17 +7366,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
@@ -7348,21 +7392,25 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.propagate_primaries(linked.leading_stacks(array(
                 select id from (select id, "primaryAssetId" from fresh except select id, "primaryAssetId" from stale) as changed
             )));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7407,6 +7455,9 @@ comment on trigger linked_stack_update on public."stack" is 'Propagates the prim
 create or replace function linked.redo_stack_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.propagate_primaries(linked.leading_stacks(array(
                 select id from (select id, "primaryAssetId" from jsonb_populate_recordset(null::public."stack", p_fresh) as fresh except select id, "primaryAssetId" from jsonb_populate_recordset(null::public."stack", p_stale) as stale) as changed
@@ -7420,14 +7471,16 @@ comment on function linked.redo_stack_update(jsonb, jsonb, text) is
 create or replace function linked.on_stack_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7438,17 +7491,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.stack_pair where stack_pair.stack_id = stale.id)
@@ -7475,20 +7518,24 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
             delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7533,6 +7580,9 @@ comment on trigger linked_stack_delete on public."stack" is 'Forgets the pairing
 create or replace function linked.redo_stack_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             delete from linked.stack_pair using jsonb_populate_recordset(null::public."stack", p_stale) as stale where stack_pair.stack_id = stale.id;
             delete from linked.passing_stack using jsonb_populate_recordset(null::public."stack", p_stale) as stale where passing_stack.stack_id = stale.id;
@@ -7888,14 +7938,16 @@ comment on function linked.propagate_tag_colors(uuid[]) is
 create or replace function linked.on_tag_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7906,17 +7958,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where (select true from linked.member where member.asset_id = fresh."assetsId")
@@ -7943,26 +7985,31 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_tags uuid[] := array(select distinct "tagsId" from fresh);
             begin
-                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
-                from linked.siblings(array(select "assetsId" from fresh), false)
-                having count(*) > 0;
+                select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetsId" from fresh), false);
+                if v_from is not null then
+                    perform linked.add_tags(v_from, v_to, v_tags);
+                end if;
                 perform linked.note_unused_tags(v_tags);
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8007,13 +8054,17 @@ comment on trigger linked_tag_asset_insert on public."tag_asset" is 'Puts tags o
 create or replace function linked.redo_tag_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_tags uuid[] := array(select distinct "tagsId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh);
             begin
-                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
-                from linked.siblings(array(select "assetsId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh), false)
-                having count(*) > 0;
+                select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetsId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh), false);
+                if v_from is not null then
+                    perform linked.add_tags(v_from, v_to, v_tags);
+                end if;
                 perform linked.note_unused_tags(v_tags);
             end;
 
@@ -8025,14 +8076,16 @@ comment on function linked.redo_tag_asset_insert(jsonb, jsonb, text) is
 create or replace function linked.on_tag_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -8043,17 +8096,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where (select true from linked.member where member.asset_id = stale."assetsId")
@@ -8086,11 +8129,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.lose_tags(array_agg(stale."assetsId"), array_agg(stale."tagsId"))
             from stale join linked.member on member.asset_id = stale."assetsId"
@@ -8108,10 +8154,11 @@ begin
             end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8156,6 +8203,9 @@ comment on trigger linked_tag_asset_delete on public."tag_asset" is 'Takes tags 
 create or replace function linked.redo_tag_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.lose_tags(array_agg(stale."assetsId"), array_agg(stale."tagsId"))
             from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetsId"
@@ -8180,14 +8230,16 @@ comment on function linked.redo_tag_asset_delete(jsonb, jsonb, text) is
 create or replace function linked.on_tag_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -8198,17 +8250,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
@@ -8235,11 +8277,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             update linked.made_tag set unused_in = null
             from fresh
@@ -8249,10 +8294,11 @@ begin
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8297,6 +8343,9 @@ comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich 
 create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             update linked.made_tag set unused_in = null
             from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
@@ -8313,14 +8362,16 @@ comment on function linked.redo_tag_update(jsonb, jsonb, text) is
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -8331,17 +8382,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.participant where participant.user_id = stale."userId")
@@ -8368,11 +8409,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             delete from linked.made_tag using stale where made_tag.tag_id = stale.id;
             perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
@@ -8381,10 +8425,11 @@ begin
             perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8429,6 +8474,9 @@ comment on trigger linked_tag_delete on public."tag" is 'Takes deleted tags off 
 create or replace function linked.redo_tag_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             delete from linked.made_tag using jsonb_populate_recordset(null::public."tag", p_stale) as stale where made_tag.tag_id = stale.id;
             perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
@@ -8600,6 +8648,9 @@ begin
     select album.id, album.id, album."ownerId"
     from public.album
     where album.id = any (p_albums) and album."ownerId" is not null
+        and not exists (select from linked.album_pair known where known.album_id = album.id)
+    -- Whoever deletes it cannot see yet that it is remembered.
+    for key share of album
     on conflict do nothing;
 
     with missing as materialized (
@@ -9276,6 +9327,7 @@ $linked$;
 comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
     'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
+-- Whoever deletes a source cannot see yet that it is one: it is held until we are seen.
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
 -- group do not run side by side.
@@ -9295,6 +9347,7 @@ begin
             case when plan.can_write then s."sidecarPath" else linked.viewers_sidecar(s."originalPath") end
         from plan join public.asset s on s.id = plan.source_id
         order by plan.user_id, plan.position
+        for key share of s
         on conflict do nothing
         returning id
     ), clone as (
@@ -9534,6 +9587,7 @@ begin
     perform linked.look_again(v_until);
     perform linked.work_slices(v_until - clock_timestamp(), 100);
     perform linked.settle();
+    perform linked.tell_of_work(linked.has_work());
     perform linked.stop_writing();
     return linked.left_to_do();
 end
@@ -9734,6 +9788,7 @@ begin
     ) as due (id, thorough)
     group by id
     on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
+    perform linked.tell_of_work(linked.has_work());
     perform linked.stop_writing();
     return linked.left_to_do();
 end
@@ -9961,14 +10016,16 @@ comment on function linked.common_end(text, text) is 'The whole path components 
 create or replace function linked.on_album_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -9979,17 +10036,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -10012,11 +10059,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
@@ -10027,10 +10077,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10075,6 +10126,9 @@ comment on trigger linked_album_insert on public."album" is 'Takes note of new l
 create or replace function linked.redo_album_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
@@ -10092,14 +10146,16 @@ comment on function linked.redo_album_insert(jsonb, jsonb, text) is
 create or replace function linked.on_album_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10111,17 +10167,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.linked_album where linked_album.album_id = fresh.id)
@@ -10165,11 +10211,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id);
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -10205,10 +10254,11 @@ begin
             );
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10254,6 +10304,8 @@ create or replace function linked.redo_album_update(p_stale jsonb, p_fresh jsonb
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."albumName" is distinct from stale."albumName") then 'albumName' end,
@@ -10307,14 +10359,16 @@ comment on function linked.redo_album_update(jsonb, jsonb, text) is
 create or replace function linked.on_album_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10325,17 +10379,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.linked_album where linked_album.album_id = stale.id)
@@ -10363,11 +10407,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale.id);
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(array(select id from stale), '{}', '{}');
             perform linked.follow_deleted_albums(array(
@@ -10375,10 +10422,11 @@ begin
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10423,6 +10471,9 @@ comment on trigger linked_album_delete on public."album" is 'Unlinks what delete
 create or replace function linked.redo_album_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(array(select id from jsonb_populate_recordset(null::public."album", p_stale) as stale), '{}', '{}');
             perform linked.follow_deleted_albums(array(
@@ -10437,14 +10488,16 @@ comment on function linked.redo_album_delete(jsonb, jsonb, text) is
 create or replace function linked.on_album_user_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10455,17 +10508,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumsId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -10488,11 +10531,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -10511,10 +10557,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10559,6 +10606,9 @@ comment on trigger linked_album_user_insert on public."album_user" is 'Links and
 create or replace function linked.redo_album_user_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(
                 array(
@@ -10583,14 +10633,16 @@ comment on function linked.redo_album_user_insert(jsonb, jsonb, text) is
 create or replace function linked.on_album_user_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10601,17 +10653,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumsId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -10634,11 +10676,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId"));
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -10651,10 +10696,11 @@ begin
             );
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10699,6 +10745,9 @@ comment on trigger linked_album_user_update on public."album_user" is 'Links and
 create or replace function linked.redo_album_user_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(
                 array(
@@ -10717,14 +10766,16 @@ comment on function linked.redo_album_user_update(jsonb, jsonb, text) is
 create or replace function linked.on_album_user_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10735,17 +10786,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId") or exists (select from linked.album_pair where album_pair.album_id = stale."albumsId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -10768,11 +10809,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId"));
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -10793,10 +10837,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10841,6 +10886,9 @@ comment on trigger linked_album_user_delete on public."album_user" is 'Links and
 create or replace function linked.redo_album_user_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(
                 array(
@@ -10868,14 +10916,16 @@ comment on function linked.redo_album_user_delete(jsonb, jsonb, text) is
 create or replace function linked.on_album_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10886,17 +10936,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId")
@@ -10923,27 +10963,30 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_membership(array(
                 select fresh."assetsId"
                 from fresh join linked.linked_album on linked_album.album_id = fresh."albumsId"
             ));
-            perform linked.add_to_albums(
-                array_agg(from_id), array_agg(to_id), array(select distinct "albumsId" from fresh)
-            )
-            from linked.siblings(array(select "assetsId" from fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetsId" from fresh), false);
+            if v_from is not null then
+                perform linked.add_to_albums(v_from, v_to, array(select distinct "albumsId" from fresh));
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10988,16 +11031,18 @@ comment on trigger linked_album_asset_insert on public."album_asset" is 'Links w
 create or replace function linked.redo_album_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_membership(array(
                 select fresh."assetsId"
                 from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh join linked.linked_album on linked_album.album_id = fresh."albumsId"
             ));
-            perform linked.add_to_albums(
-                array_agg(from_id), array_agg(to_id), array(select distinct "albumsId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh)
-            )
-            from linked.siblings(array(select "assetsId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetsId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh), false);
+            if v_from is not null then
+                perform linked.add_to_albums(v_from, v_to, array(select distinct "albumsId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh));
+            end if;
 
 end
 $linked$;
@@ -11007,14 +11052,16 @@ comment on function linked.redo_album_asset_insert(jsonb, jsonb, text) is
 create or replace function linked.on_album_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -11025,17 +11072,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId")
@@ -11062,11 +11099,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumsId");
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_membership(array(
                 select stale."assetsId"
@@ -11079,10 +11119,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11127,6 +11168,9 @@ comment on trigger linked_album_asset_delete on public."album_asset" is 'Unlinks
 create or replace function linked.redo_album_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_membership(array(
                 select stale."assetsId"
@@ -11231,14 +11275,16 @@ comment on function linked.settle_quota(uuid[], bigint[], boolean) is
 create or replace function linked.on_user_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -11250,17 +11296,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh.id)) or exists (select from linked.quota_credit)
             into v_is_due, v_concerns_us
             from linked.installation
@@ -11298,11 +11334,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             -- Only a recount mentions the column that it sums up.
             perform linked.settle_quota(
@@ -11329,10 +11368,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11378,6 +11418,8 @@ create or replace function linked.redo_user_update(p_stale jsonb, p_fresh jsonb,
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."quotaUsageInBytes" is distinct from stale."quotaUsageInBytes") then 'quotaUsageInBytes' end,
@@ -11419,14 +11461,16 @@ comment on function linked.redo_user_update(jsonb, jsonb, text) is
 create or replace function linked.on_user_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -11437,17 +11481,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '1 minute'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale)
             into v_is_due, v_concerns_us
             from linked.installation
@@ -11470,11 +11504,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.replace_files_of_users(array(select id from stale));
             delete from linked.dismissal using stale where dismissal.user_id = stale.id;
@@ -11482,10 +11519,11 @@ begin
             delete from linked.quota_credit using stale where quota_credit.user_id = stale.id;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11530,6 +11568,9 @@ comment on trigger linked_user_delete on public."user" is 'Has Immich make anew 
 create or replace function linked.redo_user_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.replace_files_of_users(array(select id from jsonb_populate_recordset(null::public."user", p_stale) as stale));
             delete from linked.dismissal using jsonb_populate_recordset(null::public."user", p_stale) as stale where dismissal.user_id = stale.id;

@@ -12,12 +12,14 @@ create table if not exists linked.installation (
     installed_at timestamptz not null default now(),
     suspended_at timestamptz,
     suspended_why text,
+    has_work boolean not null default true,
     constraint linked_installation_pkey primary key (singleton),
     constraint linked_installation_one_row check (singleton),
     constraint linked_installation_suspended check ((suspended_at is null) = (suspended_why is null))
 );
+alter table linked.installation add column if not exists has_work boolean not null default true;
 comment on table linked.installation is
-    'One row: the Immich version that functions and triggers were rendered for, and whether sync is suspended.';
+    'One row: the Immich version that functions and triggers were rendered for, whether sync is suspended, and whether there is anything left to do but notes.';
 
 create table if not exists linked.linked_album (
     album_id uuid not null,
@@ -285,8 +287,17 @@ declare
     v_turns integer[];
     v_turn integer;
 begin
-    if p_sources is not null then
+    if p_sources is null then
+        if pg_try_advisory_xact_lock(1818848875, 0) then
+            return;
+        end if;
+    else
         v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
+        if cardinality(v_turns) = 1
+            and pg_try_advisory_xact_lock_shared(1818848875, 0) and pg_try_advisory_xact_lock(1818848876, v_turns[1])
+        then
+            return;
+        end if;
     end if;
     loop
         begin
@@ -961,8 +972,9 @@ $linked$;
 comment on function linked.leave_note(text, jsonb, jsonb, text, uuid[]) is
     'Notes what a statement changed, for the next one that has the turn on these groups (null: on everything).';
 
--- In the order in which they were left. One that meets rows of others stays; one that fails for another reason, or again and
--- again, becomes an incident: its groups may differ, and reconcile tells.
+-- In the order in which they were left, those last that were tried already. One that meets rows of others stays, and one that
+-- meets what a later note tells (a person that is gone, say); what fails again and again becomes an incident: its groups may
+-- differ, and reconcile tells.
 create or replace function linked.work_notes(p_sources uuid[], p_until timestamptz) returns void
 language plpgsql
 as $linked$
@@ -976,7 +988,7 @@ begin
         select id, place, stale, fresh, statement, tries
         from linked.note
         where p_sources is null or sources <@ p_sources
-        order by id
+        order by tries > 0, id
     loop
         begin
             delete from linked.note where id = v_note.id;
@@ -986,7 +998,9 @@ begin
         exception when others then
             get stacked diagnostics
                 v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-            if v_note.tries < (case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 else 2 end) then
+            if v_note.tries < (
+                case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 when v_sqlstate like '23%' then 20 else 2 end
+            ) then
                 update linked.note set tries = tries + 1 where id = v_note.id;
             else
                 delete from linked.note where id = v_note.id;
@@ -1091,21 +1105,10 @@ as $linked$
 declare
     v_begun timestamptz := clock_timestamp();
     v_until timestamptz := v_begun + interval '50 milliseconds';
-    v_has_time boolean := p_has_time or not exists (select from linked.pace where next_at > v_begun);
 begin
     perform linked.work_notes(p_sources, v_until);
     if p_sources is not null then
-        if not (exists (select from linked.note)
-                or v_has_time and (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                )) or not pg_try_advisory_xact_lock(1818848875, 0) then
+        if not linked.is_worth_a_turn() or not pg_try_advisory_xact_lock(1818848875, 0) then
             return;
         end if;
         perform linked.work_notes(null, v_until);
@@ -1117,47 +1120,77 @@ begin
     exception when others then
         null;
     end;
-    if not v_has_time or not exists (select from linked.queue) and not exists (select from linked.second_look) then
-        return;
+    if (p_has_time or not exists (select from linked.pace where next_at > v_begun))
+        and (exists (select from linked.queue) or exists (select from linked.second_look))
+    then
+        begin
+            perform linked.look_again(v_until);
+        exception when others then
+            null;
+        end;
+        begin
+            perform linked.work_slices(interval '50 milliseconds', 30);
+        exception when others then
+            null;
+        end;
     end if;
-    begin
-        perform linked.look_again(v_until);
-    exception when others then
-        null;
-    end;
-    begin
-        perform linked.work_slices(interval '50 milliseconds', 30);
-    exception when others then
-        null;
-    end;
     insert into linked.pace (next_at) values (clock_timestamp() + 20 * (clock_timestamp() - v_begun))
     on conflict (singleton) do update set next_at = excluded.next_at;
+    perform linked.tell_of_work(linked.has_work());
 end
 $linked$;
 comment on function linked.work_along(uuid[], boolean) is
     'Does with a statement that has the turn on these groups (null: on everything) some of what others left. Linking without time of its own: a twentieth of the time at most, in all sessions together.';
+
+create or replace function linked.is_worth_a_turn() returns boolean
+language plpgsql stable
+as $linked$
+begin
+    return exists (select from linked.note)
+        or exists (select from linked.passing_stack)
+        or exists (select from linked.made_tag where unused_in is not null)
+        or not exists (select from linked.pace where next_at > clock_timestamp());
+end
+$linked$;
+comment on function linked.is_worth_a_turn() is
+    'Whether to do more of what is left than others have just done. Of tags, stacks and notes there is never much.';
+
+-- What every statement asks must not depend on how much there was to do once. Who meets another one that tells leaves it to them.
+create or replace function linked.tell_of_work(p_has_work boolean) returns void
+language plpgsql
+as $linked$
+begin
+    update linked.installation
+    set has_work = p_has_work
+    where ctid = (select ctid from linked.installation where has_work <> p_has_work for update skip locked);
+end
+$linked$;
+comment on function linked.tell_of_work(boolean) is
+    'Has the statements of others know whether there is anything left to do but notes.';
+
+create or replace function linked.has_work() returns boolean
+language plpgsql stable
+as $linked$
+begin
+    return exists (select from linked.queue) or exists (select from linked.second_look)
+        or exists (select from linked.passing_stack) or exists (select from linked.made_tag where unused_in is not null)
+        or exists (select from linked.unsettled where marked_at is null);
+end
+$linked$;
+comment on function linked.has_work() is 'Whether there is anything left to do but notes.';
 
 -- Of a statement that is none of our business. It waits for nobody.
 create or replace function linked.work_aside() returns void
 language plpgsql
 as $linked$
 declare
-    v_has_time boolean := not exists (select from linked.pace where next_at > clock_timestamp());
+    v_lock_timeout text := current_setting('lock_timeout');
 begin
-    if (exists (select from linked.note)
-                or v_has_time and (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                )) and pg_try_advisory_xact_lock(1818848875, 0) then
+    if linked.is_worth_a_turn() and pg_try_advisory_xact_lock(1818848875, 0) then
         perform linked.take_turn(null, false);
-        perform linked.work_along(null, v_has_time);
+        perform linked.work_along(null, false);
         perform linked.stop_writing();
+        perform set_config('lock_timeout', v_lock_timeout, true);
     end if;
 end
 $linked$;
@@ -1368,14 +1401,16 @@ comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and rem
 create or replace function linked.on_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -1386,17 +1421,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.replacement where replacement.user_id = fresh."ownerId")
@@ -1437,11 +1462,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.disarm_copies(array(select id from fresh where "libraryId" is null and not "isExternal"));
             perform linked.refresh_membership(
@@ -1462,10 +1490,11 @@ begin
             );
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1510,6 +1539,9 @@ comment on trigger linked_asset_insert on public."asset" is 'Links new assets th
 create or replace function linked.redo_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.disarm_copies(array(select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh where "libraryId" is null and not "isExternal"));
             perform linked.refresh_membership(
@@ -1540,14 +1572,16 @@ comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -1559,23 +1593,17 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
             if v_is_due is null then
                 return null;
+            end if;
+            if v_concerns_us then
+                v_concerns_us := exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id))
+                    or exists (select from (select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from fresh except select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from stale) as changed);
             end if;
             if v_concerns_us then
                 v_columns := (
@@ -1637,11 +1665,14 @@ begin
                     where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
                         and not exists (select from linked.covered(array[fresh.id]))
                 );
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_changed uuid[];
@@ -1678,8 +1709,10 @@ begin
                     );
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
-                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
-                    from linked.siblings(v_changed, false);
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_asset(v_from, v_to, v_columns);
+                    end if;
                 end if;
 
                 if v_columns && array['livePhotoVideoId'] then
@@ -1699,9 +1732,10 @@ begin
                         where stale.id = any (v_changed)
                     );
                     perform linked.let_stacks_pass(v_changed);
-                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                    from linked.siblings(v_changed, false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_stacks(v_from, v_to);
+                    end if;
                     perform linked.dissolve_stacks(v_stacks);
                 end if;
 
@@ -1756,10 +1790,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1805,6 +1840,8 @@ create or replace function linked.redo_asset_update(p_stale jsonb, p_fresh jsonb
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."type" is distinct from stale."type") then 'type' end,
@@ -1868,8 +1905,10 @@ begin
                     );
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
-                    perform linked.propagate_asset(array_agg(from_id), array_agg(to_id), v_columns)
-                    from linked.siblings(v_changed, false);
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_asset(v_from, v_to, v_columns);
+                    end if;
                 end if;
 
                 if v_columns && array['livePhotoVideoId'] then
@@ -1889,9 +1928,10 @@ begin
                         where stale.id = any (v_changed)
                     );
                     perform linked.let_stacks_pass(v_changed);
-                    perform linked.propagate_stacks(array_agg(from_id), array_agg(to_id))
-                    from linked.siblings(v_changed, false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
+                    if v_from is not null then
+                        perform linked.propagate_stacks(v_from, v_to);
+                    end if;
                     perform linked.dissolve_stacks(v_stacks);
                 end if;
 
@@ -1997,14 +2037,16 @@ comment on function linked.rejoin(uuid[]) is
 create or replace function linked.on_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -2015,17 +2057,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where (select true from linked.member where member.asset_id = stale.id) or exists (select from linked.participant where participant.user_id = stale."ownerId")
@@ -2052,11 +2084,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_groups uuid[];
@@ -2116,10 +2151,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2164,6 +2200,9 @@ comment on trigger linked_asset_delete on public."asset" is 'Deletes what is lef
 create or replace function linked.redo_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_groups uuid[];
@@ -2233,13 +2272,27 @@ comment on function linked.redo_asset_delete(jsonb, jsonb, text) is
 -- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
 -- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
 -- disk (p_followed): there the change has to be followed, because the old file is gone.
-create or replace function linked.siblings(p_changed uuid[], p_followed boolean)
-returns table (from_id uuid, to_id uuid)
+create or replace function linked.siblings(
+    p_changed uuid[], p_followed boolean, out from_ids uuid[], out to_ids uuid[]
+)
 language plpgsql stable
 as $linked$
-#variable_conflict use_column
+declare
+    v_source uuid;
+    v_from uuid;
 begin
-    return query
+    -- Others may have deleted assets, and wait for their turn to have it noticed.
+    if cardinality(p_changed) = 1 then
+        select source_id, case when can_write or p_followed then asset_id else source_id end
+        into v_source, v_from
+        from linked.member where asset_id = p_changed[1];
+        select array_agg(theirs.id), array_agg(mine.id) into from_ids, to_ids
+        from public.asset theirs
+        join linked.member on member.source_id = v_source and member.asset_id <> v_from
+        join public.asset mine on mine.id = member.asset_id
+        where theirs.id = v_from;
+        return;
+    end if;
     with origin as (
         select distinct on (member.source_id)
             member.source_id,
@@ -2248,16 +2301,15 @@ begin
         where member.asset_id = any (p_changed)
         order by member.source_id, member.can_write desc, member.asset_id = member.source_id desc, member.asset_id
     )
-    select origin.asset_id, member.asset_id
+    select array_agg(theirs.id), array_agg(mine.id) into from_ids, to_ids
     from origin join linked.member using (source_id)
-    -- Others may have deleted assets, and wait for their turn to have it noticed.
     join public.asset theirs on theirs.id = origin.asset_id
     join public.asset mine on mine.id = member.asset_id
     where member.asset_id <> origin.asset_id;
 end
 $linked$;
 comment on function linked.siblings(uuid[], boolean) is
-    'For members that changed: whom to take as origin, and which siblings to make equal to it.';
+    'For members that changed: whom to take as origin, and which siblings to make equal to it, pair by pair. Null: there are none.';
 
 -- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
 -- a source is marked with until its thumbnails (or video) are made anew is its own.
@@ -2380,14 +2432,9 @@ comment on function linked.follow_viewers(uuid[]) is
 create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
-    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    if (select count(*) from public.asset_exif where "assetId" = any (p_from)) < (select count(distinct id) from unnest(p_from) as id) then
-        delete from public.asset_exif mine
-        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
-    end if;
     update public.asset_exif mine
     set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
 "model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
@@ -2455,9 +2502,16 @@ begin
             (p_columns is null or 'lockedProperties' = any (p_columns)) and mine."lockedProperties" is distinct from theirs."lockedProperties" or
             (p_columns is null or 'tags' = any (p_columns)) and mine."tags" is distinct from theirs."tags"
         );
-    if (select count(*) from public.asset_exif where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
+    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+    delete from public.asset_exif mine
+    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating", "lockedProperties", "tags")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2519,6 +2573,8 @@ comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.asset_job_status mine
     set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
@@ -2535,7 +2591,9 @@ begin
             (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) and mine."duplicatesDetectedAt" is distinct from theirs."duplicatesDetectedAt" or
             (p_columns is null or 'ocrAt' = any (p_columns)) and mine."ocrAt" is distinct from theirs."ocrAt"
         );
-    if (select count(*) from public.asset_job_status where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "ocrAt")
@@ -2554,6 +2612,8 @@ comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.smart_search mine
     set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
@@ -2564,7 +2624,9 @@ begin
         and (
             (p_columns is null or 'embedding' = any (p_columns)) and row(mine."embedding")::record *<> row(theirs."embedding")::record
         );
-    if (select count(*) from public.smart_search where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.smart_search ("assetId", "embedding")
@@ -2583,6 +2645,8 @@ comment on function linked.propagate_smart_search(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_asset_video(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.asset_video mine
     set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
@@ -2623,7 +2687,9 @@ begin
             (p_columns is null or 'formatLongName' = any (p_columns)) and mine."formatLongName" is distinct from theirs."formatLongName" or
             (p_columns is null or 'pixelFormat' = any (p_columns)) and mine."pixelFormat" is distinct from theirs."pixelFormat"
         );
-    if (select count(*) from public.asset_video where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.asset_video ("assetId", "bitrate", "frameCount", "timeBase", "index", "profile", "level", "colorPrimaries", "colorTransfer", "colorMatrix", "dvProfile", "dvLevel", "dvBlSignalCompatibilityId", "codecName", "formatName", "formatLongName", "pixelFormat")
@@ -2642,6 +2708,8 @@ comment on function linked.propagate_asset_video(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_asset_audio(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.asset_audio mine
     set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
@@ -2658,7 +2726,9 @@ begin
             (p_columns is null or 'profile' = any (p_columns)) and mine."profile" is distinct from theirs."profile" or
             (p_columns is null or 'codecName' = any (p_columns)) and mine."codecName" is distinct from theirs."codecName"
         );
-    if (select count(*) from public.asset_audio where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.asset_audio ("assetId", "bitrate", "index", "profile", "codecName")
@@ -2677,6 +2747,8 @@ comment on function linked.propagate_asset_audio(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_asset_keyframe(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     update public.asset_keyframe mine
     set "pts" = case when (p_columns is null or 'pts' = any (p_columns)) then theirs."pts" else mine."pts" end,
@@ -2697,7 +2769,9 @@ begin
             (p_columns is null or 'packetCount' = any (p_columns)) and mine."packetCount" is distinct from theirs."packetCount" or
             (p_columns is null or 'outputFrames' = any (p_columns)) and mine."outputFrames" is distinct from theirs."outputFrames"
         );
-    if (select count(*) from public.asset_keyframe where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.asset_keyframe ("assetId", "pts", "accDuration", "ownDuration", "totalDuration", "packetCount", "outputFrames")
@@ -2795,6 +2869,8 @@ comment on function linked.propagate_asset_ocr(uuid[], uuid[], text[]) is
 create or replace function linked.propagate_ocr_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
 language plpgsql
 as $linked$
+declare
+    v_updated bigint;
 begin
     delete from public.ocr_search mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2812,7 +2888,9 @@ begin
         and (
             (p_columns is null or 'text' = any (p_columns)) and mine."text" is distinct from theirs."text"
         );
-    if (select count(*) from public.ocr_search where "assetId" = any (p_to)) = cardinality(p_to) then
+    -- Nearly always that was all.
+    get diagnostics v_updated = row_count;
+    if v_updated = cardinality(p_to) then
         return;
     end if;
     insert into public.ocr_search ("assetId", "text")
@@ -2880,14 +2958,16 @@ comment on function linked.propagate_rows(uuid[], uuid[]) is
 create or replace function linked.on_asset_exif_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -2898,17 +2978,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -2938,26 +3008,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3002,15 +3075,17 @@ comment on trigger linked_asset_exif_insert on public."asset_exif" is 'Propagate
 create or replace function linked.redo_asset_exif_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -3019,14 +3094,16 @@ comment on function linked.redo_asset_exif_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_exif_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3038,17 +3115,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3117,26 +3184,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3182,6 +3252,8 @@ create or replace function linked.redo_asset_exif_update(p_stale jsonb, p_fresh 
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."make" is distinct from stale."make") then 'make' end,
@@ -3219,14 +3291,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_asset_exif(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_exif", p_fresh) as fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_exif(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -3235,14 +3306,16 @@ comment on function linked.redo_asset_exif_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_file_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3253,17 +3326,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3293,11 +3356,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -3324,21 +3390,21 @@ begin
                 from (select distinct "assetId" from fresh limit 2) as first
             ) = 1;
             perform linked.note_settled(array(select "assetId" from fresh where type = 'encoded_video'));
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3383,6 +3449,9 @@ comment on trigger linked_asset_file_insert on public."asset_file" is 'Propagate
 create or replace function linked.redo_asset_file_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -3409,14 +3478,13 @@ begin
                 from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh limit 2) as first
             ) = 1;
             perform linked.note_settled(array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh where type = 'encoded_video'));
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -3426,14 +3494,16 @@ comment on function linked.redo_asset_file_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_file_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3444,17 +3514,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3484,11 +3544,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -3518,21 +3581,21 @@ begin
                 select count(*)
                 from (select distinct "assetId" from fresh limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3577,6 +3640,9 @@ comment on trigger linked_asset_file_update on public."asset_file" is 'Propagate
 create or replace function linked.redo_asset_file_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -3606,14 +3672,13 @@ begin
                 select count(*)
                 from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -3623,14 +3688,16 @@ comment on function linked.redo_asset_file_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_file_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3641,17 +3708,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3681,11 +3738,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -3711,21 +3771,21 @@ begin
                 select count(*)
                 from (select distinct "assetId" from stale limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3770,6 +3830,9 @@ comment on trigger linked_asset_file_delete on public."asset_file" is 'Propagate
 create or replace function linked.redo_asset_file_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -3795,14 +3858,13 @@ begin
                 select count(*)
                 from (select distinct "assetId" from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale limit 2) as first
             ) = 1;
-            perform linked.propagate_asset_file(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_file", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_file(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -3812,14 +3874,16 @@ comment on function linked.redo_asset_file_delete(jsonb, jsonb, text) is
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3830,17 +3894,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -3870,31 +3924,34 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.undo_viewers_status(array(
                 select member.asset_id
                 from fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3939,20 +3996,22 @@ comment on trigger linked_asset_job_status_insert on public."asset_job_status" i
 create or replace function linked.redo_asset_job_status_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.undo_viewers_status(array(
                 select member.asset_id
                 from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -3961,14 +4020,16 @@ comment on function linked.redo_asset_job_status_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_job_status_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -3980,17 +4041,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4033,31 +4084,34 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.undo_viewers_status(array(
                 select member.asset_id
                 from fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4103,6 +4157,8 @@ create or replace function linked.redo_asset_job_status_update(p_stale jsonb, p_
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."facesRecognizedAt" is distinct from stale."facesRecognizedAt") then 'facesRecognizedAt' end,
@@ -4119,14 +4175,13 @@ begin
                 from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh join linked.member on member.asset_id = fresh."assetId"
                 where not member.can_write
             ));
-            perform linked.propagate_asset_job_status(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_job_status", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_job_status(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -4135,14 +4190,16 @@ comment on function linked.redo_asset_job_status_update(jsonb, jsonb, text) is
 create or replace function linked.on_smart_search_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4153,17 +4210,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4193,26 +4240,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4257,15 +4307,17 @@ comment on trigger linked_smart_search_insert on public."smart_search" is 'Propa
 create or replace function linked.redo_smart_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -4274,14 +4326,16 @@ comment on function linked.redo_smart_search_insert(jsonb, jsonb, text) is
 create or replace function linked.on_smart_search_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4293,17 +4347,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4343,26 +4387,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4408,6 +4455,8 @@ create or replace function linked.redo_smart_search_update(p_stale jsonb, p_fres
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."embedding" is distinct from stale."embedding") then 'embedding' end
@@ -4416,14 +4465,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_smart_search(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."smart_search", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_smart_search(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -4432,14 +4480,16 @@ comment on function linked.redo_smart_search_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_video_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4450,17 +4500,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4490,26 +4530,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_video(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_video(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4554,15 +4597,17 @@ comment on trigger linked_asset_video_insert on public."asset_video" is 'Propaga
 create or replace function linked.redo_asset_video_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_asset_video(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_video", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_video(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -4571,14 +4616,16 @@ comment on function linked.redo_asset_video_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_video_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4590,17 +4637,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4655,26 +4692,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_video(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_video(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4720,6 +4760,8 @@ create or replace function linked.redo_asset_video_update(p_stale jsonb, p_fresh
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."bitrate" is distinct from stale."bitrate") then 'bitrate' end,
@@ -4743,14 +4785,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_asset_video(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_video", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_video(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -4759,14 +4800,16 @@ comment on function linked.redo_asset_video_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_audio_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4777,17 +4820,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4817,26 +4850,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_audio(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_audio(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4881,15 +4917,17 @@ comment on trigger linked_asset_audio_insert on public."asset_audio" is 'Propaga
 create or replace function linked.redo_asset_audio_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_asset_audio(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_audio", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_audio(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -4898,14 +4936,16 @@ comment on function linked.redo_asset_audio_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_audio_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -4917,17 +4957,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -4970,26 +5000,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_audio(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_audio(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5035,6 +5068,8 @@ create or replace function linked.redo_asset_audio_update(p_stale jsonb, p_fresh
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."bitrate" is distinct from stale."bitrate") then 'bitrate' end,
@@ -5046,14 +5081,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_asset_audio(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_audio", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_audio(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -5062,14 +5096,16 @@ comment on function linked.redo_asset_audio_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_keyframe_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5080,17 +5116,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5120,26 +5146,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_keyframe(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_keyframe(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5184,15 +5213,17 @@ comment on trigger linked_asset_keyframe_insert on public."asset_keyframe" is 'P
 create or replace function linked.redo_asset_keyframe_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_asset_keyframe(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_keyframe", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_keyframe(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -5201,14 +5232,16 @@ comment on function linked.redo_asset_keyframe_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_keyframe_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5220,17 +5253,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5275,26 +5298,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_asset_keyframe(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_keyframe(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5340,6 +5366,8 @@ create or replace function linked.redo_asset_keyframe_update(p_stale jsonb, p_fr
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."pts" is distinct from stale."pts") then 'pts' end,
@@ -5353,14 +5381,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_asset_keyframe(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_keyframe", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_keyframe(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -5369,14 +5396,16 @@ comment on function linked.redo_asset_keyframe_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_edit_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5387,17 +5416,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5427,32 +5446,35 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
                 select row("sequence")::text from fresh
             );
             begin
-            perform linked.propagate_asset_edit(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_edit(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5497,20 +5519,22 @@ comment on trigger linked_asset_edit_insert on public."asset_edit" is 'Propagate
 create or replace function linked.redo_asset_edit_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
                 select row("sequence")::text from jsonb_populate_recordset(null::public."asset_edit", p_fresh) as fresh
             );
             begin
-            perform linked.propagate_asset_edit(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_edit", p_fresh) as fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_edit(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -5520,14 +5544,16 @@ comment on function linked.redo_asset_edit_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_edit_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5538,17 +5564,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5578,11 +5594,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -5591,21 +5610,21 @@ begin
                 select row("sequence")::text from stale
             );
             begin
-            perform linked.propagate_asset_edit(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_edit(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5650,6 +5669,9 @@ comment on trigger linked_asset_edit_update on public."asset_edit" is 'Propagate
 create or replace function linked.redo_asset_edit_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -5658,14 +5680,13 @@ begin
                 select row("sequence")::text from jsonb_populate_recordset(null::public."asset_edit", p_stale) as stale
             );
             begin
-            perform linked.propagate_asset_edit(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_edit", p_fresh) as fresh),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_edit(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -5675,14 +5696,16 @@ comment on function linked.redo_asset_edit_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_edit_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5693,17 +5716,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5733,32 +5746,35 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
                 select row("sequence")::text from stale
             );
             begin
-            perform linked.propagate_asset_edit(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_edit(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5803,20 +5819,22 @@ comment on trigger linked_asset_edit_delete on public."asset_edit" is 'Propagate
 create or replace function linked.redo_asset_edit_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
                 select row("sequence")::text from jsonb_populate_recordset(null::public."asset_edit", p_stale) as stale
             );
             begin
-            perform linked.propagate_asset_edit(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_edit", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_edit(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -5826,14 +5844,16 @@ comment on function linked.redo_asset_edit_delete(jsonb, jsonb, text) is
 create or replace function linked.on_asset_ocr_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5844,17 +5864,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -5884,32 +5894,35 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from fresh
             );
             begin
-            perform linked.propagate_asset_ocr(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_ocr(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5954,20 +5967,22 @@ comment on trigger linked_asset_ocr_insert on public."asset_ocr" is 'Propagates 
 create or replace function linked.redo_asset_ocr_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from jsonb_populate_recordset(null::public."asset_ocr", p_fresh) as fresh
             );
             begin
-            perform linked.propagate_asset_ocr(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_ocr", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_ocr(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -5977,14 +5992,16 @@ comment on function linked.redo_asset_ocr_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_ocr_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -5995,17 +6012,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -6035,11 +6042,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
@@ -6048,21 +6058,21 @@ begin
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from stale
             );
             begin
-            perform linked.propagate_asset_ocr(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_ocr(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6107,6 +6117,9 @@ comment on trigger linked_asset_ocr_update on public."asset_ocr" is 'Propagates 
 create or replace function linked.redo_asset_ocr_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
@@ -6115,14 +6128,13 @@ begin
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from jsonb_populate_recordset(null::public."asset_ocr", p_stale) as stale
             );
             begin
-            perform linked.propagate_asset_ocr(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_ocr", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_ocr(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -6132,14 +6144,16 @@ comment on function linked.redo_asset_ocr_update(jsonb, jsonb, text) is
 create or replace function linked.on_asset_ocr_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6150,17 +6164,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -6190,32 +6194,35 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_keys text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from stale
             );
             begin
-            perform linked.propagate_asset_ocr(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_ocr(v_from, v_to, v_keys);
+            end if;
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6260,20 +6267,22 @@ comment on trigger linked_asset_ocr_delete on public."asset_ocr" is 'Propagates 
 create or replace function linked.redo_asset_ocr_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_keys text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from jsonb_populate_recordset(null::public."asset_ocr", p_stale) as stale
             );
             begin
-            perform linked.propagate_asset_ocr(
-                array_agg(from_id), array_agg(to_id), v_keys
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_ocr", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_asset_ocr(v_from, v_to, v_keys);
+            end if;
             end;
 
 end
@@ -6283,14 +6292,16 @@ comment on function linked.redo_asset_ocr_delete(jsonb, jsonb, text) is
 create or replace function linked.on_ocr_search_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6301,17 +6312,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -6341,26 +6342,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_ocr_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_ocr_search(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6405,15 +6409,17 @@ comment on trigger linked_ocr_search_insert on public."ocr_search" is 'Propagate
 create or replace function linked.redo_ocr_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_ocr_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."ocr_search", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_ocr_search(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -6422,14 +6428,16 @@ comment on function linked.redo_ocr_search_insert(jsonb, jsonb, text) is
 create or replace function linked.on_ocr_search_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6441,17 +6449,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -6491,26 +6489,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_ocr_search(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_ocr_search(v_from, v_to, v_columns);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6556,6 +6557,8 @@ create or replace function linked.redo_ocr_search_update(p_stale jsonb, p_fresh 
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."text" is distinct from stale."text") then 'text' end
@@ -6564,14 +6567,13 @@ declare
             where (select true from linked.member where member.asset_id = fresh."assetId")
         );
 begin
-            perform linked.propagate_ocr_search(
-                array_agg(from_id), array_agg(to_id), v_columns
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."ocr_search", p_fresh) as fresh),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_ocr_search(v_from, v_to, v_columns);
+            end if;
 
 end
 $linked$;
@@ -6580,14 +6582,16 @@ comment on function linked.redo_ocr_search_update(jsonb, jsonb, text) is
 create or replace function linked.on_ocr_search_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -6598,17 +6602,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -6638,26 +6632,29 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_ocr_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_ocr_search(v_from, v_to);
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6702,15 +6699,17 @@ comment on trigger linked_ocr_search_delete on public."ocr_search" is 'Propagate
 create or replace function linked.redo_ocr_search_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_ocr_search(
-                array_agg(from_id), array_agg(to_id)
-            )
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."ocr_search", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 true
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_ocr_search(v_from, v_to);
+            end if;
 
 end
 $linked$;
@@ -6784,7 +6783,6 @@ begin
         from unnest(p_kinds, p_new) as told (kind, new_path)
         where told.kind = produced.kind
     );
-    perform linked.forget_produced();
 end
 $linked$;
 comment on function linked.watch_produced(uuid, text[], text[], text[]) is
@@ -6810,6 +6808,9 @@ begin
     insert into linked.unsettled (source_id, what)
     select source_id, p_what from unnest(p_sources) as source_id
     on conflict (source_id, what) do update set since = excluded.since;
+    if found then
+        perform linked.tell_of_work(true);
+    end if;
 end
 $linked$;
 comment on function linked.remember_unsettled(uuid[], text) is
@@ -7124,14 +7125,16 @@ comment on function linked.drop_found_again(uuid[]) is
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7142,17 +7145,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -7185,26 +7178,31 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.drop_found_again(array(select id from fresh));
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from fresh))
-            from linked.siblings(array(select "assetId" from fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh), false);
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from fresh));
+            end if;
             perform linked.hand_to_viewers(array(select id from fresh where "personGroupId" is not null));
             perform linked.propagate_people(linked.leading_faces(array(
                 select id from fresh where "personGroupId" is not null
             )));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7249,11 +7247,15 @@ comment on trigger linked_asset_face_insert on public."asset_face" is 'Propagate
 create or replace function linked.redo_asset_face_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.drop_found_again(array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh));
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh))
-            from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh), false);
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh));
+            end if;
             perform linked.hand_to_viewers(array(select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personGroupId" is not null));
             perform linked.propagate_people(linked.leading_faces(array(
                 select id from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where "personGroupId" is not null
@@ -7267,14 +7269,16 @@ comment on function linked.redo_asset_face_insert(jsonb, jsonb, text) is
 create or replace function linked.on_asset_face_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7285,17 +7289,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -7318,18 +7312,22 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from stale))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from stale where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from stale));
+            end if;
             -- What a viewer removed is there again, and shows whom it showed.
             perform linked.refill_people(array(
                 select member.asset_id
@@ -7338,10 +7336,11 @@ begin
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7386,13 +7385,17 @@ comment on trigger linked_asset_face_delete on public."asset_face" is 'Propagate
 create or replace function linked.redo_asset_face_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select id from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale where exists (select from public.asset where asset.id = stale."assetId")),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select id from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale));
+            end if;
             -- What a viewer removed is there again, and shows whom it showed.
             perform linked.refill_people(array(
                 select member.asset_id
@@ -7408,14 +7411,16 @@ comment on function linked.redo_asset_face_delete(jsonb, jsonb, text) is
 create or replace function linked.on_face_search_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7426,17 +7431,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -7466,27 +7461,32 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from fresh));
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7531,16 +7531,20 @@ comment on trigger linked_face_search_insert on public."face_search" is 'Propaga
 create or replace function linked.redo_face_search_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh));
+            end if;
 
 end
 $linked$;
@@ -7549,14 +7553,16 @@ comment on function linked.redo_face_search_insert(jsonb, jsonb, text) is
 create or replace function linked.on_face_search_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -7567,17 +7573,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -7607,27 +7603,32 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from fresh));
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7672,16 +7673,20 @@ comment on trigger linked_face_search_update on public."face_search" is 'Propaga
 create or replace function linked.redo_face_search_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
-            perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh))
-            from linked.siblings(
+            select from_ids, to_ids into v_from, v_to from linked.siblings(
                 array(
                     select asset_face."assetId"
                     from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh join public.asset_face on asset_face.id = fresh."faceId"
                 ),
                 false
-            )
-            having count(*) > 0;
+            );
+            if v_from is not null then
+                perform linked.propagate_faces(v_from, v_to, array(select "faceId" from jsonb_populate_recordset(null::public."face_search", p_fresh) as fresh));
+            end if;
 
 end
 $linked$;
@@ -7757,9 +7762,22 @@ create or replace function linked.remember_persons(p_persons uuid[], p_owners uu
 language plpgsql
 as $linked$
 begin
+    -- Whoever deletes one cannot see yet that it is remembered.
+    perform from public.person
+    where person."personGroupId" in (
+            select one.person_id
+            from unnest(p_persons, p_owners) as one (person_id, owner_id)
+            where not exists (
+                select from linked.person_pair
+                where person_pair.person_id = one.person_id and person_pair.owner_id = one.owner_id
+            )
+        )
+        and person."ownerId" = any (p_owners)
+    for key share;
     insert into linked.person_pair (person_id, owner_id, person_key)
     select asked.person_id, asked.owner_id, gen_random_uuid()
     from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
+    join public.person on person."personGroupId" = asked.person_id and person."ownerId" = asked.owner_id
     where not exists (
         select from linked.person_pair
         where person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
@@ -7767,14 +7785,14 @@ begin
     return array(
         select person_pair.pair_id
         from unnest(p_persons, p_owners) with ordinality as asked (person_id, owner_id, position)
-        join linked.person_pair
+        left join linked.person_pair
             on person_pair.person_id = asked.person_id and person_pair.owner_id = asked.owner_id
         order by asked.position
     );
 end
 $linked$;
 comment on function linked.remember_persons(uuid[], uuid[]) is
-    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on.';
+    'The ids under which these persons of these accounts are remembered, in this order; who was not is from now on. Null: is gone.';
 
 -- Nothing of a viewer's, nor of a stranger's who sees the picture in an ordinary album, leads: neither what is on their own
 -- members, nor a person of theirs on somebody else's.
@@ -8753,14 +8771,16 @@ comment on function linked.adopt_drawn_faces(uuid[]) is
 create or replace function linked.on_asset_face_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -8772,17 +8792,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where (select true from linked.member where member.asset_id = stale."assetId")
@@ -8830,11 +8840,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_changed uuid[];
@@ -8844,9 +8857,10 @@ begin
             begin
                 v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible" from stale) as changed);
                 if cardinality(v_changed) > 0 then
-                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
-                    from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh where id = any (v_changed)), false);
+                    if v_from is not null then
+                        perform linked.propagate_faces(v_from, v_to, v_changed);
+                    end if;
                 end if;
 
                 v_changed := array(select id from (select id, "personGroupId" from fresh except select id, "personGroupId" from stale) as changed);
@@ -8955,10 +8969,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9004,6 +9019,8 @@ create or replace function linked.redo_asset_face_update(p_stale jsonb, p_fresh 
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."imageWidth" is distinct from stale."imageWidth") then 'imageWidth' end,
@@ -9029,9 +9046,10 @@ begin
             begin
                 v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale) as changed);
                 if cardinality(v_changed) > 0 then
-                    perform linked.propagate_faces(array_agg(from_id), array_agg(to_id), v_changed)
-                    from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where id = any (v_changed)), false)
-                    having count(*) > 0;
+                    select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh where id = any (v_changed)), false);
+                    if v_from is not null then
+                        perform linked.propagate_faces(v_from, v_to, v_changed);
+                    end if;
                 end if;
 
                 v_changed := array(select id from (select id, "personGroupId" from jsonb_populate_recordset(null::public."asset_face", p_fresh) as fresh except select id, "personGroupId" from jsonb_populate_recordset(null::public."asset_face", p_stale) as stale) as changed);
@@ -9147,14 +9165,16 @@ comment on function linked.redo_asset_face_update(jsonb, jsonb, text) is
 create or replace function linked.on_person_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -9165,17 +9185,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.person_pair where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
@@ -9201,11 +9211,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_moved uuid[];
@@ -9246,10 +9259,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9294,6 +9308,9 @@ comment on trigger linked_person_update on public."person" is 'Propagates names,
 create or replace function linked.redo_person_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_moved uuid[];
@@ -9341,14 +9358,16 @@ comment on function linked.redo_person_update(jsonb, jsonb, text) is
 create or replace function linked.on_person_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -9359,17 +9378,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh."ownerId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -9392,19 +9401,23 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.resume_persons(array_agg("ownerId"), array_agg("personGroupId")) from fresh;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9449,6 +9462,9 @@ comment on trigger linked_person_insert on public."person" is 'Assigns faces aga
 create or replace function linked.redo_person_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.resume_persons(array_agg("ownerId"), array_agg("personGroupId")) from jsonb_populate_recordset(null::public."person", p_fresh) as fresh;
 
@@ -9460,14 +9476,16 @@ comment on function linked.redo_person_insert(jsonb, jsonb, text) is
 create or replace function linked.on_person_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -9478,17 +9496,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.person_pair where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
@@ -9514,11 +9522,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             delete from linked.person_pair using stale where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
             -- The faces stay with the group as long as somebody has a person of it.
@@ -9530,10 +9541,11 @@ begin
             where face.face_id = asset_face.id and not face.left_open;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9578,6 +9590,9 @@ comment on trigger linked_person_delete on public."person" is 'Unpairs deleted p
 create or replace function linked.redo_person_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             delete from linked.person_pair using jsonb_populate_recordset(null::public."person", p_stale) as stale where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id;
             -- The faces stay with the group as long as somebody has a person of it.
@@ -9724,10 +9739,13 @@ begin
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
 
+    -- Whoever dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
-    select distinct stack.id, stack.id, stack."ownerId"
-    from public.asset theirs join public.stack on stack.id = theirs."stackId"
-    where theirs.id = any (v_from)
+    select stack.id, stack.id, stack."ownerId"
+    from public.stack
+    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
+        and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
+    for key share of stack
     on conflict do nothing;
 
     select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
@@ -9755,6 +9773,7 @@ begin
         having count(*) >= 2
     ) as part;
     -- The account may have stacked them already.
+    perform from public.stack where id = any (v_own) for key share;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
@@ -9953,6 +9972,7 @@ set lock_timeout = '0'
 as $linked$
 declare
     v_stack uuid;
+    v_probe uuid;
 begin
     if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
         return new;
@@ -9967,16 +9987,15 @@ begin
             perform linked.wait_for_turn(null, false);
         exception when lock_not_available or deadlock_detected then
             -- Sync may have made the other in a transaction that goes on and on: here its end is waited for without an error.
-            if tg_op = 'INSERT' then
-                perform set_config('linked.writing', pg_current_xact_id()::text, true);
-                insert into public.stack (id, "ownerId", "primaryAssetId")
-                values (new.id, new."ownerId", new."primaryAssetId")
-                on conflict do nothing;
-                if found then
-                    delete from public.stack where id = new.id;
-                end if;
-                perform linked.stop_writing();
+            perform set_config('linked.writing', pg_current_xact_id()::text, true);
+            v_probe := case when tg_op = 'INSERT' then new.id else gen_random_uuid() end;
+            insert into public.stack (id, "ownerId", "primaryAssetId")
+            values (v_probe, new."ownerId", new."primaryAssetId")
+            on conflict do nothing;
+            if found then
+                delete from public.stack where id = v_probe;
             end if;
+            perform linked.stop_writing();
         end;
         select stack.id into v_stack
         from public.stack join linked.stack_pair on stack_pair.stack_id = stack.id
@@ -10089,14 +10108,16 @@ comment on function linked.bring_in_stacks(uuid[], uuid[]) is
 create or replace function linked.on_stack_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10107,17 +10128,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
@@ -10143,21 +10154,25 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.fill_stacks(array(
                 select fresh.id from fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10202,6 +10217,9 @@ comment on trigger linked_stack_insert on public."stack" is 'Fills stacks that t
 create or replace function linked.redo_stack_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.fill_stacks(array(
                 select fresh.id from jsonb_populate_recordset(null::public."stack", p_fresh) as fresh join linked.stack_pair on stack_pair.stack_id = fresh.id
@@ -10215,14 +10233,16 @@ comment on function linked.redo_stack_insert(jsonb, jsonb, text) is
 create or replace function linked.on_stack_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10233,17 +10253,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
@@ -10269,21 +10279,25 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.propagate_primaries(linked.leading_stacks(array(
                 select id from (select id, "primaryAssetId" from fresh except select id, "primaryAssetId" from stale) as changed
             )));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10328,6 +10342,9 @@ comment on trigger linked_stack_update on public."stack" is 'Propagates the prim
 create or replace function linked.redo_stack_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.propagate_primaries(linked.leading_stacks(array(
                 select id from (select id, "primaryAssetId" from jsonb_populate_recordset(null::public."stack", p_fresh) as fresh except select id, "primaryAssetId" from jsonb_populate_recordset(null::public."stack", p_stale) as stale) as changed
@@ -10341,14 +10358,16 @@ comment on function linked.redo_stack_update(jsonb, jsonb, text) is
 create or replace function linked.on_stack_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10359,17 +10378,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.stack_pair where stack_pair.stack_id = stale.id)
@@ -10396,20 +10405,24 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             delete from linked.stack_pair using stale where stack_pair.stack_id = stale.id;
             delete from linked.passing_stack using stale where passing_stack.stack_id = stale.id;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10454,6 +10467,9 @@ comment on trigger linked_stack_delete on public."stack" is 'Forgets the pairing
 create or replace function linked.redo_stack_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             delete from linked.stack_pair using jsonb_populate_recordset(null::public."stack", p_stale) as stale where stack_pair.stack_id = stale.id;
             delete from linked.passing_stack using jsonb_populate_recordset(null::public."stack", p_stale) as stale where passing_stack.stack_id = stale.id;
@@ -10809,14 +10825,16 @@ comment on function linked.propagate_tag_colors(uuid[]) is
 create or replace function linked.on_tag_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10827,17 +10845,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where (select true from linked.member where member.asset_id = fresh."assetId")
@@ -10864,26 +10872,31 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             declare
                 v_tags uuid[] := array(select distinct "tagId" from fresh);
             begin
-                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
-                from linked.siblings(array(select "assetId" from fresh), false)
-                having count(*) > 0;
+                select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh), false);
+                if v_from is not null then
+                    perform linked.add_tags(v_from, v_to, v_tags);
+                end if;
                 perform linked.note_unused_tags(v_tags);
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10928,13 +10941,17 @@ comment on trigger linked_tag_asset_insert on public."tag_asset" is 'Puts tags o
 create or replace function linked.redo_tag_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             declare
                 v_tags uuid[] := array(select distinct "tagId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh);
             begin
-                perform linked.add_tags(array_agg(from_id), array_agg(to_id), v_tags)
-                from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh), false)
-                having count(*) > 0;
+                select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."tag_asset", p_fresh) as fresh), false);
+                if v_from is not null then
+                    perform linked.add_tags(v_from, v_to, v_tags);
+                end if;
                 perform linked.note_unused_tags(v_tags);
             end;
 
@@ -10946,14 +10963,16 @@ comment on function linked.redo_tag_asset_insert(jsonb, jsonb, text) is
 create or replace function linked.on_tag_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -10964,17 +10983,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where (select true from linked.member where member.asset_id = stale."assetId")
@@ -11007,11 +11016,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.lose_tags(array_agg(stale."assetId"), array_agg(stale."tagId"))
             from stale join linked.member on member.asset_id = stale."assetId"
@@ -11019,10 +11031,11 @@ begin
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagId" from stale)));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11067,6 +11080,9 @@ comment on trigger linked_tag_asset_delete on public."tag_asset" is 'Takes tags 
 create or replace function linked.redo_tag_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.lose_tags(array_agg(stale."assetId"), array_agg(stale."tagId"))
             from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetId"
@@ -11081,14 +11097,16 @@ comment on function linked.redo_tag_asset_delete(jsonb, jsonb, text) is
 create or replace function linked.on_tag_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -11099,17 +11117,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
@@ -11136,11 +11144,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             update linked.made_tag set unused_in = null
             from fresh
@@ -11150,10 +11161,11 @@ begin
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11198,6 +11210,9 @@ comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich 
 create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             update linked.made_tag set unused_in = null
             from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
@@ -11214,14 +11229,16 @@ comment on function linked.redo_tag_update(jsonb, jsonb, text) is
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -11232,17 +11249,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.participant where participant.user_id = stale."userId")
@@ -11269,11 +11276,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             delete from linked.made_tag using stale where made_tag.tag_id = stale.id;
             perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
@@ -11282,10 +11292,11 @@ begin
             perform linked.note_unused_tags(array(select "parentId" from stale where "parentId" is not null));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11330,6 +11341,9 @@ comment on trigger linked_tag_delete on public."tag" is 'Takes deleted tags off 
 create or replace function linked.redo_tag_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             delete from linked.made_tag using jsonb_populate_recordset(null::public."tag", p_stale) as stale where made_tag.tag_id = stale.id;
             perform linked.take_off_deleted_tags(array_agg(stale."userId"), array_agg(stale.value::text))
@@ -11501,6 +11515,9 @@ begin
     select album.id, album.id, (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner')
     from public.album
     where album.id = any (p_albums) and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') is not null
+        and not exists (select from linked.album_pair known where known.album_id = album.id)
+    -- Whoever deletes it cannot see yet that it is remembered.
+    for key share of album
     on conflict do nothing;
 
     with missing as materialized (
@@ -12175,6 +12192,7 @@ $linked$;
 comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
     'Compares the clones that these assets should have with those that exist, whatever becomes of their video parts.';
 
+-- Whoever deletes a source cannot see yet that it is one: it is held until we are seen.
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
 -- group do not run side by side.
@@ -12193,6 +12211,7 @@ begin
         select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."checksum", s."originalFileName", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."width", s."height", s."isEdited", s."checksumAlgorithm", s."createdAt", true
         from plan join public.asset s on s.id = plan.source_id
         order by plan.user_id, plan.position
+        for key share of s
         on conflict do nothing
         returning id
     ), clone as (
@@ -12432,6 +12451,7 @@ begin
     perform linked.look_again(v_until);
     perform linked.work_slices(v_until - clock_timestamp(), 100);
     perform linked.settle();
+    perform linked.tell_of_work(linked.has_work());
     perform linked.stop_writing();
     return linked.left_to_do();
 end
@@ -12631,6 +12651,7 @@ begin
     ) as due (id, thorough)
     group by id
     on conflict (source_id) do update set thorough = queue.thorough or excluded.thorough;
+    perform linked.tell_of_work(linked.has_work());
     perform linked.stop_writing();
     return linked.left_to_do();
 end
@@ -12858,14 +12879,16 @@ comment on function linked.common_end(text, text) is 'The whole path components 
 create or replace function linked.on_album_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -12876,17 +12899,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -12909,11 +12922,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
@@ -12924,10 +12940,11 @@ begin
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12972,6 +12989,9 @@ comment on trigger linked_album_insert on public."album" is 'Takes note of new l
 create or replace function linked.redo_album_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
@@ -12989,14 +13009,16 @@ comment on function linked.redo_album_insert(jsonb, jsonb, text) is
 create or replace function linked.on_album_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13008,17 +13030,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.linked_album where linked_album.album_id = fresh.id)
@@ -13062,11 +13074,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id);
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -13114,10 +13129,11 @@ begin
             );
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -13163,6 +13179,8 @@ create or replace function linked.redo_album_update(p_stale jsonb, p_fresh jsonb
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."albumName" is distinct from stale."albumName") then 'albumName' end,
@@ -13228,14 +13246,16 @@ comment on function linked.redo_album_update(jsonb, jsonb, text) is
 create or replace function linked.on_album_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13246,17 +13266,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.linked_album where linked_album.album_id = stale.id)
@@ -13284,11 +13294,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale.id);
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(array(select id from stale), '{}', '{}');
             perform linked.follow_deleted_albums(array(
@@ -13296,10 +13309,11 @@ begin
             ));
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -13344,6 +13358,9 @@ comment on trigger linked_album_delete on public."album" is 'Unlinks what delete
 create or replace function linked.redo_album_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(array(select id from jsonb_populate_recordset(null::public."album", p_stale) as stale), '{}', '{}');
             perform linked.follow_deleted_albums(array(
@@ -13358,14 +13375,16 @@ comment on function linked.redo_album_delete(jsonb, jsonb, text) is
 create or replace function linked.on_album_user_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13376,17 +13395,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -13409,11 +13418,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -13432,10 +13444,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -13480,6 +13493,9 @@ comment on trigger linked_album_user_insert on public."album_user" is 'Links and
 create or replace function linked.redo_album_user_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(
                 array(
@@ -13504,14 +13520,16 @@ comment on function linked.redo_album_user_insert(jsonb, jsonb, text) is
 create or replace function linked.on_album_user_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13522,17 +13540,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -13555,11 +13563,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId"));
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -13572,10 +13583,11 @@ begin
             );
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -13620,6 +13632,9 @@ comment on trigger linked_album_user_update on public."album_user" is 'Links and
 create or replace function linked.redo_album_user_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(
                 array(
@@ -13638,14 +13653,16 @@ comment on function linked.redo_album_user_update(jsonb, jsonb, text) is
 create or replace function linked.on_album_user_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13656,17 +13673,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumId") or exists (select from linked.album_pair where album_pair.album_id = stale."albumId"))
             into v_is_due, v_concerns_us
             from linked.installation
@@ -13689,11 +13696,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumId"));
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_albums(
                 array(
@@ -13714,10 +13724,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -13762,6 +13773,9 @@ comment on trigger linked_album_user_delete on public."album_user" is 'Links and
 create or replace function linked.redo_album_user_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_albums(
                 array(
@@ -13789,14 +13803,16 @@ comment on function linked.redo_album_user_delete(jsonb, jsonb, text) is
 create or replace function linked.on_album_asset_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13807,17 +13823,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
                     where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId")
@@ -13844,27 +13850,30 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_membership(array(
                 select fresh."assetId"
                 from fresh join linked.linked_album on linked_album.album_id = fresh."albumId"
             ));
-            perform linked.add_to_albums(
-                array_agg(from_id), array_agg(to_id), array(select distinct "albumId" from fresh)
-            )
-            from linked.siblings(array(select "assetId" from fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh), false);
+            if v_from is not null then
+                perform linked.add_to_albums(v_from, v_to, array(select distinct "albumId" from fresh));
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -13909,16 +13918,18 @@ comment on trigger linked_album_asset_insert on public."album_asset" is 'Links w
 create or replace function linked.redo_album_asset_insert(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_membership(array(
                 select fresh."assetId"
                 from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh join linked.linked_album on linked_album.album_id = fresh."albumId"
             ));
-            perform linked.add_to_albums(
-                array_agg(from_id), array_agg(to_id), array(select distinct "albumId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh)
-            )
-            from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh), false)
-            having count(*) > 0;
+            select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh), false);
+            if v_from is not null then
+                perform linked.add_to_albums(v_from, v_to, array(select distinct "albumId" from jsonb_populate_recordset(null::public."album_asset", p_fresh) as fresh));
+            end if;
 
 end
 $linked$;
@@ -13928,14 +13939,16 @@ comment on function linked.redo_album_asset_insert(jsonb, jsonb, text) is
 create or replace function linked.on_album_asset_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -13946,17 +13959,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (
                     select from stale
                     where exists (select from linked.linked_album where linked_album.album_id = stale."albumId")
@@ -13983,11 +13986,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumId");
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.refresh_membership(array(
                 select stale."assetId"
@@ -14000,10 +14006,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -14048,6 +14055,9 @@ comment on trigger linked_album_asset_delete on public."album_asset" is 'Unlinks
 create or replace function linked.redo_album_asset_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.refresh_membership(array(
                 select stale."assetId"
@@ -14152,14 +14162,16 @@ comment on function linked.settle_quota(uuid[], bigint[], boolean) is
 create or replace function linked.on_user_update() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -14171,17 +14183,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh.id)) or exists (select from linked.quota_credit)
             into v_is_due, v_concerns_us
             from linked.installation
@@ -14220,11 +14222,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from fresh limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             -- Only a recount mentions the column that it sums up.
             perform linked.settle_quota(
@@ -14252,10 +14257,11 @@ begin
             having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -14301,6 +14307,8 @@ create or replace function linked.redo_user_update(p_stale jsonb, p_fresh jsonb,
 language plpgsql
 as $linked$
 declare
+    v_from uuid[];
+    v_to uuid[];
     v_columns text[] := (
             select array_remove(array[
                 case when bool_or(fresh."quotaUsageInBytes" is distinct from stale."quotaUsageInBytes") then 'quotaUsageInBytes' end,
@@ -14344,14 +14352,16 @@ comment on function linked.redo_user_update(jsonb, jsonb, text) is
 create or replace function linked.on_user_delete() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
-set lock_timeout = '100ms'
 as $linked$
 declare
     v_is_due boolean;
+    v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
     v_tries integer := 0;
     v_sources uuid[];
+    v_from uuid[];
+    v_to uuid[];
     v_sqlstate text;
     v_message text;
     v_context text;
@@ -14362,17 +14372,7 @@ begin
     end if;
     loop
         begin
-            select exists (select from linked.note)
-                or (exists (select from linked.queue) or exists (select from linked.second_look))
-                or exists (select from linked.passing_stack where made_in <> coalesce(pg_current_xact_id_if_assigned()::text, ''))
-                or exists (
-                    select from linked.made_tag
-                    where unused_in is not null and unused_in <> coalesce(pg_current_xact_id_if_assigned()::text, '')
-                )
-                or exists (
-                    select from linked.unsettled
-                    where marked_at is null and since < clock_timestamp() - interval '10 minutes'
-                ),
+            select has_work or exists (select from linked.note),
                 exists (select from stale)
             into v_is_due, v_concerns_us
             from linked.installation
@@ -14395,11 +14395,14 @@ begin
                 v_sources := null;
             end if;
             v_is_patient := false;
+            v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
-            perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
-            -- What was done before comes first, where the order matters. Within a group each change goes its own way.
-            if v_is_due and v_sources is null and pg_trigger_depth() = 1 then
-                perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+            if v_sources is null then
+                perform linked.plan_for((select count(*) from (select from stale limit 50) as first));
+                -- What was done before comes first, where the order matters. Within a group each change goes its own way.
+                if v_is_due and pg_trigger_depth() = 1 then
+                    perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
+                end if;
             end if;
             perform linked.replace_files_of_users(array(select id from stale));
             delete from linked.dismissal using stale where dismissal.user_id = stale.id;
@@ -14407,10 +14410,11 @@ begin
             delete from linked.quota_credit using stale where quota_credit.user_id = stale.id;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
-            if (v_is_due or exists (select from linked.queue)) and pg_trigger_depth() = 1 then
+            if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
                 perform linked.work_along(v_sources, v_sources is null);
             end if;
             perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -14455,6 +14459,9 @@ comment on trigger linked_user_delete on public."user" is 'Has Immich make anew 
 create or replace function linked.redo_user_delete(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
 as $linked$
+declare
+    v_from uuid[];
+    v_to uuid[];
 begin
             perform linked.replace_files_of_users(array(select id from jsonb_populate_recordset(null::public."user", p_stale) as stale));
             delete from linked.dismissal using jsonb_populate_recordset(null::public."user", p_stale) as stale where dismissal.user_id = stale.id;

@@ -605,8 +605,8 @@ def test_a_failed_clone_is_no_failed_upload(household: Household, constraint: st
     assert household.asset(photo).ownerId == household.family
     assert household.owned(household.anna) == 0
     # It may be another session's doing: it is tried a few times before it is an incident.
-    for _ in range(4):
-        household.update_exif(photo, description="any write")
+    for _ in range(25):
+        household.update_usage(household.clara, 1)
     assert [incident.sqlstate for incident in incidents(household.database)] == ["23505"]
     household.database.execute("delete from linked.incident")
     household.delete_asset(photo)

@@ -1347,7 +1347,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -1440,8 +1439,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -1518,7 +1517,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -1753,8 +1751,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -2009,7 +2007,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -2127,8 +2124,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -2679,7 +2676,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -2751,8 +2747,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -2815,7 +2811,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -2925,8 +2920,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3023,7 +3018,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3120,8 +3114,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3209,7 +3203,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3310,8 +3303,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3403,7 +3396,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3500,8 +3492,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3589,7 +3581,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3666,8 +3657,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3735,7 +3726,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3827,8 +3817,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3907,7 +3897,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3979,8 +3968,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4043,7 +4032,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4126,8 +4114,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4563,7 +4551,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4640,8 +4627,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4707,7 +4694,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4778,8 +4764,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4849,7 +4835,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4924,8 +4909,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4991,7 +4976,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5066,8 +5050,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6072,7 +6056,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6259,8 +6242,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6436,7 +6419,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6524,8 +6506,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6609,7 +6591,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6671,8 +6652,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7227,7 +7208,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7291,8 +7271,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7352,7 +7332,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7416,8 +7395,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7477,7 +7456,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7541,8 +7519,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7944,7 +7922,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -8015,8 +7992,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -8082,7 +8059,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -8164,8 +8140,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -8236,7 +8212,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -8304,8 +8279,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -8368,7 +8343,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -8435,8 +8409,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10022,7 +9996,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10087,8 +10060,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10152,7 +10125,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10264,8 +10236,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10365,7 +10337,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10432,8 +10403,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10494,7 +10465,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10567,8 +10537,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10639,7 +10609,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10706,8 +10675,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10772,7 +10741,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10847,8 +10815,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10922,7 +10890,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10992,8 +10959,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -11058,7 +11025,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -11129,8 +11095,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -11281,7 +11247,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -11378,8 +11343,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -11467,7 +11432,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -11529,8 +11493,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin

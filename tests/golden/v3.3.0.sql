@@ -1407,7 +1407,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -1500,8 +1499,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -1578,7 +1577,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -1800,8 +1798,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -2043,7 +2041,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -2161,8 +2158,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -2964,7 +2961,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3036,8 +3032,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3100,7 +3096,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3212,8 +3207,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3312,7 +3307,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3410,8 +3404,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3500,7 +3494,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3601,8 +3594,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3694,7 +3687,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3791,8 +3783,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -3880,7 +3872,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -3957,8 +3948,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4026,7 +4017,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4117,8 +4107,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4196,7 +4186,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4268,8 +4257,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4332,7 +4321,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4415,8 +4403,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4486,7 +4474,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4558,8 +4545,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4622,7 +4609,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4720,8 +4706,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4806,7 +4792,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -4878,8 +4863,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -4942,7 +4927,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5028,8 +5012,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5102,7 +5086,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5174,8 +5157,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5238,7 +5221,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5326,8 +5308,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5402,7 +5384,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5480,8 +5461,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5550,7 +5531,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5630,8 +5610,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5702,7 +5682,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5780,8 +5759,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5850,7 +5829,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -5928,8 +5906,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -5998,7 +5976,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6078,8 +6055,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6150,7 +6127,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6228,8 +6204,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6298,7 +6274,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6370,8 +6345,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6434,7 +6409,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6517,8 +6491,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -6588,7 +6562,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -6660,8 +6633,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7131,7 +7104,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7208,8 +7180,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7275,7 +7247,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7346,8 +7317,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7417,7 +7388,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7492,8 +7462,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -7559,7 +7529,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -7634,8 +7603,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -8777,7 +8746,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -8979,8 +8947,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -9171,7 +9139,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -9269,8 +9236,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -9364,7 +9331,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -9423,8 +9389,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -9482,7 +9448,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -9551,8 +9516,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10114,7 +10079,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10178,8 +10142,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10239,7 +10203,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10303,8 +10266,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10364,7 +10327,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10428,8 +10390,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10831,7 +10793,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -10902,8 +10863,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -10969,7 +10930,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -11041,8 +11001,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -11103,7 +11063,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -11171,8 +11130,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -11235,7 +11194,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -11302,8 +11260,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -12885,7 +12843,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -12950,8 +12907,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13015,7 +12972,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -13139,8 +13095,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13252,7 +13208,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -13319,8 +13274,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13381,7 +13336,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -13454,8 +13408,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13526,7 +13480,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -13593,8 +13546,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13659,7 +13612,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -13734,8 +13686,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13809,7 +13761,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -13879,8 +13830,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -13945,7 +13896,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -14016,8 +13966,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -14168,7 +14118,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -14267,8 +14216,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin
@@ -14358,7 +14307,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -14420,8 +14368,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin

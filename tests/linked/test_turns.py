@@ -161,12 +161,15 @@ def test_faces_found_and_removed_at_once_both_count(household: Household) -> Non
     assert boxes == [[stays.boundingBoxX1, 500]] * 3
 
 
-def test_unsharing_is_complete_when_the_statement_returns(household: Household) -> None:
-    """It waits for its turn as long as it takes."""
-    household.photo()
-    database = Database(household.database.url)
-    keeper = household.database.connect()
-    keeper.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+@pytest.mark.parametrize("held", ["the turn", "a row of a clone"])
+def test_unsharing_is_complete_when_the_statement_returns(household: Household, held: str) -> None:
+    """It waits for its turn, and for rows, as long as it takes."""
+    clone = household.clone(household.photo(), household.anna)
+    database, other = Database(household.database.url), household.database.connect(autocommit=False)
+    if held == "the turn":
+        other.execute("select pg_advisory_xact_lock(%s, %s)", WRITERS_LOCK)
+    else:
+        other.execute('update asset set "isFavorite" = true where id = %s', [clone])
     done: list[int] = []
 
     def unshare() -> None:
@@ -177,7 +180,8 @@ def test_unsharing_is_complete_when_the_statement_returns(household: Household) 
     thread.start()
     time.sleep(5 * PATIENCE)
     assert not done
-    keeper.close()
+    other.commit()
+    other.close()
     thread.join()
     database.close()
     assert done == [0]

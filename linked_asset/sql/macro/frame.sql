@@ -63,7 +63,6 @@ declare
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_tries integer := 0;
     v_sources uuid[];
     v_from uuid[];
     v_to uuid[];
@@ -135,8 +134,8 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                v_tries := v_tries + 1;
-                if v_is_patient and v_tries < 20 then
+                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                    perform pg_sleep(0.02);
                     continue;
                 end if;
                 begin

@@ -561,6 +561,7 @@ def test_what_has_no_turn_in_time_goes_through_and_leaves_a_note(household: Hous
         assert time.monotonic() - start < 1
         assert household.exif(clone).description == ""
         assert database.value("select count(*) from linked.note") == 2
+        other.execute("select pg_advisory_unlock_all()")
     household.upload(household.clara)
     for member in household.group(photo):
         exif = household.exif(member)

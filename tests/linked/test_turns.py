@@ -40,6 +40,7 @@ def somebody_has_the_turn(house: Household) -> Iterator[None]:
     with house.database.connect() as other:
         other.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
         yield
+        other.execute("select pg_advisory_unlock_all()")
 
 
 def seconds(act: Callable[[], object]) -> float:

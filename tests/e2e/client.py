@@ -329,7 +329,11 @@ class Server:
         if quota is not None:
             body["quotaSizeInBytes"] = quota
         self.admin.call("POST", "/admin/users", body)
-        return Account(self.url, email)
+        user = Account(self.url, email)
+        # Who is listed among people is a user's preference in later releases, the system's configuration before.
+        if "minimumFaces" in user.call("GET", "/users/me/preferences")["people"]:
+            user.call("PUT", "/users/me/preferences", {"people": {"minimumFaces": 1}})
+        return user
 
     def delete_user(self, user: Account, force: bool = True) -> None:
         self.admin.call("DELETE", f"/admin/users/{user.id}", {"force": force})

@@ -219,8 +219,11 @@ class Household:
 
 def _media(asset: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
     path = f"/assets/{asset['id']}"
-    yield f"{path}/thumbnail", {"size": "thumbnail"}
-    yield f"{path}/thumbnail", {"size": "preview"}
+    # The video of a live photo has no pictures of its own.
+    if asset["visibility"] != "hidden":
+        for size in ("thumbnail", "preview"):
+            yield f"{path}/thumbnail", {"size": size}
+            yield f"{path}/thumbnail", {"size": size, "edited": "true"}
     yield f"{path}/original", {}
     if asset["type"] == "VIDEO":
         yield f"{path}/video/playback", {}

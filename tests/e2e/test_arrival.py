@@ -146,6 +146,8 @@ def test_an_external_library_appears_vanishes_and_returns(
     household.anna.tag("seaside", household.anna.find(files[1].name))
     favourite = household.anna.find(files[0].name)
     household.anna.change(favourite, isFavorite=True)
+    # Immich writes the tag into a sidecar beside the picture.
+    household.wait()
 
     away = library.with_name(f"{library.name}-away")
     library.rename(away)

@@ -16,7 +16,7 @@ MIRROR = {"action": "mirror", "parameters": {"axis": "horizontal"}}
 
 
 def preview(user: Account, file: File) -> str:
-    response = user.http.get(f"/assets/{user.find(file.name)}/thumbnail", params={"size": "preview"})
+    response = user.http.get(f"/assets/{user.find(file.name)}/thumbnail", params={"size": "preview", "edited": "true"})
     assert response.status_code == 200
     return hashlib.sha1(response.content).hexdigest()
 

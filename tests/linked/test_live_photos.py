@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from uuid import UUID
 
 import pytest
@@ -467,3 +468,23 @@ def test_many_live_photos_at_once(household: Household) -> None:
     assert household.owned(household.anna) == household.owned(household.ben) == 2 * count
     household.lock(*stills)
     assert household.owned(household.anna) == household.owned(household.ben) == 0
+
+
+@pytest.mark.parametrize("first", ["family", "anna", "viewer"])
+@pytest.mark.parametrize(
+    "jobs", [*permutations(["family", "anna", "viewer"], 2), *permutations(["family", "anna", "viewer"])], ids=" ".join
+)
+def test_deleted_for_good_by_jobs_that_overlap(
+    household: Household, still: UUID, motion: UUID, jobs: tuple[str, ...], first: str
+) -> None:
+    """Jobs that looked at their stills before the first went all go on to their videos; the others find nothing."""
+    household.set_viewer(household.ben)
+    users = {"family": household.family, "anna": household.anna, "viewer": household.ben}
+    stills = {household.asset(asset).ownerId: asset for asset in household.group(still)}
+    videos = {household.asset(asset).ownerId: asset for asset in household.group(motion)}
+    household.force_delete([stills[household.anna]])
+    for job in sorted(jobs, key=lambda job: job != first):
+        household.delete("asset", id=stills[users[job]])
+    for job in jobs:
+        household.delete("asset", id=videos[users[job]])
+    assert [household.owned(user) for user in users.values()] == [0, 0, 0]

@@ -2075,7 +2075,16 @@ begin
 
                 select
                     array_agg(distinct member.source_id) filter (
-                        where member.asset_id = member.source_id or (member.can_write and account.id is not null)
+                        where member.asset_id = member.source_id
+                            or account.id is not null and (
+                                member.can_write
+                                -- The still went for all of them, and Immich deletes the file of its video through this member.
+                                or stale.visibility = 'hidden' and not exists (
+                                    select from linked.member video
+                                    join public.asset still on still."livePhotoVideoId" = video.asset_id
+                                    where video.source_id = member.source_id
+                                )
+                            )
                     ),
                     array_agg(member.asset_id),
                     array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
@@ -2186,7 +2195,16 @@ begin
 
                 select
                     array_agg(distinct member.source_id) filter (
-                        where member.asset_id = member.source_id or (member.can_write and account.id is not null)
+                        where member.asset_id = member.source_id
+                            or account.id is not null and (
+                                member.can_write
+                                -- The still went for all of them, and Immich deletes the file of its video through this member.
+                                or stale.visibility = 'hidden' and not exists (
+                                    select from linked.member video
+                                    join public.asset still on still."livePhotoVideoId" = video.asset_id
+                                    where video.source_id = member.source_id
+                                )
+                            )
                     ),
                     array_agg(member.asset_id),
                     array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)

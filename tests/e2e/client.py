@@ -122,8 +122,9 @@ class Account(Api):
         return found
 
     def assets(self) -> list[Json]:
-        """Timeline and archive, own ones only."""
-        return [asset for asset in self.search() if asset["ownerId"] == self.id]
+        """Timeline and archive, own ones only. (v3 finds the videos of live photos as well.)"""
+        found = [asset for asset in self.search() if asset["ownerId"] == self.id]
+        return [asset for asset in found if asset["visibility"] != "hidden"]
 
     def trashed(self) -> list[Json]:
         everything = self.search(withDeleted=True)

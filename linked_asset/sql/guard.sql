@@ -10,7 +10,10 @@ language plpgsql
 as $linked$
 declare
     v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
-    v_until timestamptz := clock_timestamp() + case when p_patient then interval '10 seconds' else v_once end;
+    v_until timestamptz := case
+        when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+        else clock_timestamp() + v_once
+    end;
     v_turns integer[];
     v_turn integer;
 begin
@@ -50,7 +53,7 @@ begin
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, 10 s. Raises lock_not_available. Changes lock_timeout.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, for most of deadlock_timeout. Raises lock_not_available. Changes lock_timeout.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.

@@ -305,9 +305,18 @@ begin
     join linked.member on member.asset_id = tag_asset.{{ tag_asset.assetId }}
     join linked.member deleter
         on deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
-    where member.can_write
-        or exists (
-            select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+    where (
+            member.can_write
+            or exists (
+                select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+            )
+        )
+        -- Put on again by somebody before the delete had its turn.
+        and not exists (
+            select from public.tag again
+            join public.tag_asset theirs on theirs.{{ tag_asset.tagId }} = again.id
+            where again."userId" = deleted.user_id and again.value = deleted.value
+                and theirs.{{ tag_asset.assetId }} = deleter.asset_id
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);

@@ -283,7 +283,10 @@ language plpgsql
 as $linked$
 declare
     v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
-    v_until timestamptz := clock_timestamp() + case when p_patient then interval '10 seconds' else v_once end;
+    v_until timestamptz := case
+        when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+        else clock_timestamp() + v_once
+    end;
     v_turns integer[];
     v_turn integer;
 begin
@@ -323,7 +326,7 @@ begin
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, 10 s. Raises lock_not_available. Changes lock_timeout.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, for most of deadlock_timeout. Raises lock_not_available. Changes lock_timeout.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.
@@ -1400,7 +1403,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -1439,7 +1442,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -1595,12 +1600,12 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := v_columns && array['ownerId', 'originalPath', 'visibility']
+            v_is_patient := pg_trigger_depth() = 1 and (v_columns && array['ownerId', 'originalPath', 'visibility']
                 and exists (
                     select from fresh
                     where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
                         and not exists (select from linked.covered(array[fresh.id]))
-                );
+                ));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -1751,7 +1756,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -2046,7 +2053,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -2133,7 +2140,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -2736,7 +2745,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -2765,7 +2774,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -2909,7 +2920,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -2938,7 +2949,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3078,7 +3091,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3132,7 +3145,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3263,7 +3278,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3321,7 +3336,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3456,7 +3473,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3510,7 +3527,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3641,7 +3660,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3675,7 +3694,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3801,7 +3822,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3835,7 +3856,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3957,7 +3980,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3986,7 +4009,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4103,7 +4128,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4132,7 +4157,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4614,7 +4641,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4645,7 +4672,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4747,7 +4776,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4782,7 +4811,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4895,7 +4926,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4927,7 +4958,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5036,7 +5069,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5068,7 +5101,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6134,7 +6169,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6260,7 +6295,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6475,7 +6512,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6524,7 +6561,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6647,7 +6686,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6670,7 +6709,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7264,7 +7305,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7289,7 +7330,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7388,7 +7431,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7413,7 +7456,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7513,7 +7558,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7537,7 +7582,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7894,9 +7941,18 @@ begin
     join linked.member on member.asset_id = tag_asset."assetsId"
     join linked.member deleter
         on deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
-    where member.can_write
-        or exists (
-            select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+    where (
+            member.can_write
+            or exists (
+                select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+            )
+        )
+        -- Put on again by somebody before the delete had its turn.
+        and not exists (
+            select from public.tag again
+            join public.tag_asset theirs on theirs."tagsId" = again.id
+            where again."userId" = deleted.user_id and again.value = deleted.value
+                and theirs."assetsId" = deleter.asset_id
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
@@ -7979,7 +8035,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -8010,7 +8066,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -8122,7 +8180,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -8158,7 +8216,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -8269,7 +8329,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -8297,7 +8357,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -8400,7 +8462,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -8427,7 +8489,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10049,7 +10113,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10078,7 +10142,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10200,7 +10266,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id);
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10254,7 +10320,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10395,7 +10463,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale.id);
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from stale join linked.linked_album on linked_album.album_id = stale.id));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10421,7 +10489,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10518,7 +10588,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10555,7 +10625,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10662,7 +10734,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId"));
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId")));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10693,7 +10765,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10794,7 +10868,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId"));
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId")));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10833,7 +10907,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10947,7 +11023,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10977,7 +11053,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -11082,7 +11160,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumsId");
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumsId"));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -11113,7 +11191,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -11316,7 +11396,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -11361,7 +11441,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -11485,7 +11567,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -11511,7 +11593,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;

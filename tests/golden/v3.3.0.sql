@@ -283,7 +283,10 @@ language plpgsql
 as $linked$
 declare
     v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
-    v_until timestamptz := clock_timestamp() + case when p_patient then interval '10 seconds' else v_once end;
+    v_until timestamptz := case
+        when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+        else clock_timestamp() + v_once
+    end;
     v_turns integer[];
     v_turn integer;
 begin
@@ -323,7 +326,7 @@ begin
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, 10 s. Raises lock_not_available. Changes lock_timeout.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, for most of deadlock_timeout. Raises lock_not_available. Changes lock_timeout.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.
@@ -1460,7 +1463,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -1499,7 +1502,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -1657,12 +1662,12 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := v_columns && array['ownerId', 'originalPath', 'visibility']
+            v_is_patient := pg_trigger_depth() = 1 and (v_columns && array['ownerId', 'originalPath', 'visibility']
                 and exists (
                     select from fresh
                     where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
                         and not exists (select from linked.covered(array[fresh.id]))
-                );
+                ));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -1798,7 +1803,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -2080,7 +2087,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -2167,7 +2174,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3021,7 +3030,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3050,7 +3059,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3196,7 +3207,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3225,7 +3236,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3367,7 +3380,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3422,7 +3435,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3554,7 +3569,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3612,7 +3627,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3747,7 +3764,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3801,7 +3818,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -3932,7 +3951,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -3966,7 +3985,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4091,7 +4112,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4125,7 +4146,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4246,7 +4269,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4275,7 +4298,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4392,7 +4417,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4421,7 +4446,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4534,7 +4561,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4563,7 +4590,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4695,7 +4724,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4724,7 +4753,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -4852,7 +4883,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -4881,7 +4912,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5001,7 +5034,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5030,7 +5063,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5146,7 +5181,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5175,7 +5210,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5297,7 +5334,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5326,7 +5363,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5444,7 +5483,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5479,7 +5518,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5591,7 +5632,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5628,7 +5669,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5742,7 +5785,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5777,7 +5820,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -5889,7 +5934,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -5924,7 +5969,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6036,7 +6083,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6073,7 +6120,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6187,7 +6236,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6222,7 +6271,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6334,7 +6385,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6363,7 +6414,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6480,7 +6533,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6509,7 +6562,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -6622,7 +6677,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -6651,7 +6706,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7167,7 +7224,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7198,7 +7255,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7300,7 +7359,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7335,7 +7394,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7448,7 +7509,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7480,7 +7541,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -7589,7 +7652,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -7621,7 +7684,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -8825,7 +8890,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -8965,7 +9030,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -9195,7 +9262,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -9254,7 +9321,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -9384,7 +9453,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -9407,7 +9476,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -9504,7 +9575,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -9534,7 +9605,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10135,7 +10208,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10160,7 +10233,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10259,7 +10334,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10284,7 +10359,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10384,7 +10461,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10408,7 +10485,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10765,9 +10844,18 @@ begin
     join linked.member on member.asset_id = tag_asset."assetId"
     join linked.member deleter
         on deleter.source_id = member.source_id and deleter.owner_id = deleted.user_id and deleter.can_write
-    where member.can_write
-        or exists (
-            select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+    where (
+            member.can_write
+            or exists (
+                select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+            )
+        )
+        -- Put on again by somebody before the delete had its turn.
+        and not exists (
+            select from public.tag again
+            join public.tag_asset theirs on theirs."tagId" = again.id
+            where again."userId" = deleted.user_id and again.value = deleted.value
+                and theirs."assetId" = deleter.asset_id
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
@@ -10850,7 +10938,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -10881,7 +10969,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -10993,7 +11083,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -11019,7 +11109,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -11120,7 +11212,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -11148,7 +11240,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -11251,7 +11345,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -11278,7 +11372,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -12896,7 +12992,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -12925,7 +13021,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13047,7 +13145,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id);
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13113,7 +13211,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13266,7 +13366,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale.id);
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from stale join linked.linked_album on linked_album.album_id = stale.id));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13292,7 +13392,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13389,7 +13491,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13426,7 +13528,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13533,7 +13637,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId"));
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId")));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13564,7 +13668,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13665,7 +13771,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumId"));
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumId")));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13704,7 +13810,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13818,7 +13926,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13848,7 +13956,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -13953,7 +14063,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumId");
+            v_is_patient := pg_trigger_depth() = 1 and (exists (select from stale join linked.linked_album on linked_album.album_id = stale."albumId"));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -13984,7 +14094,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -14188,7 +14300,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -14234,7 +14346,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;
@@ -14360,7 +14474,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := false;
+            v_is_patient := pg_trigger_depth() = 1 and (false);
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -14386,7 +14500,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;

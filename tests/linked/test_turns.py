@@ -164,7 +164,7 @@ def test_faces_found_and_removed_at_once_both_count(household: Household) -> Non
 
 @pytest.mark.parametrize("held", ["the turn", "a row of a clone"])
 def test_unsharing_is_complete_when_the_statement_returns(household: Household, held: str) -> None:
-    """It waits for its turn, and for rows, as long as it takes."""
+    """It waits longer than others for its turn, and for rows."""
     clone = household.clone(household.photo(), household.anna)
     database, other = Database(household.database.url), household.database.connect(autocommit=False)
     if held == "the turn":
@@ -179,7 +179,7 @@ def test_unsharing_is_complete_when_the_statement_returns(household: Household, 
 
     thread = threading.Thread(target=unshare)
     thread.start()
-    time.sleep(5 * PATIENCE)
+    time.sleep(3 * PATIENCE)
     assert not done
     other.commit()
     other.close()

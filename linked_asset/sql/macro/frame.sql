@@ -112,7 +112,7 @@ begin
             if cardinality(v_sources) > 32 then
                 v_sources := null;
             end if;
-            v_is_patient := {{ patient }};
+            v_is_patient := pg_trigger_depth() = 1 and ({{ patient }});
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
             if v_sources is null then
@@ -134,7 +134,9 @@ begin
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                if v_is_patient and clock_timestamp() < statement_timestamp() + interval '10 seconds' then
+                if v_is_patient
+                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                then
                     perform pg_sleep(0.02);
                     continue;
                 end if;

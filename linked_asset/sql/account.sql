@@ -1,6 +1,7 @@
 -- Quota: what Immich computes for a participant is what it would be without the addon.
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/hold.sql" import hold %}
 
 -- Immich takes the size of a deleted upload off its owner's quota, and so for a clone what was never added. When a trash is
 -- emptied every member has a deletion job of its own that has read its row before the group went, and takes the size off all
@@ -32,6 +33,7 @@ create or replace function linked.take_off_quota(p_members uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    {{ hold("user", "id in (select owner_id from linked.member where asset_id = any (p_members) and asset_id = source_id)") }}
     update public."user"
     set "quotaUsageInBytes" = greatest("quotaUsageInBytes" - gone.bytes, 0)
     from (

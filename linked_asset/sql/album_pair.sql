@@ -1,5 +1,7 @@
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
+{% from "macro/hold.sql" import hold %}
+
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
 -- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. It is
 -- called for every row of anybody's: so what holds none that sync added is found out once, and remembered while the
@@ -73,6 +75,8 @@ as $linked$
 declare
     v_touched uuid[];
 begin
+    {{ hold("album", "id = any (p_albums)", "key share") }}
+    {{ hold("asset", "id = any (p_assets)", "key share") }}
     with added as (
         insert into public.album_asset ({{ album_asset.albumId }}, {{ album_asset.assetId }})
         select album_id, asset_id from unnest(p_albums, p_assets) as pair (album_id, asset_id)
@@ -96,6 +100,10 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public.album_asset
+    join unnest(p_albums, p_assets) as pair (album_id, asset_id)
+        on {{ album_asset.albumId }} = pair.album_id and {{ album_asset.assetId }} = pair.asset_id
+    for update of album_asset nowait;
     delete from public.album_asset
     using unnest(p_albums, p_assets) as pair (album_id, asset_id)
     where {{ album_asset.albumId }} = pair.album_id and {{ album_asset.assetId }} = pair.asset_id;
@@ -115,8 +123,8 @@ begin
     from public.album
     where album.id = any (p_albums) and {{ owner_of("album") }} is not null
         and not exists (select from linked.album_pair known where known.album_id = album.id)
-    -- Whoever deletes it cannot see yet that it is remembered.
-    for key share of album
+    -- Whoever changes or deletes it cannot see yet that it is remembered.
+    for share of album nowait
     on conflict do nothing;
 
     with missing as materialized (
@@ -196,6 +204,7 @@ begin
     join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.owner_id = wanted.user_id
     join public.album mine on mine.id = my_pair.album_id;
     v_theirs := linked.write_album_assets(v_theirs, v_assets);
+    {{ hold("album", "id = any (v_theirs)") }}
     update public.album set "updatedAt" = clock_timestamp() where id = any (v_theirs);
     perform linked.propagate_covers(v_albums);
 end
@@ -228,10 +237,15 @@ begin
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
     join linked.album_pair my_pair
         on my_pair.album_key = their_pair.album_key and my_pair.owner_id = my_member.owner_id
-    where my_member.can_write
-        or exists (
-            select from linked.brought
-            where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
+    left join public.album_asset again
+        on again.{{ album_asset.albumId }} = gone.album_id and again.{{ album_asset.assetId }} = gone.asset_id
+    where again.{{ album_asset.assetId }} is null
+        and (
+            my_member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
+            )
         );
     perform linked.erase_album_assets(v_albums, v_assets);
 
@@ -283,10 +297,18 @@ $linked$;
 comment on function linked.leave_albums_of_nobody(uuid[]) is
     'Takes clones of viewers out of the counterparts in which nobody else has the picture now.';
 
+{% macro hold_counterparts(albums) -%}
+{{ hold("album", "id in (
+            select my_pair.album_id
+            from linked.album_pair their_pair join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
+            where their_pair.album_id = any (" ~ albums ~ ")
+        )") }}
+{%- endmacro %}
 create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    {{ hold_counterparts("p_albums") }}
     update public.album mine
     set "albumThumbnailAssetId" = wanted.cover_id
     from (
@@ -396,6 +418,7 @@ declare
         order by changed.album_key, changed.may_edit desc, changed.album_id = changed.album_key desc, changed.album_id
     );
 begin
+    {{ hold_counterparts("v_origins") }}
     update public.album mine
     set "albumName" = theirs."albumName", description = theirs.description, "order" = theirs."order"
     from public.album theirs
@@ -420,6 +443,7 @@ begin
         select {{ album_user.albumId }}, {{ album_user.userId }}
         from public.album_user where {{ album_user.albumId }} = any (p_albums);
     end if;
+    {{ hold("album", "id = any (p_albums)", "update") }}
     delete from public.album_user where {{ album_user.albumId }} = any (p_albums);
 {% if "ownerId" in album %}
     if pg_trigger_depth() > 0 then

@@ -43,7 +43,8 @@ exists (
                     join linked.member video
                         on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
                 ),
-                p_unseen => array(select id from {{ fresh }})
+                -- Once it is committed others write to it, who do not know yet that it is linked.
+                p_unseen => {{ "array(select id from fresh)" if fresh == "fresh" else "'{}'" }}
             );
 {% endcall %}
 

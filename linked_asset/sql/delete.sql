@@ -1,5 +1,7 @@
 -- Deleting assets the way Immich does, with the traces that its clients need.
 
+{% from "macro/hold.sql" import hold %}
+
 -- stack."primaryAssetId" is NO ACTION: deleting a primary asset fails. Immich gives such a stack another primary asset,
 -- or dissolves it when fewer than two would be left; so do we, before the assets go.
 create or replace function linked.leave_stacks(p_assets uuid[]) returns void
@@ -27,6 +29,10 @@ create or replace function linked.delete_assets(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    {{ hold("asset", "id = any (p_assets)", "update") }}
+{% for table in rows_of_assets + ["asset_face"] %}
+    {{ hold(table, '"assetId" = any (p_assets)') }}
+{% endfor %}
     perform linked.leave_stacks(p_assets);
     if pg_trigger_depth() > 1 then
         insert into public.album_asset_audit ("albumId", "assetId")

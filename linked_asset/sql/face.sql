@@ -1,6 +1,7 @@
 -- Faces: the same face on each member, told apart by a key because a face has no natural one.
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/hold.sql" import hold %}
 
 -- What somebody else has done to other faces, and waits for a turn to have it noticed, is left to them.
 create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[], p_faces uuid[] default null) returns void
@@ -28,6 +29,7 @@ begin
     where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
+    {{ hold("asset_face", '"assetId" = any (p_to)') }}
     perform linked.leave_to_viewers(p_from, p_to, v_keys);
     -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
     perform linked.delete_faces(array(
@@ -91,6 +93,7 @@ create or replace function linked.copy_faces(p_from uuid[], p_to uuid[], p_keys 
 language plpgsql
 as $linked$
 begin
+    {{ hold("asset", "id = any (p_to)", "key share") }}
     with missing as materialized (
         select distinct on (their_face.face_key, pair.to_id)
             gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id

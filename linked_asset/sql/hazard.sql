@@ -1,5 +1,7 @@
 -- Rows outside a group that would make Immich delete the group's files.
 
+{% from "macro/hold.sql" import hold %}
+
 -- Until v2.7 Immich can replace an asset's file: the new file lies in the upload folder of whoever did it, and Immich keeps the
 -- old one as a copy in the trash and deletes it for good later. On a clone both would take the family's picture along. So a
 -- clone whose file was replaced becomes an asset of its owner's own, and its source stays what it was.
@@ -44,6 +46,17 @@ begin
     perform linked.remember_unsettled(
         array(select distinct source_id from linked.member where asset_id = any (p_members) and asset_id <> source_id), 'image'
     );
+    {{ hold("asset", "id in (
+            select sibling.asset_id
+            from linked.member leaver join linked.member sibling on sibling.source_id = leaver.source_id
+            where leaver.asset_id = any (p_members)
+        )") }}
+    {{ hold("asset_file", '"assetId" in (
+            select sibling.asset_id
+            from linked.member leaver join linked.member sibling on sibling.source_id = leaver.source_id
+            where leaver.asset_id = any (p_members)
+        )') }}
+    {{ hold("asset_job_status", '"assetId" = any (p_members)') }}
     perform linked.leave_paths(p_members);
     perform linked.forget_members(p_members);
     delete from public.asset_file where "assetId" = any (p_members);

@@ -1,12 +1,14 @@
 -- Live photos: a clone's video part is the clone of its source's video part.
 
+{% from "macro/hold.sql" import hold %}
+
 -- Before a user pairs a video with a still, Immich hides it. A video of the user's own that stays on no still is shown again; not
 -- what Immich has extracted from a picture.
 create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
 language plpgsql
 as $linked$
 begin
-    with wanted as (
+    with wanted as materialized (
         select still.asset_id, video.asset_id as video_id, clone."livePhotoVideoId" as present_id
         from (
             select id, "livePhotoVideoId" from public.asset where id = any (p_sources)
@@ -18,6 +20,7 @@ begin
         left join linked.member video
             on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
         where clone."livePhotoVideoId" is distinct from video.asset_id
+        for no key update of clone nowait
     ), paired as (
         update public.asset mine
         set "livePhotoVideoId" = wanted.video_id
@@ -45,6 +48,7 @@ create or replace function linked.follow_live_photos(p_changed uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    {{ hold("asset", "id in (select source_id from linked.member where asset_id = any (p_changed) and can_write)") }}
     update public.asset source
     set "livePhotoVideoId" = source_video.asset_id
     from linked.member

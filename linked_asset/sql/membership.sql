@@ -200,7 +200,7 @@ begin
 
         from plan join public.asset s on s.id = plan.source_id
         order by plan.user_id, plan.position
-        for key share of s
+        for key share of s nowait
         on conflict do nothing
         returning id
     ), clone as (

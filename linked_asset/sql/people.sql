@@ -3,6 +3,7 @@
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
 {% from "macro/person.sql" import shown, is_person, in_account with context %}
+{% from "macro/hold.sql" import hold %}
 
 -- Whom a face shows is told to the same face on the other members (of p_only, if given), except where a viewer has put
 -- somebody on it. A person of another account on a member's face (Immich lets users of a shared album do that) is replaced
@@ -18,6 +19,11 @@ declare
     v_owners uuid[];
     v_pairs uuid[];
 begin
+    {{ hold("asset_face", "id in (
+            select my_face.face_id
+            from linked.face their_face join linked.face my_face on my_face.face_key = their_face.face_key
+            where their_face.face_id = any (p_faces)
+        )") }}
     with cleared as (
         update public.asset_face mine
         set {{ asset_face.personGroupId }} = null
@@ -44,6 +50,10 @@ begin
     if v_faces is not null then
         v_pairs := linked.remember_persons(v_persons, v_owners);
         perform linked.find_counterparts(v_pairs, v_users, v_faces);
+        perform from public.person
+        join linked.person_pair my_pair on {{ is_person("person", "my_pair") }}
+        where my_pair.person_key in (select person_key from linked.person_pair where pair_id = any (v_pairs))
+        for key share of person nowait;
         update public.asset_face mine
         set {{ asset_face.personGroupId }} = my_pair.person_id
         from unnest(v_faces, v_users, v_pairs) as target (face_id, user_id, pair_id)
@@ -64,7 +74,7 @@ create or replace function linked.remember_persons(p_persons uuid[], p_owners uu
 language plpgsql
 as $linked$
 begin
-    -- Whoever deletes one cannot see yet that it is remembered.
+    -- Whoever renames or deletes one cannot see yet that it is remembered.
     perform from public.person
     where person.{{ person.personGroupId }} in (
             select one.person_id
@@ -75,7 +85,7 @@ begin
             )
         )
         and person."ownerId" = any (p_owners)
-    for key share;
+    for share nowait;
     insert into linked.person_pair (person_id, owner_id, person_key)
     select asked.person_id, asked.owner_id, gen_random_uuid()
     from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
@@ -204,6 +214,7 @@ begin
     if v_theirs is null then
         return;
     end if;
+    {{ hold("asset_face", "id = any (v_theirs || v_mine)") }}
     update public.asset_face set {{ asset_face.personGroupId }} = null where id = any (v_theirs);
     update public.asset_face
     set {{ asset_face.personGroupId }} = given.person_id
@@ -247,6 +258,7 @@ begin
             linked.person_by_embedding(v_todo.pair_id, v_todo.user_id),
             linked.make_person(v_todo.pair_id, v_todo.user_id, v_todo.faces[1])
         );
+        {{ hold("asset_face", "id = any (v_todo.faces)") }}
         update public.asset_face set {{ asset_face.personGroupId }} = v_found where id = any (v_todo.faces) and {{ asset_face.personGroupId }} is distinct from v_found;
         perform linked.pair_persons(v_todo.pair_id, v_found, v_todo.user_id);
     end loop;
@@ -540,6 +552,7 @@ create or replace function linked.choose_feature_faces(p_faces uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    {{ hold("person", '"faceAssetId" = any (p_faces)') }}
     update public.person
     set "faceAssetId" = other.face_id, "thumbnailPath" = ''
     from public.person led
@@ -560,6 +573,13 @@ $linked$;
 comment on function linked.choose_feature_faces(uuid[]) is
     'Gives persons whose feature face is among these, and shows somebody else now, another of their faces.';
 
+{# Counterparts of persons, and what else is paired with these. #}
+{% macro hold_persons(pairs) -%}
+perform from public.person
+    join linked.person_pair on {{ is_person("person", "person_pair") }}
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any ({{ pairs }}))
+    for no key update of person nowait;
+{%- endmacro %}
 create or replace function linked.fill_blanks(p_pairs uuid[]) returns void
 language plpgsql
 as $linked$
@@ -584,6 +604,7 @@ begin
     if cardinality(v_pairs) = 0 then
         return;
     end if;
+    {{ hold_persons("v_pairs") }}
     update public.person
     set name = coalesce(nullif(person.name, ''), known.name, ''),
         "birthDate" = coalesce(person."birthDate", known.birth_date),
@@ -644,8 +665,10 @@ comment on function linked.pair_persons(uuid, uuid, uuid) is
 -- that change in one statement one leads.
 {% for column in columns("person", "shared") %}
 create or replace function linked.propagate_person_{{ column.name | lower }}(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    {{ hold_persons("p_pairs") }}
     update public.person mine
     set "{{ column.name }}" = theirs."{{ column.name }}"
     from (
@@ -661,7 +684,8 @@ as $linked$
 {% if column.canonical != "color" %}
         and not told.kept_alike
 {% endif %}
-        and mine."{{ column.name }}" is distinct from theirs."{{ column.name }}"
+        and mine."{{ column.name }}" is distinct from theirs."{{ column.name }}";
+end
 $linked$;
 comment on function linked.propagate_person_{{ column.name | lower }}(uuid[]) is
     'Gives the {{ column.name }} of these persons to the counterparts that they reach.';
@@ -729,6 +753,7 @@ declare
             )
     );
 begin
+    {{ hold("asset_face", asset_face.personGroupId ~ " in (select person_id from linked.person_pair where pair_id = any (p_old))") }}
     update public.asset_face
     set {{ asset_face.personGroupId }} = new_pair.person_id
     from unnest(p_old, p_new) as merged (old_id, new_id)
@@ -785,6 +810,7 @@ begin
     where pair_id = any (v_told);
     delete from linked.person_pair where pair_id = v_old_pair;
     -- Persons that were made for the one are now called like the other.
+    {{ hold_persons("array[v_new_pair]") }}
     update public.person
     set name = target.name
     from linked.reached(array[v_new_pair]) as reached
@@ -814,6 +840,10 @@ begin
         from linked.person_pair join public.person on {{ is_person("person", "person_pair") }}
         where person_pair.pair_id = any (p_pairs);
     end if;
+    perform from public.person
+    join linked.person_pair on {{ is_person("person", "person_pair") }}
+    where person_pair.pair_id = any (p_pairs)
+    for update of person nowait;
     delete from public.person
     using linked.person_pair
     where person_pair.pair_id = any (p_pairs) and {{ is_person("person", "person_pair") }};
@@ -1020,6 +1050,7 @@ begin
         where known.{{ asset_face.personGroupId }} is null or known.{{ asset_face.personGroupId }} = drawn.{{ asset_face.personGroupId }}
         order by twice.known_id, twice.face_id
     ) as same;
+    {{ hold("asset_face", "id = any (v_known || v_drawn)") }}
     update public.asset_face known
     set {{ asset_face.personGroupId }} = drawn.{{ asset_face.personGroupId }}
     from unnest(v_drawn, v_known) as same (face_id, known_id)

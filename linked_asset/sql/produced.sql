@@ -6,6 +6,8 @@
 -- remembered as unsettled, and when it has been quiet its source alone is marked the way in which Immich's job for what is
 -- missing finds it: one job, no overlap.
 
+{% from "macro/hold.sql" import hold %}
+
 -- A job tells of a file after it has written it, and deletes another one afterwards; in between, as long as this at most, another
 -- job may do the same. Of a video the deletion is queued before the database is told, and encoding takes its time.
 create or replace function linked.unsettled_for(p_kind text) returns interval
@@ -123,6 +125,7 @@ begin
     select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
     into v_images, v_videos
     from due;
+    {{ hold("asset", "id in (select asset_id from linked.member where source_id = any (v_images || v_videos))") }}
     update public.asset set thumbhash = null where id = any (v_images);
 {% if "encodedVideoPath" in asset %}
     update public.asset set "encodedVideoPath" = null where id = any (v_videos);

@@ -1,6 +1,7 @@
 -- Propagate: make siblings' shared columns and rows equal to those of one member, touching only what differs.
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/hold.sql" import hold %}
 
 -- A statement can change several members of a group at once; siblings then take after one of them, the source for choice.
 -- What a viewer changed is undone by taking after the source, unless a job of Immich's changed it together with files on
@@ -116,6 +117,7 @@ begin
     if p_columns is null or 'checksum' = any (p_columns) then
         perform linked.make_room(p_from, p_to);
     end if;
+    {{ hold("asset", "id = any (p_to)") }}
     update public.asset mine
     set {% for column in columns("asset", "shared", without=exceptions) %}"{{ column.name }}" = {{ if_changed(column.name, 'theirs."' ~ column.name ~ '"', 'mine."' ~ column.name ~ '"') }},
         {% endfor %}
@@ -188,6 +190,7 @@ create or replace function linked.follow_viewers(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    {{ hold("asset", "id in (select source_id from linked.member where asset_id = any (p_changed) and not can_write)") }}
 {% for column in columns("asset", "produced") %}
     update public.asset source
     set "{{ column.name }}" = theirs."{{ column.name }}"
@@ -247,6 +250,7 @@ declare
     v_updated bigint;
 {% endif %}
 begin
+    {{ hold(table, '"assetId" = any (p_to)') }}
 {% if is_set(table) %}
 {% if table in deletions %}
     with gone as (
@@ -307,6 +311,7 @@ begin
         and {{ differ(table, "shared", "mine", "theirs") }}
 {{- is_meant("mine") }};
 {% endif %}
+    {{ hold("asset", "id = any (p_to)", "key share") }}
     insert into public.{{ table }} ("assetId", {% for column in key(table) %}{{ column }}, {% endfor %}{{ names(table, "shared") }})
     select pair.to_id, {% for column in key(table) %}theirs.{{ column }}, {% endfor %}{{ names(table, "shared", "theirs") }}
     from unnest(p_from, p_to) as pair (from_id, to_id)

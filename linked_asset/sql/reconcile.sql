@@ -4,6 +4,7 @@
 -- albums, which have no date, all that anybody has.
 
 {% from "macro/person.sql" import shown, is_person with context %}
+{% from "macro/hold.sql" import hold %}
 {% set exceptions = ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] %}
 
 create or replace function linked.member_disagreements(p_sources uuid[])
@@ -355,6 +356,7 @@ create or replace function linked.take_dates(p_from uuid[], p_to uuid[]) returns
 language plpgsql
 as $linked$
 begin
+    {{ hold("asset", "id = any (p_to)") }}
     update public.asset source
     set "localDateTime" = theirs."localDateTime", "fileCreatedAt" = theirs."fileCreatedAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -376,6 +378,7 @@ create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns
 language plpgsql
 as $linked$
 begin
+    {{ hold("asset", "id = any (p_to)") }}
     update public.asset source
     set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
     from unnest(p_from, p_to) as pair (from_id, to_id)

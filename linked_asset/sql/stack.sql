@@ -1,6 +1,7 @@
 -- Stacks: the linked part of a stack exists in each account, when it has two or more.
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/hold.sql" import hold %}
 
 -- Invariant: of two stacks with the same key, each holds the members of its own account.
 create or replace function linked.propagate_stacks(p_from uuid[], p_to uuid[]) returns void
@@ -46,13 +47,13 @@ begin
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
 
-    -- Whoever dissolves it cannot see yet that it is remembered.
+    -- Whoever changes or dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select stack.id, stack.id, stack."ownerId"
     from public.stack
     where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
         and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
-    for key share of stack
+    for share of stack nowait
     on conflict do nothing;
 
     select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
@@ -80,7 +81,7 @@ begin
         having count(*) >= 2
     ) as part;
     -- The account may have stacked them already.
-    perform from public.stack where id = any (v_own) for key share;
+    perform from public.stack where id = any (v_own) for share nowait;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
@@ -94,6 +95,7 @@ begin
         where mine."stackId" is not null
     );
     v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    {{ hold("asset", "id = any (v_to)") }}
     -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
     update public.asset mine
     set "stackId" = null
@@ -170,6 +172,11 @@ create or replace function linked.propagate_primaries(p_stacks uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    {{ hold("stack", "id in (
+            select my_pair.stack_id
+            from linked.stack_pair their_pair join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key
+            where their_pair.stack_id = any (p_stacks)
+        )") }}
     update public.stack mine
     set "primaryAssetId" = my_member.asset_id
     from public.stack theirs
@@ -226,6 +233,8 @@ begin
             )
     );
     if cardinality(v_dissolved) > 0 then
+        {{ hold("stack", "id = any (v_dissolved)", "update") }}
+        {{ hold("asset", '"stackId" = any (v_dissolved)') }}
         if pg_trigger_depth() > 0 then
             insert into public.stack_audit ("stackId", "userId")
             select id, "ownerId" from public.stack where id = any (v_dissolved);
@@ -238,6 +247,7 @@ begin
             perform linked.forget_lone_stacks(v_keys);
         end if;
     end if;
+    {{ hold("stack", "id = any (p_stacks)") }}
     update public.stack
     set "primaryAssetId" = (
         select asset.id

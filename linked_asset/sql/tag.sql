@@ -1,6 +1,7 @@
 -- Tags: the counterpart of a tag is the one with the same value (path) in the other account.
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/hold.sql" import hold %}
 
 -- Creates what is missing of the tags p_values in the accounts p_users, with their parents, Immich's closure rows, and the
 -- colours that the tags have in the accounts p_like.
@@ -61,6 +62,8 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    {{ hold("tag", "id = any (p_tags)", "key share") }}
+    {{ hold("asset", "id = any (p_assets)", "key share") }}
     with added as (
         insert into public.tag_asset ({{ tag_asset.assetId }}, {{ tag_asset.tagId }})
         select asset_id, tag_id from unnest(p_assets, p_tags) as pair (asset_id, tag_id)
@@ -81,6 +84,10 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public.tag_asset
+    join unnest(p_assets, p_tags) as pair (asset_id, tag_id)
+        on {{ tag_asset.assetId }} = pair.asset_id and {{ tag_asset.tagId }} = pair.tag_id
+    for update of tag_asset nowait;
     delete from public.tag_asset
     using unnest(p_assets, p_tags) as pair (asset_id, tag_id)
     where {{ tag_asset.assetId }} = pair.asset_id and {{ tag_asset.tagId }} = pair.tag_id;
@@ -187,15 +194,20 @@ begin
     into v_assets, v_tags
     from unnest(p_assets, p_tags) as gone (asset_id, tag_id)
     join public.asset on asset.id = gone.asset_id
+    left join public.tag_asset again
+        on again.{{ tag_asset.assetId }} = gone.asset_id and again.{{ tag_asset.tagId }} = gone.tag_id
     join public.tag their_tag on their_tag.id = gone.tag_id
     join linked.member their_member on their_member.asset_id = gone.asset_id and their_member.can_write
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
     join public.tag my_tag on my_tag."userId" = my_member.owner_id and my_tag.value = their_tag.value
-    where my_member.can_write
-        or exists (
-            select from linked.brought
-            where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+    where again.{{ tag_asset.assetId }} is null
+        and (
+            my_member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+            )
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
@@ -271,6 +283,7 @@ declare
             )
     );
 begin
+    {{ hold("tag", "id = any (v_unused)", "update") }}
     perform linked.note_unused_tags(v_unused);
     with unused as (
         delete from linked.made_tag
@@ -331,6 +344,7 @@ create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns vo
 language plpgsql
 as $linked$
 begin
+    {{ hold("tag", "value in (select value from public.tag where id = any (p_tags))") }}
     update public.tag mine
     set color = theirs.color
     from public.tag theirs

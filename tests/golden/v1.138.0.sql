@@ -1153,6 +1153,7 @@ comment on function linked.work_aside() is
 
 -- Deleting assets the way Immich does, with the traces that its clients need.
 
+
 -- stack."primaryAssetId" is NO ACTION: deleting a primary asset fails. Immich gives such a stack another primary asset,
 -- or dissolves it when fewer than two would be left; so do we, before the assets go.
 create or replace function linked.leave_stacks(p_assets uuid[]) returns void
@@ -1180,6 +1181,12 @@ create or replace function linked.delete_assets(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_assets) for update nowait;
+    perform from public."asset_exif" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_file" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_job_status" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."smart_search" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_face" where "assetId" = any (p_assets) for no key update nowait;
     perform linked.leave_stacks(p_assets);
     if pg_trigger_depth() > 1 then
         insert into public.album_asset_audit ("albumId", "assetId")
@@ -1428,6 +1435,7 @@ begin
                     join linked.member video
                         on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
                 ),
+                -- Once it is committed others write to it, who do not know yet that it is linked.
                 p_unseen => array(select id from fresh)
             );
 
@@ -1502,7 +1510,8 @@ begin
                     join linked.member video
                         on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
                 ),
-                p_unseen => array(select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh)
+                -- Once it is committed others write to it, who do not know yet that it is linked.
+                p_unseen => '{}'
             );
 
 end
@@ -2339,6 +2348,7 @@ begin
     if p_columns is null or 'checksum' = any (p_columns) then
         perform linked.make_room(p_from, p_to);
     end if;
+    perform from public."asset" where id = any (p_to) for no key update nowait;
     update public.asset mine
     set "type" = case when (p_columns is null or 'type' = any (p_columns)) then theirs."type" else mine."type" end,
 "originalPath" = case when (p_columns is null or 'originalPath' = any (p_columns)) then theirs."originalPath" else mine."originalPath" end,
@@ -2427,6 +2437,7 @@ create or replace function linked.follow_viewers(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id in (select source_id from linked.member where asset_id = any (p_changed) and not can_write) for no key update nowait;
     update public.asset source
     set "encodedVideoPath" = theirs."encodedVideoPath"
     from linked.member
@@ -2462,6 +2473,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_exif" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_exif mine
     set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
 "model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
@@ -2535,6 +2547,7 @@ begin
     using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
     where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
         and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2552,6 +2565,7 @@ create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[
 language plpgsql
 as $linked$
 begin
+    perform from public."asset_file" where "assetId" = any (p_to) for no key update nowait;
     delete from public.asset_file mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
     where mine."assetId" = pair.to_id
@@ -2561,6 +2575,7 @@ begin
                 and theirs."type" = mine."type"
         )
         and (p_keys is null or row(mine."type")::text = any (p_keys));
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_file ("assetId", "type", "path")
     select pair.to_id, theirs."type", theirs."path"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2582,6 +2597,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_job_status" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_job_status mine
     set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
 "metadataExtractedAt" = case when (p_columns is null or 'metadataExtractedAt' = any (p_columns)) then theirs."metadataExtractedAt" else mine."metadataExtractedAt" end,
@@ -2604,6 +2620,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "previewAt", "thumbnailAt")
     select pair.to_id, theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2623,6 +2640,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."smart_search" where "assetId" = any (p_to) for no key update nowait;
     update public.smart_search mine
     set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
 
@@ -2637,6 +2655,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.smart_search ("assetId", "embedding")
     select pair.to_id, theirs."embedding"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -4230,6 +4249,7 @@ comment on function linked.redo_smart_search_update(jsonb, jsonb, text) is
 -- remembered as unsettled, and when it has been quiet its source alone is marked the way in which Immich's job for what is
 -- missing finds it: one job, no overlap.
 
+
 -- A job tells of a file after it has written it, and deletes another one afterwards; in between, as long as this at most, another
 -- job may do the same. Of a video the deletion is queued before the database is told, and encoding takes its time.
 create or replace function linked.unsettled_for(p_kind text) returns interval
@@ -4347,6 +4367,7 @@ begin
     select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
     into v_images, v_videos
     from due;
+    perform from public."asset" where id in (select asset_id from linked.member where source_id = any (v_images || v_videos)) for no key update nowait;
     update public.asset set thumbhash = null where id = any (v_images);
     update public.asset set "encodedVideoPath" = null where id = any (v_videos);
     update public.asset mine
@@ -4416,6 +4437,7 @@ begin
     where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
+    perform from public."asset_face" where "assetId" = any (p_to) for no key update nowait;
     perform linked.leave_to_viewers(p_from, p_to, v_keys);
     -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
     perform linked.delete_faces(array(
@@ -4479,6 +4501,7 @@ create or replace function linked.copy_faces(p_from uuid[], p_to uuid[], p_keys 
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_to) for key share nowait;
     with missing as materialized (
         select distinct on (their_face.face_key, pair.to_id)
             gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
@@ -5180,6 +5203,11 @@ declare
     v_owners uuid[];
     v_pairs uuid[];
 begin
+    perform from public."asset_face" where id in (
+            select my_face.face_id
+            from linked.face their_face join linked.face my_face on my_face.face_key = their_face.face_key
+            where their_face.face_id = any (p_faces)
+        ) for no key update nowait;
     with cleared as (
         update public.asset_face mine
         set "personId" = null
@@ -5206,6 +5234,10 @@ begin
     if v_faces is not null then
         v_pairs := linked.remember_persons(v_persons, v_owners);
         perform linked.find_counterparts(v_pairs, v_users, v_faces);
+        perform from public.person
+        join linked.person_pair my_pair on person."id" = my_pair.person_id and person."ownerId" = my_pair.owner_id
+        where my_pair.person_key in (select person_key from linked.person_pair where pair_id = any (v_pairs))
+        for key share of person nowait;
         update public.asset_face mine
         set "personId" = my_pair.person_id
         from unnest(v_faces, v_users, v_pairs) as target (face_id, user_id, pair_id)
@@ -5226,7 +5258,7 @@ create or replace function linked.remember_persons(p_persons uuid[], p_owners uu
 language plpgsql
 as $linked$
 begin
-    -- Whoever deletes one cannot see yet that it is remembered.
+    -- Whoever renames or deletes one cannot see yet that it is remembered.
     perform from public.person
     where person."id" in (
             select one.person_id
@@ -5237,7 +5269,7 @@ begin
             )
         )
         and person."ownerId" = any (p_owners)
-    for key share;
+    for share nowait;
     insert into linked.person_pair (person_id, owner_id, person_key)
     select asked.person_id, asked.owner_id, gen_random_uuid()
     from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
@@ -5366,6 +5398,7 @@ begin
     if v_theirs is null then
         return;
     end if;
+    perform from public."asset_face" where id = any (v_theirs || v_mine) for no key update nowait;
     update public.asset_face set "personId" = null where id = any (v_theirs);
     update public.asset_face
     set "personId" = given.person_id
@@ -5406,6 +5439,7 @@ begin
             linked.person_by_embedding(v_todo.pair_id, v_todo.user_id),
             linked.make_person(v_todo.pair_id, v_todo.user_id, v_todo.faces[1])
         );
+        perform from public."asset_face" where id = any (v_todo.faces) for no key update nowait;
         update public.asset_face set "personId" = v_found where id = any (v_todo.faces) and "personId" is distinct from v_found;
         perform linked.pair_persons(v_todo.pair_id, v_found, v_todo.user_id);
     end loop;
@@ -5656,6 +5690,7 @@ create or replace function linked.choose_feature_faces(p_faces uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    perform from public."person" where "faceAssetId" = any (p_faces) for no key update nowait;
     update public.person
     set "faceAssetId" = other.face_id, "thumbnailPath" = ''
     from public.person led
@@ -5697,6 +5732,10 @@ begin
     if cardinality(v_pairs) = 0 then
         return;
     end if;
+    perform from public.person
+    join linked.person_pair on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (v_pairs))
+    for no key update of person nowait;
     update public.person
     set name = coalesce(nullif(person.name, ''), known.name, ''),
         "birthDate" = coalesce(person."birthDate", known.birth_date),
@@ -5756,8 +5795,13 @@ comment on function linked.pair_persons(uuid, uuid, uuid) is
 -- Each column on its own: at pairing nothing was overwritten, so another one may differ, and stays as it is. Of counterparts
 -- that change in one statement one leads.
 create or replace function linked.propagate_person_name(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    perform from public.person
+    join linked.person_pair on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (p_pairs))
+    for no key update of person nowait;
     update public.person mine
     set "name" = theirs."name"
     from (
@@ -5771,13 +5815,19 @@ as $linked$
     join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
     where mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
         and not told.kept_alike
-        and mine."name" is distinct from theirs."name"
+        and mine."name" is distinct from theirs."name";
+end
 $linked$;
 comment on function linked.propagate_person_name(uuid[]) is
     'Gives the name of these persons to the counterparts that they reach.';
 create or replace function linked.propagate_person_birthdate(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    perform from public.person
+    join linked.person_pair on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (p_pairs))
+    for no key update of person nowait;
     update public.person mine
     set "birthDate" = theirs."birthDate"
     from (
@@ -5791,13 +5841,19 @@ as $linked$
     join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
     where mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
         and not told.kept_alike
-        and mine."birthDate" is distinct from theirs."birthDate"
+        and mine."birthDate" is distinct from theirs."birthDate";
+end
 $linked$;
 comment on function linked.propagate_person_birthdate(uuid[]) is
     'Gives the birthDate of these persons to the counterparts that they reach.';
 create or replace function linked.propagate_person_color(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    perform from public.person
+    join linked.person_pair on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (p_pairs))
+    for no key update of person nowait;
     update public.person mine
     set "color" = theirs."color"
     from (
@@ -5810,7 +5866,8 @@ as $linked$
     join public.person theirs on theirs."id" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
     join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
     where mine."id" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
-        and mine."color" is distinct from theirs."color"
+        and mine."color" is distinct from theirs."color";
+end
 $linked$;
 comment on function linked.propagate_person_color(uuid[]) is
     'Gives the color of these persons to the counterparts that they reach.';
@@ -5877,6 +5934,7 @@ declare
             )
     );
 begin
+    perform from public."asset_face" where "personId" in (select person_id from linked.person_pair where pair_id = any (p_old)) for no key update nowait;
     update public.asset_face
     set "personId" = new_pair.person_id
     from unnest(p_old, p_new) as merged (old_id, new_id)
@@ -5933,6 +5991,10 @@ begin
     where pair_id = any (v_told);
     delete from linked.person_pair where pair_id = v_old_pair;
     -- Persons that were made for the one are now called like the other.
+    perform from public.person
+    join linked.person_pair on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (array[v_new_pair]))
+    for no key update of person nowait;
     update public.person
     set name = target.name
     from linked.reached(array[v_new_pair]) as reached
@@ -5957,6 +6019,10 @@ begin
         from linked.person_pair join public.person on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
         where person_pair.pair_id = any (p_pairs);
     end if;
+    perform from public.person
+    join linked.person_pair on person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.pair_id = any (p_pairs)
+    for update of person nowait;
     delete from public.person
     using linked.person_pair
     where person_pair.pair_id = any (p_pairs) and person."id" = person_pair.person_id and person."ownerId" = person_pair.owner_id;
@@ -6079,6 +6145,7 @@ begin
         where known."personId" is null or known."personId" = drawn."personId"
         order by twice.known_id, twice.face_id
     ) as same;
+    perform from public."asset_face" where id = any (v_known || v_drawn) for no key update nowait;
     update public.asset_face known
     set "personId" = drawn."personId"
     from unnest(v_drawn, v_known) as same (face_id, known_id)
@@ -6763,13 +6830,14 @@ comment on function linked.redo_person_delete(jsonb, jsonb, text) is
 
 -- Live photos: a clone's video part is the clone of its source's video part.
 
+
 -- Before a user pairs a video with a still, Immich hides it. A video of the user's own that stays on no still is shown again; not
 -- what Immich has extracted from a picture.
 create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
 language plpgsql
 as $linked$
 begin
-    with wanted as (
+    with wanted as materialized (
         select still.asset_id, video.asset_id as video_id, clone."livePhotoVideoId" as present_id
         from (
             select id, "livePhotoVideoId" from public.asset where id = any (p_sources)
@@ -6781,6 +6849,7 @@ begin
         left join linked.member video
             on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
         where clone."livePhotoVideoId" is distinct from video.asset_id
+        for no key update of clone nowait
     ), paired as (
         update public.asset mine
         set "livePhotoVideoId" = wanted.video_id
@@ -6808,6 +6877,7 @@ create or replace function linked.follow_live_photos(p_changed uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id in (select source_id from linked.member where asset_id = any (p_changed) and can_write) for no key update nowait;
     update public.asset source
     set "livePhotoVideoId" = source_video.asset_id
     from linked.member
@@ -6892,13 +6962,13 @@ begin
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
 
-    -- Whoever dissolves it cannot see yet that it is remembered.
+    -- Whoever changes or dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select stack.id, stack.id, stack."ownerId"
     from public.stack
     where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
         and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
-    for key share of stack
+    for share of stack nowait
     on conflict do nothing;
 
     select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
@@ -6926,7 +6996,7 @@ begin
         having count(*) >= 2
     ) as part;
     -- The account may have stacked them already.
-    perform from public.stack where id = any (v_own) for key share;
+    perform from public.stack where id = any (v_own) for share nowait;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
@@ -6940,6 +7010,7 @@ begin
         where mine."stackId" is not null
     );
     v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    perform from public."asset" where id = any (v_to) for no key update nowait;
     -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
     update public.asset mine
     set "stackId" = null
@@ -7016,6 +7087,11 @@ create or replace function linked.propagate_primaries(p_stacks uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    perform from public."stack" where id in (
+            select my_pair.stack_id
+            from linked.stack_pair their_pair join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key
+            where their_pair.stack_id = any (p_stacks)
+        ) for no key update nowait;
     update public.stack mine
     set "primaryAssetId" = my_member.asset_id
     from public.stack theirs
@@ -7072,6 +7148,8 @@ begin
             )
     );
     if cardinality(v_dissolved) > 0 then
+        perform from public."stack" where id = any (v_dissolved) for update nowait;
+        perform from public."asset" where "stackId" = any (v_dissolved) for no key update nowait;
         if pg_trigger_depth() > 0 then
             insert into public.stack_audit ("stackId", "userId")
             select id, "ownerId" from public.stack where id = any (v_dissolved);
@@ -7084,6 +7162,7 @@ begin
             perform linked.forget_lone_stacks(v_keys);
         end if;
     end if;
+    perform from public."stack" where id = any (p_stacks) for no key update nowait;
     update public.stack
     set "primaryAssetId" = (
         select asset.id
@@ -7697,6 +7776,8 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public."tag" where id = any (p_tags) for key share nowait;
+    perform from public."asset" where id = any (p_assets) for key share nowait;
     with added as (
         insert into public.tag_asset ("assetsId", "tagsId")
         select asset_id, tag_id from unnest(p_assets, p_tags) as pair (asset_id, tag_id)
@@ -7717,6 +7798,10 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public.tag_asset
+    join unnest(p_assets, p_tags) as pair (asset_id, tag_id)
+        on "assetsId" = pair.asset_id and "tagsId" = pair.tag_id
+    for update of tag_asset nowait;
     delete from public.tag_asset
     using unnest(p_assets, p_tags) as pair (asset_id, tag_id)
     where "assetsId" = pair.asset_id and "tagsId" = pair.tag_id;
@@ -7823,15 +7908,20 @@ begin
     into v_assets, v_tags
     from unnest(p_assets, p_tags) as gone (asset_id, tag_id)
     join public.asset on asset.id = gone.asset_id
+    left join public.tag_asset again
+        on again."assetsId" = gone.asset_id and again."tagsId" = gone.tag_id
     join public.tag their_tag on their_tag.id = gone.tag_id
     join linked.member their_member on their_member.asset_id = gone.asset_id and their_member.can_write
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
     join public.tag my_tag on my_tag."userId" = my_member.owner_id and my_tag.value = their_tag.value
-    where my_member.can_write
-        or exists (
-            select from linked.brought
-            where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+    where again."assetsId" is null
+        and (
+            my_member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+            )
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
@@ -7907,6 +7997,7 @@ declare
             )
     );
 begin
+    perform from public."tag" where id = any (v_unused) for update nowait;
     perform linked.note_unused_tags(v_unused);
     with unused as (
         delete from linked.made_tag
@@ -7967,6 +8058,7 @@ create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns vo
 language plpgsql
 as $linked$
 begin
+    perform from public."tag" where value in (select value from public.tag where id = any (p_tags)) for no key update nowait;
     update public.tag mine
     set color = theirs.color
     from public.tag theirs
@@ -8547,6 +8639,7 @@ comment on function linked.redo_tag_delete(jsonb, jsonb, text) is
 
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
+
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
 -- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. It is
 -- called for every row of anybody's: so what holds none that sync added is found out once, and remembered while the
@@ -8663,6 +8756,8 @@ as $linked$
 declare
     v_touched uuid[];
 begin
+    perform from public."album" where id = any (p_albums) for key share nowait;
+    perform from public."asset" where id = any (p_assets) for key share nowait;
     with added as (
         insert into public.album_asset ("albumsId", "assetsId")
         select album_id, asset_id from unnest(p_albums, p_assets) as pair (album_id, asset_id)
@@ -8686,6 +8781,10 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public.album_asset
+    join unnest(p_albums, p_assets) as pair (album_id, asset_id)
+        on "albumsId" = pair.album_id and "assetsId" = pair.asset_id
+    for update of album_asset nowait;
     delete from public.album_asset
     using unnest(p_albums, p_assets) as pair (album_id, asset_id)
     where "albumsId" = pair.album_id and "assetsId" = pair.asset_id;
@@ -8705,8 +8804,8 @@ begin
     from public.album
     where album.id = any (p_albums) and album."ownerId" is not null
         and not exists (select from linked.album_pair known where known.album_id = album.id)
-    -- Whoever deletes it cannot see yet that it is remembered.
-    for key share of album
+    -- Whoever changes or deletes it cannot see yet that it is remembered.
+    for share of album nowait
     on conflict do nothing;
 
     with missing as materialized (
@@ -8781,6 +8880,7 @@ begin
     join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.owner_id = wanted.user_id
     join public.album mine on mine.id = my_pair.album_id;
     v_theirs := linked.write_album_assets(v_theirs, v_assets);
+    perform from public."album" where id = any (v_theirs) for no key update nowait;
     update public.album set "updatedAt" = clock_timestamp() where id = any (v_theirs);
     perform linked.propagate_covers(v_albums);
 end
@@ -8813,10 +8913,15 @@ begin
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
     join linked.album_pair my_pair
         on my_pair.album_key = their_pair.album_key and my_pair.owner_id = my_member.owner_id
-    where my_member.can_write
-        or exists (
-            select from linked.brought
-            where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
+    left join public.album_asset again
+        on again."albumsId" = gone.album_id and again."assetsId" = gone.asset_id
+    where again."assetsId" is null
+        and (
+            my_member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
+            )
         );
     perform linked.erase_album_assets(v_albums, v_assets);
 
@@ -8872,6 +8977,11 @@ create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."album" where id in (
+            select my_pair.album_id
+            from linked.album_pair their_pair join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
+            where their_pair.album_id = any (p_albums)
+        ) for no key update nowait;
     update public.album mine
     set "albumThumbnailAssetId" = wanted.cover_id
     from (
@@ -8981,6 +9091,11 @@ declare
         order by changed.album_key, changed.may_edit desc, changed.album_id = changed.album_key desc, changed.album_id
     );
 begin
+    perform from public."album" where id in (
+            select my_pair.album_id
+            from linked.album_pair their_pair join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
+            where their_pair.album_id = any (v_origins)
+        ) for no key update nowait;
     update public.album mine
     set "albumName" = theirs."albumName", description = theirs.description, "order" = theirs."order"
     from public.album theirs
@@ -9005,6 +9120,7 @@ begin
         select "albumsId", "usersId"
         from public.album_user where "albumsId" = any (p_albums);
     end if;
+    perform from public."album" where id = any (p_albums) for update nowait;
     delete from public.album_user where "albumsId" = any (p_albums);
     if pg_trigger_depth() > 0 then
         insert into public.album_audit ("albumId", "userId")
@@ -9403,7 +9519,7 @@ begin
             case when plan.can_write then s."sidecarPath" else linked.viewers_sidecar(s."originalPath") end
         from plan join public.asset s on s.id = plan.source_id
         order by plan.user_id, plan.position
-        for key share of s
+        for key share of s nowait
         on conflict do nothing
         returning id
     ), clone as (
@@ -11284,6 +11400,7 @@ create or replace function linked.take_off_quota(p_members uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."user" where id in (select owner_id from linked.member where asset_id = any (p_members) and asset_id = source_id) for no key update nowait;
     update public."user"
     set "quotaUsageInBytes" = greatest("quotaUsageInBytes" - gone.bytes, 0)
     from (
@@ -11650,6 +11767,7 @@ comment on function linked.redo_user_delete(jsonb, jsonb, text) is
 
 -- Rows outside a group that would make Immich delete the group's files.
 
+
 -- Until v2.7 Immich can replace an asset's file: the new file lies in the upload folder of whoever did it, and Immich keeps the
 -- old one as a copy in the trash and deletes it for good later. On a clone both would take the family's picture along. So a
 -- clone whose file was replaced becomes an asset of its owner's own, and its source stays what it was.
@@ -11694,6 +11812,17 @@ begin
     perform linked.remember_unsettled(
         array(select distinct source_id from linked.member where asset_id = any (p_members) and asset_id <> source_id), 'image'
     );
+    perform from public."asset" where id in (
+            select sibling.asset_id
+            from linked.member leaver join linked.member sibling on sibling.source_id = leaver.source_id
+            where leaver.asset_id = any (p_members)
+        ) for no key update nowait;
+    perform from public."asset_file" where "assetId" in (
+            select sibling.asset_id
+            from linked.member leaver join linked.member sibling on sibling.source_id = leaver.source_id
+            where leaver.asset_id = any (p_members)
+        ) for no key update nowait;
+    perform from public."asset_job_status" where "assetId" = any (p_members) for no key update nowait;
     perform linked.leave_paths(p_members);
     perform linked.forget_members(p_members);
     delete from public.asset_file where "assetId" = any (p_members);
@@ -12270,6 +12399,7 @@ create or replace function linked.take_dates(p_from uuid[], p_to uuid[]) returns
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_to) for no key update nowait;
     update public.asset source
     set "localDateTime" = theirs."localDateTime", "fileCreatedAt" = theirs."fileCreatedAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)

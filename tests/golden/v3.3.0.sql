@@ -1202,6 +1202,7 @@ comment on function linked.work_aside() is
 
 -- Deleting assets the way Immich does, with the traces that its clients need.
 
+
 -- stack."primaryAssetId" is NO ACTION: deleting a primary asset fails. Immich gives such a stack another primary asset,
 -- or dissolves it when fewer than two would be left; so do we, before the assets go.
 create or replace function linked.leave_stacks(p_assets uuid[]) returns void
@@ -1229,6 +1230,18 @@ create or replace function linked.delete_assets(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_assets) for update nowait;
+    perform from public."asset_exif" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_file" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_job_status" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."smart_search" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_video" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_audio" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_keyframe" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_edit" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_ocr" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."ocr_search" where "assetId" = any (p_assets) for no key update nowait;
+    perform from public."asset_face" where "assetId" = any (p_assets) for no key update nowait;
     perform linked.leave_stacks(p_assets);
     if pg_trigger_depth() > 1 then
         insert into public.album_asset_audit ("albumId", "assetId")
@@ -1488,6 +1501,7 @@ begin
                     join linked.member video
                         on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
                 ),
+                -- Once it is committed others write to it, who do not know yet that it is linked.
                 p_unseen => array(select id from fresh)
             );
 
@@ -1562,7 +1576,8 @@ begin
                     join linked.member video
                         on video.asset_id = fresh."livePhotoVideoId" and video.asset_id <> video.source_id
                 ),
-                p_unseen => array(select id from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh)
+                -- Once it is committed others write to it, who do not know yet that it is linked.
+                p_unseen => '{}'
             );
 
 end
@@ -2344,6 +2359,7 @@ begin
     if p_columns is null or 'checksum' = any (p_columns) then
         perform linked.make_room(p_from, p_to);
     end if;
+    perform from public."asset" where id = any (p_to) for no key update nowait;
     update public.asset mine
     set "type" = case when (p_columns is null or 'type' = any (p_columns)) then theirs."type" else mine."type" end,
 "originalPath" = case when (p_columns is null or 'originalPath' = any (p_columns)) then theirs."originalPath" else mine."originalPath" end,
@@ -2436,6 +2452,7 @@ create or replace function linked.follow_viewers(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id in (select source_id from linked.member where asset_id = any (p_changed) and not can_write) for no key update nowait;
     update public.asset source
     set "thumbhash" = theirs."thumbhash"
     from linked.member
@@ -2459,6 +2476,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_exif" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_exif mine
     set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
 "model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
@@ -2536,6 +2554,7 @@ begin
     using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
     where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
         and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating", "lockedProperties", "tags")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2553,6 +2572,7 @@ create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[
 language plpgsql
 as $linked$
 begin
+    perform from public."asset_file" where "assetId" = any (p_to) for no key update nowait;
     delete from public.asset_file mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
     where mine."assetId" = pair.to_id
@@ -2571,6 +2591,7 @@ begin
                 where member.asset_id = pair.from_id
             )
         );
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_file ("assetId", "type", "isEdited", "path", "isProgressive", "isTransparent")
     select pair.to_id, theirs."type", theirs."isEdited", theirs."path", theirs."isProgressive", theirs."isTransparent"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2600,6 +2621,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_job_status" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_job_status mine
     set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
 "metadataExtractedAt" = case when (p_columns is null or 'metadataExtractedAt' = any (p_columns)) then theirs."metadataExtractedAt" else mine."metadataExtractedAt" end,
@@ -2620,6 +2642,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "ocrAt")
     select pair.to_id, theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2639,6 +2662,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."smart_search" where "assetId" = any (p_to) for no key update nowait;
     update public.smart_search mine
     set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
 
@@ -2653,6 +2677,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.smart_search ("assetId", "embedding")
     select pair.to_id, theirs."embedding"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2672,6 +2697,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_video" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_video mine
     set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
 "frameCount" = case when (p_columns is null or 'frameCount' = any (p_columns)) then theirs."frameCount" else mine."frameCount" end,
@@ -2716,6 +2742,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_video ("assetId", "bitrate", "frameCount", "timeBase", "index", "profile", "level", "colorPrimaries", "colorTransfer", "colorMatrix", "dvProfile", "dvLevel", "dvBlSignalCompatibilityId", "codecName", "formatName", "formatLongName", "pixelFormat")
     select pair.to_id, theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2735,6 +2762,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_audio" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_audio mine
     set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
 "index" = case when (p_columns is null or 'index' = any (p_columns)) then theirs."index" else mine."index" end,
@@ -2755,6 +2783,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_audio ("assetId", "bitrate", "index", "profile", "codecName")
     select pair.to_id, theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2774,6 +2803,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."asset_keyframe" where "assetId" = any (p_to) for no key update nowait;
     update public.asset_keyframe mine
     set "pts" = case when (p_columns is null or 'pts' = any (p_columns)) then theirs."pts" else mine."pts" end,
 "accDuration" = case when (p_columns is null or 'accDuration' = any (p_columns)) then theirs."accDuration" else mine."accDuration" end,
@@ -2798,6 +2828,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_keyframe ("assetId", "pts", "accDuration", "ownDuration", "totalDuration", "packetCount", "outputFrames")
     select pair.to_id, theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2815,6 +2846,7 @@ create or replace function linked.propagate_asset_edit(p_from uuid[], p_to uuid[
 language plpgsql
 as $linked$
 begin
+    perform from public."asset_edit" where "assetId" = any (p_to) for no key update nowait;
     with gone as (
     delete from public.asset_edit mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2829,6 +2861,7 @@ begin
     )
     insert into public.asset_edit_audit ("editId", "assetId")
     select id, "assetId" from gone where pg_trigger_depth() > 0;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_edit ("assetId", "sequence", "action", "parameters")
     select pair.to_id, theirs."sequence", theirs."action", theirs."parameters"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2848,6 +2881,7 @@ create or replace function linked.propagate_asset_ocr(p_from uuid[], p_to uuid[]
 language plpgsql
 as $linked$
 begin
+    perform from public."asset_ocr" where "assetId" = any (p_to) for no key update nowait;
     with gone as (
     delete from public.asset_ocr mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2877,6 +2911,7 @@ begin
     where mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
         and (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible"))
         and (p_keys is null or row(mine."x1", mine."y1", mine."x2", mine."y2", mine."x3", mine."y3", mine."x4", mine."y4", mine."text")::text = any (p_keys));
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_ocr ("assetId", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text", "boxScore", "textScore", "isVisible")
     select pair.to_id, theirs."x1", theirs."y1", theirs."x2", theirs."y2", theirs."x3", theirs."y3", theirs."x4", theirs."y4", theirs."text", theirs."boxScore", theirs."textScore", theirs."isVisible"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2896,6 +2931,7 @@ as $linked$
 declare
     v_updated bigint;
 begin
+    perform from public."ocr_search" where "assetId" = any (p_to) for no key update nowait;
     delete from public.ocr_search mine
     using unnest(p_from, p_to) as pair (from_id, to_id)
     where mine."assetId" = pair.to_id
@@ -2917,6 +2953,7 @@ begin
     if v_updated = cardinality(p_to) then
         return;
     end if;
+    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.ocr_search ("assetId", "text")
     select pair.to_id, theirs."text"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -6772,6 +6809,7 @@ comment on function linked.redo_ocr_search_delete(jsonb, jsonb, text) is
 -- remembered as unsettled, and when it has been quiet its source alone is marked the way in which Immich's job for what is
 -- missing finds it: one job, no overlap.
 
+
 -- A job tells of a file after it has written it, and deletes another one afterwards; in between, as long as this at most, another
 -- job may do the same. Of a video the deletion is queued before the database is told, and encoding takes its time.
 create or replace function linked.unsettled_for(p_kind text) returns interval
@@ -6889,6 +6927,7 @@ begin
     select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
     into v_images, v_videos
     from due;
+    perform from public."asset" where id in (select asset_id from linked.member where source_id = any (v_images || v_videos)) for no key update nowait;
     update public.asset set thumbhash = null where id = any (v_images);
     delete from public.asset_file where "assetId" = any (v_videos) and type = 'encoded_video';
     delete from public.asset_file mine
@@ -6958,6 +6997,7 @@ begin
     where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
+    perform from public."asset_face" where "assetId" = any (p_to) for no key update nowait;
     perform linked.leave_to_viewers(p_from, p_to, v_keys);
     -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
     perform linked.delete_faces(array(
@@ -7021,6 +7061,7 @@ create or replace function linked.copy_faces(p_from uuid[], p_to uuid[], p_keys 
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_to) for key share nowait;
     with missing as materialized (
         select distinct on (their_face.face_key, pair.to_id)
             gen_random_uuid() as face_id, their_face.face_key, their_face.face_id as their_face_id, pair.to_id
@@ -7763,6 +7804,11 @@ declare
     v_owners uuid[];
     v_pairs uuid[];
 begin
+    perform from public."asset_face" where id in (
+            select my_face.face_id
+            from linked.face their_face join linked.face my_face on my_face.face_key = their_face.face_key
+            where their_face.face_id = any (p_faces)
+        ) for no key update nowait;
     with cleared as (
         update public.asset_face mine
         set "personGroupId" = null
@@ -7794,6 +7840,10 @@ begin
     if v_faces is not null then
         v_pairs := linked.remember_persons(v_persons, v_owners);
         perform linked.find_counterparts(v_pairs, v_users, v_faces);
+        perform from public.person
+        join linked.person_pair my_pair on person."personGroupId" = my_pair.person_id and person."ownerId" = my_pair.owner_id
+        where my_pair.person_key in (select person_key from linked.person_pair where pair_id = any (v_pairs))
+        for key share of person nowait;
         update public.asset_face mine
         set "personGroupId" = my_pair.person_id
         from unnest(v_faces, v_users, v_pairs) as target (face_id, user_id, pair_id)
@@ -7814,7 +7864,7 @@ create or replace function linked.remember_persons(p_persons uuid[], p_owners uu
 language plpgsql
 as $linked$
 begin
-    -- Whoever deletes one cannot see yet that it is remembered.
+    -- Whoever renames or deletes one cannot see yet that it is remembered.
     perform from public.person
     where person."personGroupId" in (
             select one.person_id
@@ -7825,7 +7875,7 @@ begin
             )
         )
         and person."ownerId" = any (p_owners)
-    for key share;
+    for share nowait;
     insert into linked.person_pair (person_id, owner_id, person_key)
     select asked.person_id, asked.owner_id, gen_random_uuid()
     from (select distinct person_id, owner_id from unnest(p_persons, p_owners) as one (person_id, owner_id)) as asked
@@ -7964,6 +8014,7 @@ begin
     if v_theirs is null then
         return;
     end if;
+    perform from public."asset_face" where id = any (v_theirs || v_mine) for no key update nowait;
     update public.asset_face set "personGroupId" = null where id = any (v_theirs);
     update public.asset_face
     set "personGroupId" = given.person_id
@@ -8005,6 +8056,7 @@ begin
             linked.person_by_embedding(v_todo.pair_id, v_todo.user_id),
             linked.make_person(v_todo.pair_id, v_todo.user_id, v_todo.faces[1])
         );
+        perform from public."asset_face" where id = any (v_todo.faces) for no key update nowait;
         update public.asset_face set "personGroupId" = v_found where id = any (v_todo.faces) and "personGroupId" is distinct from v_found;
         perform linked.pair_persons(v_todo.pair_id, v_found, v_todo.user_id);
     end loop;
@@ -8293,6 +8345,7 @@ create or replace function linked.choose_feature_faces(p_faces uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    perform from public."person" where "faceAssetId" = any (p_faces) for no key update nowait;
     update public.person
     set "faceAssetId" = other.face_id, "thumbnailPath" = ''
     from public.person led
@@ -8335,6 +8388,10 @@ begin
     if cardinality(v_pairs) = 0 then
         return;
     end if;
+    perform from public.person
+    join linked.person_pair on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (v_pairs))
+    for no key update of person nowait;
     update public.person
     set name = coalesce(nullif(person.name, ''), known.name, ''),
         "birthDate" = coalesce(person."birthDate", known.birth_date),
@@ -8394,8 +8451,13 @@ comment on function linked.pair_persons(uuid, uuid, uuid) is
 -- Each column on its own: at pairing nothing was overwritten, so another one may differ, and stays as it is. Of counterparts
 -- that change in one statement one leads.
 create or replace function linked.propagate_person_name(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    perform from public.person
+    join linked.person_pair on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (p_pairs))
+    for no key update of person nowait;
     update public.person mine
     set "name" = theirs."name"
     from (
@@ -8409,13 +8471,19 @@ as $linked$
     join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
     where mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
         and not told.kept_alike
-        and mine."name" is distinct from theirs."name"
+        and mine."name" is distinct from theirs."name";
+end
 $linked$;
 comment on function linked.propagate_person_name(uuid[]) is
     'Gives the name of these persons to the counterparts that they reach.';
 create or replace function linked.propagate_person_birthdate(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    perform from public.person
+    join linked.person_pair on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (p_pairs))
+    for no key update of person nowait;
     update public.person mine
     set "birthDate" = theirs."birthDate"
     from (
@@ -8429,13 +8497,19 @@ as $linked$
     join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
     where mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
         and not told.kept_alike
-        and mine."birthDate" is distinct from theirs."birthDate"
+        and mine."birthDate" is distinct from theirs."birthDate";
+end
 $linked$;
 comment on function linked.propagate_person_birthdate(uuid[]) is
     'Gives the birthDate of these persons to the counterparts that they reach.';
 create or replace function linked.propagate_person_color(p_pairs uuid[]) returns void
-language sql
+language plpgsql
 as $linked$
+begin
+    perform from public.person
+    join linked.person_pair on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (p_pairs))
+    for no key update of person nowait;
     update public.person mine
     set "color" = theirs."color"
     from (
@@ -8448,7 +8522,8 @@ as $linked$
     join public.person theirs on theirs."personGroupId" = their_pair.person_id and theirs."ownerId" = their_pair.owner_id
     join linked.person_pair my_pair on my_pair.pair_id = told.pair_id
     where mine."personGroupId" = my_pair.person_id and mine."ownerId" = my_pair.owner_id and told.origin_id = told.leader
-        and mine."color" is distinct from theirs."color"
+        and mine."color" is distinct from theirs."color";
+end
 $linked$;
 comment on function linked.propagate_person_color(uuid[]) is
     'Gives the color of these persons to the counterparts that they reach.';
@@ -8515,6 +8590,7 @@ declare
             )
     );
 begin
+    perform from public."asset_face" where "personGroupId" in (select person_id from linked.person_pair where pair_id = any (p_old)) for no key update nowait;
     update public.asset_face
     set "personGroupId" = new_pair.person_id
     from unnest(p_old, p_new) as merged (old_id, new_id)
@@ -8571,6 +8647,10 @@ begin
     where pair_id = any (v_told);
     delete from linked.person_pair where pair_id = v_old_pair;
     -- Persons that were made for the one are now called like the other.
+    perform from public.person
+    join linked.person_pair on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.person_key in (select person_key from linked.person_pair where pair_id = any (array[v_new_pair]))
+    for no key update of person nowait;
     update public.person
     set name = target.name
     from linked.reached(array[v_new_pair]) as reached
@@ -8597,6 +8677,10 @@ begin
         from linked.person_pair join public.person on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
         where person_pair.pair_id = any (p_pairs);
     end if;
+    perform from public.person
+    join linked.person_pair on person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id
+    where person_pair.pair_id = any (p_pairs)
+    for update of person nowait;
     delete from public.person
     using linked.person_pair
     where person_pair.pair_id = any (p_pairs) and person."personGroupId" = person_pair.person_id and person."ownerId" = person_pair.owner_id;
@@ -8799,6 +8883,7 @@ begin
         where known."personGroupId" is null or known."personGroupId" = drawn."personGroupId"
         order by twice.known_id, twice.face_id
     ) as same;
+    perform from public."asset_face" where id = any (v_known || v_drawn) for no key update nowait;
     update public.asset_face known
     set "personGroupId" = drawn."personGroupId"
     from unnest(v_drawn, v_known) as same (face_id, known_id)
@@ -9666,13 +9751,14 @@ comment on function linked.redo_person_delete(jsonb, jsonb, text) is
 
 -- Live photos: a clone's video part is the clone of its source's video part.
 
+
 -- Before a user pairs a video with a still, Immich hides it. A video of the user's own that stays on no still is shown again; not
 -- what Immich has extracted from a picture.
 create or replace function linked.pair_live_photos(p_sources uuid[]) returns void
 language plpgsql
 as $linked$
 begin
-    with wanted as (
+    with wanted as materialized (
         select still.asset_id, video.asset_id as video_id, clone."livePhotoVideoId" as present_id
         from (
             select id, "livePhotoVideoId" from public.asset where id = any (p_sources)
@@ -9684,6 +9770,7 @@ begin
         left join linked.member video
             on video.source_id = source."livePhotoVideoId" and video.owner_id = still.owner_id
         where clone."livePhotoVideoId" is distinct from video.asset_id
+        for no key update of clone nowait
     ), paired as (
         update public.asset mine
         set "livePhotoVideoId" = wanted.video_id
@@ -9711,6 +9798,7 @@ create or replace function linked.follow_live_photos(p_changed uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id in (select source_id from linked.member where asset_id = any (p_changed) and can_write) for no key update nowait;
     update public.asset source
     set "livePhotoVideoId" = source_video.asset_id
     from linked.member
@@ -9795,13 +9883,13 @@ begin
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
 
-    -- Whoever dissolves it cannot see yet that it is remembered.
+    -- Whoever changes or dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select stack.id, stack.id, stack."ownerId"
     from public.stack
     where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
         and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
-    for key share of stack
+    for share of stack nowait
     on conflict do nothing;
 
     select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
@@ -9829,7 +9917,7 @@ begin
         having count(*) >= 2
     ) as part;
     -- The account may have stacked them already.
-    perform from public.stack where id = any (v_own) for key share;
+    perform from public.stack where id = any (v_own) for share nowait;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
     from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
@@ -9843,6 +9931,7 @@ begin
         where mine."stackId" is not null
     );
     v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    perform from public."asset" where id = any (v_to) for no key update nowait;
     -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
     update public.asset mine
     set "stackId" = null
@@ -9919,6 +10008,11 @@ create or replace function linked.propagate_primaries(p_stacks uuid[]) returns v
 language plpgsql
 as $linked$
 begin
+    perform from public."stack" where id in (
+            select my_pair.stack_id
+            from linked.stack_pair their_pair join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key
+            where their_pair.stack_id = any (p_stacks)
+        ) for no key update nowait;
     update public.stack mine
     set "primaryAssetId" = my_member.asset_id
     from public.stack theirs
@@ -9975,6 +10069,8 @@ begin
             )
     );
     if cardinality(v_dissolved) > 0 then
+        perform from public."stack" where id = any (v_dissolved) for update nowait;
+        perform from public."asset" where "stackId" = any (v_dissolved) for no key update nowait;
         if pg_trigger_depth() > 0 then
             insert into public.stack_audit ("stackId", "userId")
             select id, "ownerId" from public.stack where id = any (v_dissolved);
@@ -9987,6 +10083,7 @@ begin
             perform linked.forget_lone_stacks(v_keys);
         end if;
     end if;
+    perform from public."stack" where id = any (p_stacks) for no key update nowait;
     update public.stack
     set "primaryAssetId" = (
         select asset.id
@@ -10600,6 +10697,8 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public."tag" where id = any (p_tags) for key share nowait;
+    perform from public."asset" where id = any (p_assets) for key share nowait;
     with added as (
         insert into public.tag_asset ("assetId", "tagId")
         select asset_id, tag_id from unnest(p_assets, p_tags) as pair (asset_id, tag_id)
@@ -10620,6 +10719,10 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public.tag_asset
+    join unnest(p_assets, p_tags) as pair (asset_id, tag_id)
+        on "assetId" = pair.asset_id and "tagId" = pair.tag_id
+    for update of tag_asset nowait;
     delete from public.tag_asset
     using unnest(p_assets, p_tags) as pair (asset_id, tag_id)
     where "assetId" = pair.asset_id and "tagId" = pair.tag_id;
@@ -10726,15 +10829,20 @@ begin
     into v_assets, v_tags
     from unnest(p_assets, p_tags) as gone (asset_id, tag_id)
     join public.asset on asset.id = gone.asset_id
+    left join public.tag_asset again
+        on again."assetId" = gone.asset_id and again."tagId" = gone.tag_id
     join public.tag their_tag on their_tag.id = gone.tag_id
     join linked.member their_member on their_member.asset_id = gone.asset_id and their_member.can_write
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
     join public.tag my_tag on my_tag."userId" = my_member.owner_id and my_tag.value = their_tag.value
-    where my_member.can_write
-        or exists (
-            select from linked.brought
-            where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+    where again."assetId" is null
+        and (
+            my_member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = my_member.asset_id and brought.holder_id = my_tag.id
+            )
         );
     if v_assets is not null then
         perform linked.erase_tags(v_assets, v_tags);
@@ -10810,6 +10918,7 @@ declare
             )
     );
 begin
+    perform from public."tag" where id = any (v_unused) for update nowait;
     perform linked.note_unused_tags(v_unused);
     with unused as (
         delete from linked.made_tag
@@ -10870,6 +10979,7 @@ create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns vo
 language plpgsql
 as $linked$
 begin
+    perform from public."tag" where value in (select value from public.tag where id = any (p_tags)) for no key update nowait;
     update public.tag mine
     set color = theirs.color
     from public.tag theirs
@@ -11430,6 +11540,7 @@ comment on function linked.redo_tag_delete(jsonb, jsonb, text) is
 
 -- Counterpart albums: an album of an account's own pictures, for the other accounts' members.
 
+
 -- A row that sync has just added to an album or a tag may be one that Immich is about to insert: it has looked, found
 -- nothing, and inserts without ON CONFLICT. A row trigger can let that row go; Immich does not read these rows back. It is
 -- called for every row of anybody's: so what holds none that sync added is found out once, and remembered while the
@@ -11546,6 +11657,8 @@ as $linked$
 declare
     v_touched uuid[];
 begin
+    perform from public."album" where id = any (p_albums) for key share nowait;
+    perform from public."asset" where id = any (p_assets) for key share nowait;
     with added as (
         insert into public.album_asset ("albumId", "assetId")
         select album_id, asset_id from unnest(p_albums, p_assets) as pair (album_id, asset_id)
@@ -11569,6 +11682,10 @@ language plpgsql
 set plan_cache_mode = auto
 as $linked$
 begin
+    perform from public.album_asset
+    join unnest(p_albums, p_assets) as pair (album_id, asset_id)
+        on "albumId" = pair.album_id and "assetId" = pair.asset_id
+    for update of album_asset nowait;
     delete from public.album_asset
     using unnest(p_albums, p_assets) as pair (album_id, asset_id)
     where "albumId" = pair.album_id and "assetId" = pair.asset_id;
@@ -11588,8 +11705,8 @@ begin
     from public.album
     where album.id = any (p_albums) and (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner') is not null
         and not exists (select from linked.album_pair known where known.album_id = album.id)
-    -- Whoever deletes it cannot see yet that it is remembered.
-    for key share of album
+    -- Whoever changes or deletes it cannot see yet that it is remembered.
+    for share of album nowait
     on conflict do nothing;
 
     with missing as materialized (
@@ -11667,6 +11784,7 @@ begin
     join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key and my_pair.owner_id = wanted.user_id
     join public.album mine on mine.id = my_pair.album_id;
     v_theirs := linked.write_album_assets(v_theirs, v_assets);
+    perform from public."album" where id = any (v_theirs) for no key update nowait;
     update public.album set "updatedAt" = clock_timestamp() where id = any (v_theirs);
     perform linked.propagate_covers(v_albums);
 end
@@ -11699,10 +11817,15 @@ begin
         on my_member.source_id = their_member.source_id and my_member.asset_id <> their_member.asset_id
     join linked.album_pair my_pair
         on my_pair.album_key = their_pair.album_key and my_pair.owner_id = my_member.owner_id
-    where my_member.can_write
-        or exists (
-            select from linked.brought
-            where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
+    left join public.album_asset again
+        on again."albumId" = gone.album_id and again."assetId" = gone.asset_id
+    where again."assetId" is null
+        and (
+            my_member.can_write
+            or exists (
+                select from linked.brought
+                where brought.asset_id = my_member.asset_id and brought.holder_id = my_pair.album_id
+            )
         );
     perform linked.erase_album_assets(v_albums, v_assets);
 
@@ -11758,6 +11881,11 @@ create or replace function linked.propagate_covers(p_albums uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."album" where id in (
+            select my_pair.album_id
+            from linked.album_pair their_pair join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
+            where their_pair.album_id = any (p_albums)
+        ) for no key update nowait;
     update public.album mine
     set "albumThumbnailAssetId" = wanted.cover_id
     from (
@@ -11867,6 +11995,11 @@ declare
         order by changed.album_key, changed.may_edit desc, changed.album_id = changed.album_key desc, changed.album_id
     );
 begin
+    perform from public."album" where id in (
+            select my_pair.album_id
+            from linked.album_pair their_pair join linked.album_pair my_pair on my_pair.album_key = their_pair.album_key
+            where their_pair.album_id = any (v_origins)
+        ) for no key update nowait;
     update public.album mine
     set "albumName" = theirs."albumName", description = theirs.description, "order" = theirs."order"
     from public.album theirs
@@ -11891,6 +12024,7 @@ begin
         select "albumId", "userId"
         from public.album_user where "albumId" = any (p_albums);
     end if;
+    perform from public."album" where id = any (p_albums) for update nowait;
     delete from public.album_user where "albumId" = any (p_albums);
     delete from linked.brought
     using public.album_asset
@@ -12283,7 +12417,7 @@ begin
         select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."checksum", s."originalFileName", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."width", s."height", s."isEdited", s."checksumAlgorithm", s."createdAt", true
         from plan join public.asset s on s.id = plan.source_id
         order by plan.user_id, plan.position
-        for key share of s
+        for key share of s nowait
         on conflict do nothing
         returning id
     ), clone as (
@@ -14187,6 +14321,7 @@ create or replace function linked.take_off_quota(p_members uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    perform from public."user" where id in (select owner_id from linked.member where asset_id = any (p_members) and asset_id = source_id) for no key update nowait;
     update public."user"
     set "quotaUsageInBytes" = greatest("quotaUsageInBytes" - gone.bytes, 0)
     from (
@@ -14557,6 +14692,7 @@ comment on function linked.redo_user_delete(jsonb, jsonb, text) is
 
 -- Rows outside a group that would make Immich delete the group's files.
 
+
 -- Until v2.7 Immich can replace an asset's file: the new file lies in the upload folder of whoever did it, and Immich keeps the
 -- old one as a copy in the trash and deletes it for good later. On a clone both would take the family's picture along. So a
 -- clone whose file was replaced becomes an asset of its owner's own, and its source stays what it was.
@@ -14601,6 +14737,17 @@ begin
     perform linked.remember_unsettled(
         array(select distinct source_id from linked.member where asset_id = any (p_members) and asset_id <> source_id), 'image'
     );
+    perform from public."asset" where id in (
+            select sibling.asset_id
+            from linked.member leaver join linked.member sibling on sibling.source_id = leaver.source_id
+            where leaver.asset_id = any (p_members)
+        ) for no key update nowait;
+    perform from public."asset_file" where "assetId" in (
+            select sibling.asset_id
+            from linked.member leaver join linked.member sibling on sibling.source_id = leaver.source_id
+            where leaver.asset_id = any (p_members)
+        ) for no key update nowait;
+    perform from public."asset_job_status" where "assetId" = any (p_members) for no key update nowait;
     perform linked.leave_paths(p_members);
     perform linked.forget_members(p_members);
     delete from public.asset_file where "assetId" = any (p_members);
@@ -15289,6 +15436,7 @@ create or replace function linked.take_dates(p_from uuid[], p_to uuid[]) returns
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_to) for no key update nowait;
     update public.asset source
     set "localDateTime" = theirs."localDateTime", "fileCreatedAt" = theirs."fileCreatedAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -15309,6 +15457,7 @@ create or replace function linked.take_edits(p_from uuid[], p_to uuid[]) returns
 language plpgsql
 as $linked$
 begin
+    perform from public."asset" where id = any (p_to) for no key update nowait;
     update public.asset source
     set "isEdited" = theirs."isEdited", width = theirs.width, height = theirs.height, thumbhash = theirs.thumbhash
     from unnest(p_from, p_to) as pair (from_id, to_id)

@@ -189,6 +189,29 @@ def test_unsharing_is_complete_when_the_statement_returns(household: Household, 
     assert notes(household) == []
 
 
+@pytest.mark.parametrize("what", ["tag", "album"])
+def test_a_note_that_had_to_wait_again_takes_nothing_back(household: Household, what: str) -> None:
+    """Taken out and put in again: the first is tried a second time after the other is done."""
+    photo = household.photo()
+    album = household.create_album(household.family, "Sea", assets=[photo])
+    tag = household.upsert_tag(household.family, "sea")
+    household.bulk_tag([tag], [photo])
+    with somebody_has_the_turn(household):
+        if what == "tag":
+            household.replace_tags(photo, [tag])
+        else:
+            household.remove_from_album(album, photo)
+            household.add_to_album(album, photo)
+    household.database.execute("update linked.note set tries = 1 where place like '%_asset delete'")
+    household.next_write()
+    assert notes(household) == []
+    for user in (household.family, household.anna, household.ben):
+        member = household.find_clone(photo, user) or photo
+        assert household.tags_of(member) == ["sea"]
+        (sea,) = [row.id for row in household.albums_of(user) if row.albumName == "Sea"]
+        assert household.album_assets(sea) == {member}
+
+
 # --- who could not see that it is linked ----------------------------------------------------------------
 
 
@@ -223,6 +246,31 @@ def test_an_upload_that_nobody_saw_is_linked_for_whoever_joined_meanwhile(househ
         household.share_album(household.linked_album, household.clara)
     household.next_write()
     assert household.find_clone(new, household.clara)
+
+
+def test_what_was_written_to_an_upload_whose_linking_was_put_off_is_not_missed(household: Household) -> None:
+    with transaction(household) as unseen:
+        with somebody_has_the_turn(household):
+            new = household.upload(household.family, f"{MEDIA}/new.jpg")
+            unseen.extract_metadata(new, description="unseen")
+            unseen.generate_thumbnails(new)
+        household.update_usage(household.clara, 1)
+        clone = household.clone(new, household.anna)
+        assert files(household, clone) == {}
+    household.next_write()
+    assert household.exif(clone).description == "unseen"
+    assert files(household, clone).keys() == {"preview", "thumbnail"}
+
+
+def test_who_is_renamed_while_they_are_paired_is_called_alike(household: Household) -> None:
+    photo = household.photo()
+    household.detect_faces(photo, [(0, 0, 50, 50)])
+    person = household.create_person(household.family, "Mum")
+    with transaction(household) as unseen:
+        unseen.update_person(person, name="Dad")
+        household.recognize(household.faces(photo)[0].id, person)
+    household.next_write()
+    assert [row.name for row in household.people(household.anna)] == ["Dad"]
 
 
 def test_a_transaction_that_goes_on_is_waited_for_by_nobody(household: Household) -> None:

@@ -166,6 +166,12 @@ class Household:
         assert all(value == values[0] for value in values), seen
         return values[0]
 
+    def write_again(self) -> None:
+        """The next write of anybody's: with it the addon does what it has put off."""
+        (asset, *_) = self.family.assets()
+        self.family.change(asset["id"], isFavorite=not asset["isFavorite"])
+        self.wait()
+
     def settle(self) -> None:
         """The night after jobs at the same moment, which may have taken files from each other: the addon has marked
         sources of groups that have been quiet, and Immich's jobs for what is missing make it anew."""

@@ -31,7 +31,7 @@ EXPECTED_ERRORS = re.compile(
 OVERLAP_ERRORS = re.compile(
     # Immich makes a video's thumbnail hash from the preview that it has just written. Another member's job may delete
     # it in between, when the group had that path before; it has told of a preview of its own, so nothing is missing.
-    r"AssetGenerateThumbnails.*Input file is missing: \S+[-_]preview\.jpeg"
+    r"AssetGenerateThumbnails.*Error: (Input file is missing: )?\S+[-_]preview\.jpeg"
 )
 
 

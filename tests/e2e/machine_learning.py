@@ -60,7 +60,7 @@ class Fake:
                 head = f"content-type: {self.headers['content-type']}\r\n\r\n".encode()
                 form = {
                     part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-                    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()  # type: ignore[attr-defined]
+                    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
                 }
                 self._answer(json.dumps(fake.predict(form)).encode(), "application/json")
 

@@ -68,7 +68,7 @@ def test_every_job_over_everything_three_times(household: Household, at_once: bo
         for queue in forced(household):
             server.run(queue)
             if not at_once:
-                household.wait()
+                household.settle()
         household.wait()
         server.run("facialRecognition", force=False)
         household.wait()

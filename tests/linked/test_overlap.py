@@ -188,6 +188,15 @@ def unsettle(storage: Storage, photo: UUID) -> None:
     assert is_unsettled(house, photo)
 
 
+def test_an_unlinked_source_that_is_deleted_is_not_waited_for(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    unsettle(storage, photo)
+    house.delete_album(house.linked_album)
+    house.delete_asset(photo)
+    storage.grow_quiet()
+    assert storage.unsettled() == 0
+
+
 CHANGES = ("date by the family", "date by a clone", "thumbhash of a viewer", "status of a clone", "role", "reconcile")
 
 

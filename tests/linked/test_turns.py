@@ -105,6 +105,20 @@ def test_a_statement_waits_a_moment_and_goes_on(household: Household, write: str
     household.next_write()
 
 
+def test_whatever_hangs_on_a_statement_it_waits_once(household: Household) -> None:
+    """An account goes, and with it rows of many tables. After a second PostgreSQL would look for a deadlock."""
+    photo = household.photo()
+    household.detect_faces(photo, [(0, 0, 50, 50)])
+    household.recognize(household.faces(photo)[0].id)
+    household.tag_assets(household.upsert_tag(household.family, "sea"), photo)
+    household.create_album(household.family, "Sea", assets=[photo])
+    household.create_stack(household.family, [photo, household.photo()])
+    with somebody_has_the_turn(household):
+        assert seconds(lambda: household.delete("user", id=household.anna)) < 0.8 + SLACK
+    while notes(household):
+        household.next_write()
+
+
 @pytest.mark.skipif(os.environ.get("TEST_DATABASE_URL") is not None, reason="the server's processes are not ours")
 def test_a_backend_that_is_stopped_while_it_has_the_turn_holds_up_nobody(household: Household) -> None:
     one, other = household.photo(), household.photo()

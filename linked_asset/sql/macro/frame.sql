@@ -164,6 +164,7 @@ begin
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         '{{ table }} {{ event }}',
                         {{ "null" if event == "insert" else "(select jsonb_agg(to_jsonb(stale)) from stale)" }},

@@ -277,12 +277,16 @@ comment on table linked.incident is
 -- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
 -- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
 -- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
--- for deadlocks: it would end a statement of Immich's for one.
+-- for deadlocks: it would end a statement of Immich's for one. A statement whose rows hang together with those of many tables
+-- calls us for each of them: once it has waited in vain it does not do so again.
 create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
 as $linked$
 declare
-    v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
+    v_once interval := case
+        when not p_patient and current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then interval '0'
+        else least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval)
+    end;
     v_until timestamptz := case
         when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
         else clock_timestamp() + v_once
@@ -1467,9 +1471,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset insert',
                         null,
@@ -1792,9 +1798,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -2186,9 +2194,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -2840,9 +2850,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif insert',
                         null,
@@ -3025,9 +3037,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3231,9 +3245,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file insert',
                         null,
@@ -3432,9 +3448,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3633,9 +3651,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3810,9 +3830,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status insert',
                         null,
@@ -3982,9 +4004,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4145,9 +4169,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search insert',
                         null,
@@ -4303,9 +4329,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4500,6 +4528,8 @@ begin
     set "encodedVideoPath" = null
     from linked.member join public.asset source on source.id = member.source_id
     where member.source_id = any (v_videos) and source.visibility = 'hidden' and mine.id = member.asset_id;
+    delete from linked.unsettled
+    where source_id = any (v_images || v_videos) and not exists (select from public.asset where asset.id = source_id);
     delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
@@ -4832,9 +4862,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face insert',
                         null,
@@ -4981,9 +5013,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -5138,9 +5172,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search insert',
                         null,
@@ -5291,9 +5327,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6539,9 +6577,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6815,9 +6855,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6973,9 +7015,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7616,9 +7660,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack insert',
                         null,
@@ -7752,9 +7798,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7888,9 +7936,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -8395,9 +8445,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset insert',
                         null,
@@ -8555,9 +8607,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -8644,11 +8698,7 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (
-                    select from fresh
-                    where exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh.id and made_tag.unused_in is not null)
-                )
-                or exists (select from (select id, color from fresh except select id, color from stale) as changed)
+                exists (select from (select id, color from fresh except select id, color from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
@@ -8682,9 +8732,6 @@ begin
                     perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
                 end if;
             end if;
-            update linked.made_tag set unused_in = null
-            from fresh
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from fresh except select id, color from stale) as changed
             ));
@@ -8706,9 +8753,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -8737,11 +8786,11 @@ begin
     return null;
 end
 $linked$;
-comment on function linked.on_tag_update() is 'Keeps tags that Immich has just looked up, and propagates colours.';
+comment on function linked.on_tag_update() is 'Propagates the colours of tags.';
 create or replace trigger linked_tag_update after update on public."tag"
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_tag_update();
-comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
+comment on trigger linked_tag_update on public."tag" is 'Propagates the colours of tags.';
 
 create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
@@ -8750,9 +8799,6 @@ declare
     v_from uuid[];
     v_to uuid[];
 begin
-            update linked.made_tag set unused_in = null
-            from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh except select id, color from jsonb_populate_recordset(null::public."tag", p_stale) as stale) as changed
             ));
@@ -8760,7 +8806,7 @@ begin
 end
 $linked$;
 comment on function linked.redo_tag_update(jsonb, jsonb, text) is
-    'Does what was noted: keeps tags that Immich has just looked up, and propagates colours.';
+    'Does what was noted: propagates the colours of tags.';
 
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
@@ -8848,9 +8894,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -10241,22 +10289,25 @@ as $linked$
 declare
     v_left bigint;
     v_tries integer := 0;
+    v_patience timestamptz;
 begin
     loop
         begin
             perform set_config('lock_timeout', '3s', true);
             v_left := case when v_left is null then linked.enqueue_all() else linked.work_off(interval '200 milliseconds') end;
             v_tries := 0;
+            v_patience := null;
         exception when lock_not_available or deadlock_detected or serialization_failure then
             v_tries := v_tries + 1;
-            if v_tries = 5 then
+            v_patience := coalesce(v_patience, clock_timestamp() + interval '25 seconds');
+            if clock_timestamp() > v_patience then
                 raise exception 'Immich is busy: what is to be linked could not be locked in % tries (%)', v_tries, sqlerrm
                 using errcode = 'lock_not_available', hint = 'Call it again later: it goes on from there.';
             end if;
         end;
         commit;
         exit when v_left = 0;
-        perform pg_sleep(case when v_tries > 0 then 0.25 * 2 ^ v_tries else 0 end);
+        perform pg_sleep(case when v_tries > 0 then least(4, 0.25 * 2 ^ v_tries) else 0 end);
     end loop;
 end
 $linked$;
@@ -10535,9 +10586,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album insert',
                         null,
@@ -10723,9 +10776,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -10902,9 +10957,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11048,9 +11105,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user insert',
                         null,
@@ -11198,9 +11257,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11350,9 +11411,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11506,9 +11569,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset insert',
                         null,
@@ -11654,9 +11719,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11915,9 +11982,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -12077,9 +12146,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),

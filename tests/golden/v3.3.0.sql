@@ -277,12 +277,16 @@ comment on table linked.incident is
 -- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
 -- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
 -- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
--- for deadlocks: it would end a statement of Immich's for one.
+-- for deadlocks: it would end a statement of Immich's for one. A statement whose rows hang together with those of many tables
+-- calls us for each of them: once it has waited in vain it does not do so again.
 create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
 as $linked$
 declare
-    v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
+    v_once interval := case
+        when not p_patient and current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then interval '0'
+        else least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval)
+    end;
     v_until timestamptz := case
         when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
         else clock_timestamp() + v_once
@@ -1533,9 +1537,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset insert',
                         null,
@@ -1845,9 +1851,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -2226,9 +2234,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3143,9 +3153,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif insert',
                         null,
@@ -3330,9 +3342,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3539,9 +3553,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file insert',
                         null,
@@ -3741,9 +3757,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3942,9 +3960,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4119,9 +4139,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status insert',
                         null,
@@ -4290,9 +4312,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4452,9 +4476,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search insert',
                         null,
@@ -4610,9 +4636,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4764,9 +4792,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_video insert',
                         null,
@@ -4937,9 +4967,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_video update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -5106,9 +5138,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_audio insert',
                         null,
@@ -5267,9 +5301,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_audio update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -5424,9 +5460,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_keyframe insert',
                         null,
@@ -5587,9 +5625,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_keyframe update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -5752,9 +5792,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_edit insert',
                         null,
@@ -5913,9 +5955,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_edit update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6074,9 +6118,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_edit delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6233,9 +6279,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_ocr insert',
                         null,
@@ -6394,9 +6442,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_ocr update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6555,9 +6605,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_ocr delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6708,9 +6760,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'ocr_search insert',
                         null,
@@ -6866,9 +6920,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'ocr_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7020,9 +7076,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'ocr_search delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7210,6 +7268,8 @@ begin
     using linked.member, public.asset source
     where member.source_id = any (v_videos) and source.id = member.source_id and source.visibility = 'hidden'
         and mine."assetId" = member.asset_id and mine.type = 'encoded_video';
+    delete from linked.unsettled
+    where source_id = any (v_images || v_videos) and not exists (select from public.asset where asset.id = source_id);
     delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
@@ -7583,9 +7643,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face insert',
                         null,
@@ -7732,9 +7794,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7889,9 +7953,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search insert',
                         null,
@@ -8042,9 +8108,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -9442,9 +9510,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -9743,9 +9813,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -9908,9 +9980,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person insert',
                         null,
@@ -10047,9 +10121,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -10697,9 +10773,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack insert',
                         null,
@@ -10833,9 +10911,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -10969,9 +11049,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11476,9 +11558,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset insert',
                         null,
@@ -11626,9 +11710,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11705,11 +11791,7 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (
-                    select from fresh
-                    where exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh.id and made_tag.unused_in is not null)
-                )
-                or exists (select from (select id, color from fresh except select id, color from stale) as changed)
+                exists (select from (select id, color from fresh except select id, color from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
@@ -11743,9 +11825,6 @@ begin
                     perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
                 end if;
             end if;
-            update linked.made_tag set unused_in = null
-            from fresh
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from fresh except select id, color from stale) as changed
             ));
@@ -11767,9 +11846,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11798,11 +11879,11 @@ begin
     return null;
 end
 $linked$;
-comment on function linked.on_tag_update() is 'Keeps tags that Immich has just looked up, and propagates colours.';
+comment on function linked.on_tag_update() is 'Propagates the colours of tags.';
 create or replace trigger linked_tag_update after update on public."tag"
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_tag_update();
-comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
+comment on trigger linked_tag_update on public."tag" is 'Propagates the colours of tags.';
 
 create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
@@ -11811,9 +11892,6 @@ declare
     v_from uuid[];
     v_to uuid[];
 begin
-            update linked.made_tag set unused_in = null
-            from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh except select id, color from jsonb_populate_recordset(null::public."tag", p_stale) as stale) as changed
             ));
@@ -11821,7 +11899,7 @@ begin
 end
 $linked$;
 comment on function linked.redo_tag_update(jsonb, jsonb, text) is
-    'Does what was noted: keeps tags that Immich has just looked up, and propagates colours.';
+    'Does what was noted: propagates the colours of tags.';
 
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
@@ -11909,9 +11987,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -13298,22 +13378,25 @@ as $linked$
 declare
     v_left bigint;
     v_tries integer := 0;
+    v_patience timestamptz;
 begin
     loop
         begin
             perform set_config('lock_timeout', '3s', true);
             v_left := case when v_left is null then linked.enqueue_all() else linked.work_off(interval '200 milliseconds') end;
             v_tries := 0;
+            v_patience := null;
         exception when lock_not_available or deadlock_detected or serialization_failure then
             v_tries := v_tries + 1;
-            if v_tries = 5 then
+            v_patience := coalesce(v_patience, clock_timestamp() + interval '25 seconds');
+            if clock_timestamp() > v_patience then
                 raise exception 'Immich is busy: what is to be linked could not be locked in % tries (%)', v_tries, sqlerrm
                 using errcode = 'lock_not_available', hint = 'Call it again later: it goes on from there.';
             end if;
         end;
         commit;
         exit when v_left = 0;
-        perform pg_sleep(case when v_tries > 0 then 0.25 * 2 ^ v_tries else 0 end);
+        perform pg_sleep(case when v_tries > 0 then least(4, 0.25 * 2 ^ v_tries) else 0 end);
     end loop;
 end
 $linked$;
@@ -13592,9 +13675,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album insert',
                         null,
@@ -13792,9 +13877,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -13983,9 +14070,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -14129,9 +14218,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user insert',
                         null,
@@ -14279,9 +14370,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -14431,9 +14524,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -14587,9 +14682,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset insert',
                         null,
@@ -14735,9 +14832,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -14998,9 +15097,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -15162,9 +15263,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),

@@ -438,7 +438,7 @@ def test_watch_holds_up_nobody_while_it_waits_for_a_lock(household: Household) -
     with unseen(database):
         household.update_exif(photo, description="unseen")
     with watching(database.url), database.connect(autocommit=False) as other:
-        other.execute("select from asset_exif for update")
+        other.execute("lock table asset_exif in share mode")
         database.execute("insert into linked.queue (source_id, thorough) values (%s, true)", [photo])
         database.execute("notify linked")
         waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%work_off%'"

@@ -327,6 +327,7 @@ def test_who_is_renamed_while_they_are_paired_is_called_alike(household: Househo
 
 def test_a_transaction_that_goes_on_is_waited_for_by_nobody(household: Household) -> None:
     """What has to be looked at again is looked at when it can be, and holds up nothing else."""
+    household.next_write()
     with transaction(household) as unseen:
         unseen.upload(household.clara)
         household.share_album(household.linked_album, household.clara)

@@ -161,6 +161,7 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    {{ set_path("v_search_path") }}
                     continue;
                 end if;
                 begin

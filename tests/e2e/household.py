@@ -124,7 +124,7 @@ class Household:
     def __post_init__(self) -> None:
         server = self.world.server
         self.family, self.anna, self.ben, self.vera = map(server.create_user, ("Family", "Anna", "Ben", "Vera"))
-        self._log_from = len(self.world.log())
+        self.look_from_now()
         self._deadlocks = self.world.deadlocks()
         description = self.prefix or self.uploads(self.family)
         self.linked_album = self.family.create_album(
@@ -188,6 +188,10 @@ class Household:
             self.wait()
         unsettled = 'select unsettled.*, "originalFileName" from linked.unsettled join asset on asset.id = source_id'
         assert self.world.database.fetch(unsettled) == []
+
+    def look_from_now(self) -> None:
+        """What Immich has logged so far is none of this household's."""
+        self._log_from = len(self.world.log())
 
     def log(self) -> str:
         """What Immich has logged since this household is there."""

@@ -124,7 +124,7 @@ class Household:
     def __post_init__(self) -> None:
         server = self.world.server
         self.family, self.anna, self.ben, self.vera = map(server.create_user, ("Family", "Anna", "Ben", "Vera"))
-        self._log_from = len(self.world.log())
+        self.look_from_now()
         self._deadlocks = self.world.deadlocks()
         description = self.prefix or self.uploads(self.family)
         self.linked_album = self.family.create_album(
@@ -174,19 +174,24 @@ class Household:
         self.family.change(asset["id"], isFavorite=not asset["isFavorite"])
         self.wait()
 
-    def settle(self) -> None:
+    def settle(self, nights: int = 1) -> None:
         """The night after jobs at the same moment, which may have taken files from each other: the addon has marked
         sources of groups that have been quiet, and Immich's jobs for what is missing make it anew."""
         self.overlapped = True
         self.wait()
-        for what in ("unsettled set since = since", "produced set told_at = told_at"):
-            self.world.database.execute(f"update linked.{what} - interval '12 hours'")
-        self.world.command("linked_asset", "reconcile")
-        for queue in ("thumbnailGeneration", "videoConversion"):
-            self.world.server.run(queue, force=False)
-        self.wait()
+        for _ in range(nights):
+            for what in ("unsettled set since = since", "produced set told_at = told_at"):
+                self.world.database.execute(f"update linked.{what} - interval '12 hours'")
+            self.world.command("linked_asset", "reconcile")
+            for queue in ("thumbnailGeneration", "videoConversion"):
+                self.world.server.run(queue, force=False)
+            self.wait()
         unsettled = 'select unsettled.*, "originalFileName" from linked.unsettled join asset on asset.id = source_id'
         assert self.world.database.fetch(unsettled) == []
+
+    def look_from_now(self) -> None:
+        """What Immich has logged so far is none of this household's."""
+        self._log_from = len(self.world.log())
 
     def log(self) -> str:
         """What Immich has logged since this household is there."""

@@ -74,7 +74,10 @@ class Fake:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer((host, 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+
+        self.server = Server((host, 0), Handler)
         self.port = self.server.server_address[1]
 
     def predict(self, form: dict[Any, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ columns, tables that exist or not) comes from the model layer, so that no file n
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -160,9 +161,23 @@ class Template:
         return [quoted(described.column(name).name) for name in described.key if name != "assetId"]
 
 
+def qualified(condition: str) -> str:
+    """The condition with the schema of each of its operators and functions, for when the search path is anybody's."""
+    condition = re.sub(r"(?<= )(=|<>|\|\|)(?= )", r"operator(pg_catalog.\1)", condition)
+    condition = condition.replace("starts_with(", "pg_catalog.starts_with(")
+    if re.search(r"(?<!pg_catalog)\.\w+\(|\bin \(|::", condition):
+        raise ValueError(f"asks for more than can be asked before the search path is set: {condition}")
+    return condition
+
+
+def typed(function: str) -> str:
+    """The function with the schema of the types of its variables."""
+    return re.sub(r"^(\s+v_\w+) (uuid|text|bytea|jsonb)\b", r"\1 pg_catalog.\2", function, flags=re.MULTILINE)
+
+
 @cache
 def environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("linked_asset", "sql"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -170,6 +185,8 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters |= {"qualified": qualified, "typed": typed}
+    return environment
 
 
 def render(name: str, release: Release) -> str:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from linked_asset import immich
+from linked_asset.immich.metadata import metadata
 from linked_asset.immich.model import EmbeddingStorage
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def create_immich(
             if extension in extensions:
                 connection.execute(sql.SQL("create extension if not exists {}").format(sql.Identifier(extension)))
         connection.execute(_render("before", model, storage, extensions))
-        connection.execute(";\n".join(_ddl(model.metadata(storage))))
+        connection.execute(";\n".join(_ddl(metadata(model, storage))))
         connection.execute(_render("after", model, storage, extensions))
         connection.execute(
             "insert into kysely_migrations (name, timestamp) values (%s, now()::text)", [NEWEST_MIGRATION[release]]

@@ -13,9 +13,12 @@ from .model import Check, Column, Embedding, EmbeddingStorage, ForeignKey, Index
 SCHEMA = "public"
 
 
-def build(release: Release, embedding: EmbeddingStorage) -> sa.MetaData:
-    """Types are created with the metadata, once each, whatever number of columns use them."""
-    metadata = sa.MetaData(schema=SCHEMA)
+def metadata(release: Release, embedding: EmbeddingStorage = "vector") -> sa.MetaData:
+    """The release as plain SQLAlchemy tables of schema `public`.
+
+    Types are created with the metadata, once each, whatever number of columns use them.
+    """
+    tables = sa.MetaData(schema=SCHEMA)
     enums: dict[str, ENUM] = {}
 
     def type_of(column: Column) -> TypeEngine[Any]:
@@ -24,14 +27,14 @@ def build(release: Release, embedding: EmbeddingStorage) -> sa.MetaData:
         if isinstance(column.type, sa.Enum):
             name = str(column.type.name)
             if name not in enums:
-                enums[name] = ENUM(*column.type.enums, name=name, schema=SCHEMA, metadata=metadata)
+                enums[name] = ENUM(*column.type.enums, name=name, schema=SCHEMA, metadata=tables)
             return enums[name]
         return column.type
 
     for table in release:
         sa.Table(
             table.name,
-            metadata,
+            tables,
             *(
                 sa.Column(
                     column.name,
@@ -44,8 +47,8 @@ def build(release: Release, embedding: EmbeddingStorage) -> sa.MetaData:
             ),
             *_keys(release, table),
         )
-        _add_indexes(table, metadata.tables[f"{SCHEMA}.{table.name}"])
-    return metadata
+        _add_indexes(table, tables.tables[f"{SCHEMA}.{table.name}"])
+    return tables
 
 
 def _keys(release: Release, table: Table) -> list[sa.Constraint]:

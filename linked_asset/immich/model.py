@@ -279,9 +279,3 @@ class Release:
 
     def __repr__(self) -> str:
         return f"<Immich {self.name}>"
-
-    def metadata(self, embedding: EmbeddingStorage = "vector") -> sa.MetaData:
-        """The release as plain SQLAlchemy tables of schema `public`."""
-        from .metadata import build
-
-        return build(self, embedding)

@@ -191,7 +191,7 @@ comment on function linked.common_end(text, text) is 'The whole path components 
 {% set new_album_concerns_us %}
 exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
 {%- endset %}
-{% call(fresh, stale, statement) on("album", "insert", "Takes note of new linked albums.", look=new_album_concerns_us) %}
+{% call(fresh, stale, statement) on("album", "insert", "Takes note of new linked albums.", look=new_album_concerns_us, calls=true) %}
 
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
@@ -214,7 +214,7 @@ exists (
                 or exists (select from stale where stale."deletedAt" is not null)
 {%- endset %}
 {% call(fresh, stale, statement) on("album", "update", "Follows edits of linked albums and their prefixes, and of albums with counterparts.",
-    look=album_concerns_us,
+    look=album_concerns_us, calls=true,
     columns=["albumName", "description", "deletedAt", "order", "albumThumbnailAssetId"],
     patient="exists (select from fresh join linked.linked_album on linked_album.album_id = fresh.id)"
 ) %}

@@ -60,6 +60,7 @@ create or replace function linked.forget_members(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 declare
+    v_gone uuid[] := p_assets;
     v_sources uuid[];
 begin
     delete from linked.brought where asset_id = any (p_assets);
@@ -77,7 +78,8 @@ begin
             )
         returning asset_id
     )
-    delete from linked.face where asset_id = any (p_assets) or asset_id in (select asset_id from alone);
+    select v_gone || array_agg(asset_id) into v_gone from alone;
+    delete from linked.face where asset_id = any (v_gone);
 end
 $linked$;
 comment on function linked.forget_members(uuid[]) is

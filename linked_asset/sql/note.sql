@@ -105,13 +105,17 @@ begin
             where ctid = any (array(
                 select ctid from linked.second_look
                 where source_id is not null and (settled_after <= v_over or settled_after > pg_snapshot_xmax(v_now))
-                limit 100
+                limit 1000
             ))
             returning source_id
         )
         select array_agg(distinct source_id) into v_sources from due;
         exit when v_sources is null;
         perform linked.plan_for(cardinality(v_sources));
+        -- Nearly all are as they should be; but to plan how they are compared costs as much as writing to 50.
+        if cardinality(v_sources) > 50 then
+            v_sources := array(select distinct found.source_id from linked.disagreements(v_sources) as found);
+        end if;
         perform linked.equal_to_sources(v_sources);
         exit when clock_timestamp() >= p_until;
     end loop;

@@ -1017,13 +1017,17 @@ begin
             where ctid = any (array(
                 select ctid from linked.second_look
                 where source_id is not null and (settled_after <= v_over or settled_after > pg_snapshot_xmax(v_now))
-                limit 100
+                limit 1000
             ))
             returning source_id
         )
         select array_agg(distinct source_id) into v_sources from due;
         exit when v_sources is null;
         perform linked.plan_for(cardinality(v_sources));
+        -- Nearly all are as they should be; but to plan how they are compared costs as much as writing to 50.
+        if cardinality(v_sources) > 50 then
+            v_sources := array(select distinct found.source_id from linked.disagreements(v_sources) as found);
+        end if;
         perform linked.equal_to_sources(v_sources);
         exit when clock_timestamp() >= p_until;
     end loop;
@@ -1214,6 +1218,7 @@ create or replace function linked.forget_members(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 declare
+    v_gone uuid[] := p_assets;
     v_sources uuid[];
 begin
     delete from linked.brought where asset_id = any (p_assets);
@@ -1231,7 +1236,8 @@ begin
             )
         returning asset_id
     )
-    delete from linked.face where asset_id = any (p_assets) or asset_id in (select asset_id from alone);
+    select v_gone || array_agg(asset_id) into v_gone from alone;
+    delete from linked.face where asset_id = any (v_gone);
 end
 $linked$;
 comment on function linked.forget_members(uuid[]) is
@@ -1350,22 +1356,24 @@ comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and rem
 
 create or replace function linked.on_asset_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -1373,27 +1381,29 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.replacement where replacement.user_id = fresh."ownerId")
-                        or exists (select from linked.participant where participant.user_id = fresh."ownerId")
+                    where exists (select from linked.replacement where replacement.user_id operator(pg_catalog.=) fresh."ownerId")
+                        or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
                         and (
                             fresh."libraryId" is not null
                             or fresh."livePhotoVideoId" is not null
                             or exists (
                                 select from linked.linked_album
-                                join linked.prefix on prefix.album_id = linked_album.album_id
-                                where linked_album.owner_id = fresh."ownerId"
-                                    and (prefix.path = '' or starts_with(fresh."originalPath", prefix.path || '/'))
+                                join linked.prefix on prefix.album_id operator(pg_catalog.=) linked_album.album_id
+                                where linked_album.owner_id operator(pg_catalog.=) fresh."ownerId"
+                                    and (prefix.path operator(pg_catalog.=) '' or pg_catalog.starts_with(fresh."originalPath", prefix.path operator(pg_catalog.||) '/'))
                             )
                             or exists (
                                 select from public.asset theirs
-                                where theirs."originalPath" = fresh."originalPath" and theirs."ownerId" <> fresh."ownerId"
+                                where theirs."originalPath" operator(pg_catalog.=) fresh."originalPath" and theirs."ownerId" operator(pg_catalog.<>) fresh."ownerId"
                             )
                         )
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -1404,6 +1414,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1445,11 +1456,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -1464,6 +1477,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -1475,10 +1489,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -1524,33 +1540,37 @@ comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
 -- left; last membership, which is computed from what all of this has made of the rows.
 create or replace function linked.on_asset_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh.id) or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -1603,6 +1623,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1625,11 +1646,11 @@ begin
                 end if;
             end if;
             declare
-                v_changed uuid[];
-                v_stacks uuid[];
-                v_moved uuid[];
-                v_scope uuid[];
-                v_albums uuid[];
+                v_changed pg_catalog.uuid[];
+                v_stacks pg_catalog.uuid[];
+                v_moved pg_catalog.uuid[];
+                v_scope pg_catalog.uuid[];
+                v_albums pg_catalog.uuid[];
             begin
                 if v_columns && array['deletedAt', 'status'] then
                     perform linked.hide_from_viewers(array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed));
@@ -1760,11 +1781,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -1779,6 +1802,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -1790,10 +1814,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -2016,22 +2042,24 @@ comment on function linked.rejoin(uuid[]) is
 -- two apart in an AFTER trigger; the account is already invisible in the second.)
 create or replace function linked.on_asset_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -2039,13 +2067,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where (select true from linked.member where member.asset_id = stale.id) or exists (select from linked.participant where participant.user_id = stale."ownerId")
-                        or exists (select from linked.dismissal where dismissal.source_id = stale.id)
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale.id) or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) stale."ownerId")
+                        or exists (select from linked.dismissal where dismissal.source_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -2056,6 +2086,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2073,13 +2104,13 @@ begin
                 end if;
             end if;
             declare
-                v_groups uuid[];
-                v_gone uuid[];
-                v_credited uuid[];
-                v_stacks uuid[];
-                v_owners uuid[];
-                v_checksums bytea[];
-                v_ids uuid[];
+                v_groups pg_catalog.uuid[];
+                v_gone pg_catalog.uuid[];
+                v_credited pg_catalog.uuid[];
+                v_stacks pg_catalog.uuid[];
+                v_owners pg_catalog.uuid[];
+                v_checksums pg_catalog.bytea[];
+                v_ids pg_catalog.uuid[];
             begin
                 insert into linked.dismissal (source_id, user_id)
                 select member.source_id, member.owner_id
@@ -2144,11 +2175,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -2163,6 +2196,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -2174,10 +2208,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -2715,32 +2751,36 @@ comment on function linked.propagate_rows(uuid[], uuid[]) is
 
 create or replace function linked.on_asset_exif_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -2758,6 +2798,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2788,11 +2829,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -2807,6 +2850,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -2818,10 +2862,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -2852,33 +2898,37 @@ comment on function linked.redo_asset_exif_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_exif to the siblings.';
 create or replace function linked.on_asset_exif_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -2933,6 +2983,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2963,11 +3014,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -2982,6 +3035,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -2993,10 +3047,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3061,32 +3117,36 @@ comment on function linked.redo_asset_exif_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_exif to the siblings.';
 create or replace function linked.on_asset_file_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3104,6 +3164,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3121,7 +3182,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("type")::text from fresh
             );
             begin
@@ -3159,11 +3220,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3178,6 +3241,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3189,10 +3253,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3248,32 +3314,36 @@ comment on function linked.redo_asset_file_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_file to the siblings.';
 create or replace function linked.on_asset_file_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3291,6 +3361,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3308,7 +3379,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("type")::text from fresh
                 union
                 select row("type")::text from stale
@@ -3350,11 +3421,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3369,6 +3442,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3380,10 +3454,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3443,32 +3519,36 @@ comment on function linked.redo_asset_file_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_file to the siblings.';
 create or replace function linked.on_asset_file_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3486,6 +3566,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3503,7 +3584,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("type")::text from stale
             );
             begin
@@ -3541,11 +3622,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3560,6 +3643,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3571,10 +3655,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3630,32 +3716,36 @@ comment on function linked.redo_asset_file_delete(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_file to the siblings.';
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3673,6 +3763,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3708,11 +3799,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3727,6 +3820,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3738,10 +3832,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3777,33 +3873,37 @@ comment on function linked.redo_asset_job_status_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_job_status to the siblings.';
 create or replace function linked.on_asset_job_status_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3835,6 +3935,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3870,11 +3971,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3889,6 +3992,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3900,10 +4004,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3950,32 +4056,36 @@ comment on function linked.redo_asset_job_status_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_job_status to the siblings.';
 create or replace function linked.on_smart_search_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3993,6 +4103,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4023,11 +4134,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4042,6 +4155,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4053,10 +4167,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4087,33 +4203,37 @@ comment on function linked.redo_smart_search_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of smart_search to the siblings.';
 create or replace function linked.on_smart_search_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4141,6 +4261,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4171,11 +4292,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4190,6 +4313,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4201,10 +4325,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4612,32 +4738,36 @@ comment on function linked.drop_found_again(uuid[]) is
 
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4658,6 +4788,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4690,11 +4821,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4709,6 +4842,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4720,10 +4854,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4757,32 +4893,36 @@ comment on function linked.redo_asset_face_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_asset_face_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4793,6 +4933,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4829,11 +4970,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4848,6 +4991,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4859,10 +5003,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4900,32 +5046,36 @@ comment on function linked.redo_asset_face_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_face_search_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) (select asset_face."assetId" from public.asset_face where asset_face.id operator(pg_catalog.=) fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4943,6 +5093,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4976,11 +5127,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4995,6 +5148,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5006,10 +5160,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5043,32 +5199,36 @@ comment on function linked.redo_face_search_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates the embeddings of faces to the siblings.';
 create or replace function linked.on_face_search_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) (select asset_face."assetId" from public.asset_face where asset_face.id operator(pg_catalog.=) fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5086,6 +5246,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5119,11 +5280,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5138,6 +5301,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5149,10 +5313,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6169,23 +6335,25 @@ comment on function linked.adopt_drawn_faces(uuid[]) is
 -- siblings that still have theirs); and what viewers do.
 create or replace function linked.on_asset_face_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -6193,15 +6361,17 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where (select true from linked.member where member.asset_id = stale."assetId")
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId")
                         or exists (
-                            select from linked.person_pair where person_pair.person_id = stale."personId"
+                            select from linked.person_pair where person_pair.person_id operator(pg_catalog.=) stale."personId"
                         )
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6230,6 +6400,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6247,9 +6418,9 @@ begin
                 end if;
             end if;
             declare
-                v_changed uuid[];
-                v_unassigned uuid[];
-                v_reset uuid[];
+                v_changed pg_catalog.uuid[];
+                v_unassigned pg_catalog.uuid[];
+                v_reset pg_catalog.uuid[];
                 v_merge record;
             begin
                 v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt" from stale) as changed);
@@ -6357,11 +6528,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6376,6 +6549,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6387,10 +6561,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6534,22 +6710,24 @@ comment on function linked.redo_asset_face_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_person_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -6557,12 +6735,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.person_pair where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
+                    where exists (select from linked.person_pair where stale."id" operator(pg_catalog.=) person_pair.person_id and stale."ownerId" operator(pg_catalog.=) person_pair.owner_id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6573,6 +6753,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6590,7 +6771,7 @@ begin
                 end if;
             end if;
             declare
-                v_moved uuid[];
+                v_moved pg_catalog.uuid[];
             begin
                 perform linked.propagate_person_name(array(
                     select person_pair.pair_id
@@ -6623,11 +6804,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6642,6 +6825,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6653,10 +6837,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6708,22 +6894,24 @@ comment on function linked.redo_person_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_person_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -6731,12 +6919,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.person_pair where stale."id" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
+                    where exists (select from linked.person_pair where stale."id" operator(pg_catalog.=) person_pair.person_id and stale."ownerId" operator(pg_catalog.=) person_pair.owner_id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6747,6 +6937,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6771,11 +6962,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6790,6 +6983,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6801,10 +6995,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7339,22 +7535,24 @@ comment on function linked.bring_in_stacks(uuid[], uuid[]) is
 
 create or replace function linked.on_stack_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -7362,12 +7560,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                    where exists (select from linked.stack_pair where stack_pair.stack_id operator(pg_catalog.=) fresh.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7378,6 +7578,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7404,11 +7605,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7423,6 +7626,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7434,10 +7638,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7465,22 +7671,24 @@ comment on function linked.redo_stack_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_stack_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -7488,12 +7696,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                    where exists (select from linked.stack_pair where stack_pair.stack_id operator(pg_catalog.=) fresh.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7504,6 +7714,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7530,11 +7741,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7549,6 +7762,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7560,10 +7774,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7591,22 +7807,24 @@ comment on function linked.redo_stack_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_stack_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -7614,13 +7832,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.stack_pair where stack_pair.stack_id = stale.id)
-                        or exists (select from linked.passing_stack where passing_stack.stack_id = stale.id)
+                    where exists (select from linked.stack_pair where stack_pair.stack_id operator(pg_catalog.=) stale.id)
+                        or exists (select from linked.passing_stack where passing_stack.stack_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7631,6 +7851,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7656,11 +7877,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7675,6 +7898,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7686,10 +7910,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -8081,22 +8307,24 @@ comment on function linked.propagate_tag_colors(uuid[]) is
 
 create or replace function linked.on_tag_asset_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -8104,13 +8332,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where (select true from linked.member where member.asset_id = fresh."assetsId")
-                        or exists (select from linked.made_tag where made_tag.tag_id = fresh."tagsId")
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetsId")
+                        or exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh."tagsId")
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -8121,6 +8351,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8138,7 +8369,7 @@ begin
                 end if;
             end if;
             declare
-                v_tags uuid[] := array(select distinct "tagsId" from fresh);
+                v_tags pg_catalog.uuid[] := array(select distinct "tagsId" from fresh);
             begin
                 select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetsId" from fresh), false);
                 if v_from is not null then
@@ -8153,11 +8384,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -8172,6 +8405,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -8183,10 +8417,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -8220,22 +8456,24 @@ comment on function linked.redo_tag_asset_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_tag_asset_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -8243,19 +8481,21 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where (select true from linked.member where member.asset_id = stale."assetsId")
-                        or exists (select from linked.made_tag where made_tag.tag_id = stale."tagsId")
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetsId")
+                        or exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) stale."tagsId")
                         -- Of an asset that is gone nobody remembers whether it was a member.
-                        or not exists (select from public.asset where asset.id = stale."assetsId")
+                        or not exists (select from public.asset where asset.id operator(pg_catalog.=) stale."assetsId")
                         and exists (
-                            select from public.tag join linked.participant on participant.user_id = tag."userId"
-                            where tag.id = stale."tagsId"
+                            select from public.tag join linked.participant on participant.user_id operator(pg_catalog.=) tag."userId"
+                            where tag.id operator(pg_catalog.=) stale."tagsId"
                         )
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -8266,6 +8506,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8303,11 +8544,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -8322,6 +8565,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -8333,10 +8577,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -8375,22 +8621,24 @@ comment on function linked.redo_tag_asset_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_tag_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -8398,13 +8646,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
+                    where exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh.id and made_tag.unused_in is not null)
                 )
                 or exists (select from (select id, color from fresh except select id, color from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -8415,6 +8665,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8444,11 +8695,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -8463,6 +8716,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -8474,10 +8728,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -8508,22 +8764,24 @@ comment on function linked.redo_tag_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -8531,13 +8789,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.participant where participant.user_id = stale."userId")
-                        or exists (select from linked.made_tag where made_tag.tag_id = stale.id)
+                    where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) stale."userId")
+                        or exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -8548,6 +8808,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8576,11 +8837,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -8595,6 +8858,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -8606,10 +8870,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10191,18 +10457,20 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -10212,7 +10480,9 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10223,6 +10493,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10241,7 +10512,7 @@ begin
             end if;
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
-                v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+                v_made pg_catalog.uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
             begin
                 perform linked.refresh_albums(v_made, v_made, v_made);
                 perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
@@ -10253,11 +10524,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10272,6 +10545,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    
                     return null;
                 exception when others then
                     exit;
@@ -10283,10 +10557,12 @@ begin
         end;
     end loop;
     begin
+        
         perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
     end;
+    
     return null;
 end
 $linked$;
@@ -10322,19 +10598,21 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -10351,7 +10629,9 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10376,6 +10656,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10431,11 +10712,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10450,6 +10733,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    
                     return null;
                 exception when others then
                     exit;
@@ -10461,10 +10745,12 @@ begin
         end;
     end loop;
     begin
+        
         perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
     end;
+    
     return null;
 end
 $linked$;
@@ -10532,22 +10818,24 @@ comment on function linked.redo_album_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -10555,14 +10843,16 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.linked_album where linked_album.album_id = stale.id)
-                        or exists (select from linked.album_pair where album_pair.album_id = stale.id)
-                        or exists (select from linked.waiting where waiting.album_id = stale.id)
+                    where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) stale.id)
+                        or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) stale.id)
+                        or exists (select from linked.waiting where waiting.album_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10573,6 +10863,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10600,11 +10891,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10619,6 +10912,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -10630,10 +10924,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10662,32 +10958,36 @@ comment on function linked.redo_album_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_user_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumsId"))
+                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) fresh."albumsId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10698,6 +10998,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10736,11 +11037,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10755,6 +11058,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -10766,10 +11070,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10808,32 +11114,36 @@ comment on function linked.redo_album_user_insert(jsonb, jsonb, text) is
     'Does what was noted: links and unlinks users with whom a linked album is shared.';
 create or replace function linked.on_album_user_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumsId"))
+                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) fresh."albumsId") or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) fresh."albumsId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10844,6 +11154,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10876,11 +11187,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10895,6 +11208,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -10906,10 +11220,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10942,32 +11258,36 @@ comment on function linked.redo_album_user_update(jsonb, jsonb, text) is
     'Does what was noted: links and unlinks users with whom a linked album is shared.';
 create or replace function linked.on_album_user_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId") or exists (select from linked.album_pair where album_pair.album_id = stale."albumsId"))
+                exists (select from stale where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) stale."albumsId") or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) stale."albumsId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10978,6 +11298,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11018,11 +11339,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11037,6 +11360,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11048,10 +11372,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11093,22 +11419,24 @@ comment on function linked.redo_album_user_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_asset_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11116,13 +11444,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.linked_album where linked_album.album_id = fresh."albumsId")
-                        or (select true from linked.member where member.asset_id = fresh."assetsId")
+                    where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) fresh."albumsId")
+                        or (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetsId")
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11133,6 +11463,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11164,11 +11495,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11183,6 +11516,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11194,10 +11528,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11230,22 +11566,24 @@ comment on function linked.redo_album_asset_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_asset_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11253,13 +11591,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.linked_album where linked_album.album_id = stale."albumsId")
-                        or (select true from linked.member where member.asset_id = stale."assetsId")
+                    where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) stale."albumsId")
+                        or (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetsId")
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11270,6 +11610,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11302,11 +11643,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11321,6 +11664,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11332,10 +11676,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11455,33 +11801,37 @@ comment on function linked.settle_quota(uuid[], bigint[], boolean) is
 
 create or replace function linked.on_user_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh.id)) or exists (select from linked.quota_credit)
+                exists (select from fresh where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh.id)) or exists (select from linked.quota_credit)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11507,6 +11857,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11553,11 +11904,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11572,6 +11925,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11583,10 +11937,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11642,22 +11998,24 @@ comment on function linked.redo_user_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_user_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11667,7 +12025,9 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11678,6 +12038,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11705,11 +12066,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11724,6 +12087,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11735,10 +12099,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;

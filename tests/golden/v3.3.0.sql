@@ -1066,13 +1066,17 @@ begin
             where ctid = any (array(
                 select ctid from linked.second_look
                 where source_id is not null and (settled_after <= v_over or settled_after > pg_snapshot_xmax(v_now))
-                limit 100
+                limit 1000
             ))
             returning source_id
         )
         select array_agg(distinct source_id) into v_sources from due;
         exit when v_sources is null;
         perform linked.plan_for(cardinality(v_sources));
+        -- Nearly all are as they should be; but to plan how they are compared costs as much as writing to 50.
+        if cardinality(v_sources) > 50 then
+            v_sources := array(select distinct found.source_id from linked.disagreements(v_sources) as found);
+        end if;
         perform linked.equal_to_sources(v_sources);
         exit when clock_timestamp() >= p_until;
     end loop;
@@ -1269,6 +1273,7 @@ create or replace function linked.forget_members(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 declare
+    v_gone uuid[] := p_assets;
     v_sources uuid[];
 begin
     delete from linked.brought where asset_id = any (p_assets);
@@ -1286,7 +1291,8 @@ begin
             )
         returning asset_id
     )
-    delete from linked.face where asset_id = any (p_assets) or asset_id in (select asset_id from alone);
+    select v_gone || array_agg(asset_id) into v_gone from alone;
+    delete from linked.face where asset_id = any (v_gone);
 end
 $linked$;
 comment on function linked.forget_members(uuid[]) is
@@ -1416,22 +1422,24 @@ comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and rem
 
 create or replace function linked.on_asset_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -1439,27 +1447,29 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.replacement where replacement.user_id = fresh."ownerId")
-                        or exists (select from linked.participant where participant.user_id = fresh."ownerId")
+                    where exists (select from linked.replacement where replacement.user_id operator(pg_catalog.=) fresh."ownerId")
+                        or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
                         and (
                             fresh."libraryId" is not null
                             or fresh."livePhotoVideoId" is not null
                             or exists (
                                 select from linked.linked_album
-                                join linked.prefix on prefix.album_id = linked_album.album_id
-                                where linked_album.owner_id = fresh."ownerId"
-                                    and (prefix.path = '' or starts_with(fresh."originalPath", prefix.path || '/'))
+                                join linked.prefix on prefix.album_id operator(pg_catalog.=) linked_album.album_id
+                                where linked_album.owner_id operator(pg_catalog.=) fresh."ownerId"
+                                    and (prefix.path operator(pg_catalog.=) '' or pg_catalog.starts_with(fresh."originalPath", prefix.path operator(pg_catalog.||) '/'))
                             )
                             or exists (
                                 select from public.asset theirs
-                                where theirs."originalPath" = fresh."originalPath" and theirs."ownerId" <> fresh."ownerId"
+                                where theirs."originalPath" operator(pg_catalog.=) fresh."originalPath" and theirs."ownerId" operator(pg_catalog.<>) fresh."ownerId"
                             )
                         )
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -1470,6 +1480,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1511,11 +1522,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -1530,6 +1543,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -1541,10 +1555,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -1590,33 +1606,37 @@ comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
 -- left; last membership, which is computed from what all of this has made of the rows.
 create or replace function linked.on_asset_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id) or exists (select from linked.participant where participant.user_id = fresh."ownerId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh.id) or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -1671,6 +1691,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1693,11 +1714,11 @@ begin
                 end if;
             end if;
             declare
-                v_changed uuid[];
-                v_stacks uuid[];
-                v_moved uuid[];
-                v_scope uuid[];
-                v_albums uuid[];
+                v_changed pg_catalog.uuid[];
+                v_stacks pg_catalog.uuid[];
+                v_moved pg_catalog.uuid[];
+                v_scope pg_catalog.uuid[];
+                v_albums pg_catalog.uuid[];
             begin
                 if v_columns && array['deletedAt', 'status'] then
                     perform linked.hide_from_viewers(array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed));
@@ -1813,11 +1834,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -1832,6 +1855,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -1843,10 +1867,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -2056,22 +2082,24 @@ comment on function linked.rejoin(uuid[]) is
 -- two apart in an AFTER trigger; the account is already invisible in the second.)
 create or replace function linked.on_asset_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -2079,13 +2107,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where (select true from linked.member where member.asset_id = stale.id) or exists (select from linked.participant where participant.user_id = stale."ownerId")
-                        or exists (select from linked.dismissal where dismissal.source_id = stale.id)
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale.id) or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) stale."ownerId")
+                        or exists (select from linked.dismissal where dismissal.source_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -2096,6 +2126,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2113,13 +2144,13 @@ begin
                 end if;
             end if;
             declare
-                v_groups uuid[];
-                v_gone uuid[];
-                v_credited uuid[];
-                v_stacks uuid[];
-                v_owners uuid[];
-                v_checksums bytea[];
-                v_ids uuid[];
+                v_groups pg_catalog.uuid[];
+                v_gone pg_catalog.uuid[];
+                v_credited pg_catalog.uuid[];
+                v_stacks pg_catalog.uuid[];
+                v_owners pg_catalog.uuid[];
+                v_checksums pg_catalog.bytea[];
+                v_ids pg_catalog.uuid[];
             begin
                 insert into linked.dismissal (source_id, user_id)
                 select member.source_id, member.owner_id
@@ -2184,11 +2215,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -2203,6 +2236,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -2214,10 +2248,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3018,32 +3054,36 @@ comment on function linked.propagate_rows(uuid[], uuid[]) is
 
 create or replace function linked.on_asset_exif_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3061,6 +3101,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3091,11 +3132,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3110,6 +3153,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3121,10 +3165,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3155,33 +3201,37 @@ comment on function linked.redo_asset_exif_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_exif to the siblings.';
 create or replace function linked.on_asset_exif_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3238,6 +3288,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3268,11 +3319,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3287,6 +3340,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3298,10 +3352,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3368,32 +3424,36 @@ comment on function linked.redo_asset_exif_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_exif to the siblings.';
 create or replace function linked.on_asset_file_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3411,6 +3471,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3428,7 +3489,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("type", "isEdited")::text from fresh
             );
             begin
@@ -3467,11 +3528,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3486,6 +3549,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3497,10 +3561,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3557,32 +3623,36 @@ comment on function linked.redo_asset_file_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_file to the siblings.';
 create or replace function linked.on_asset_file_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3600,6 +3670,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3617,7 +3688,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("type", "isEdited")::text from fresh
                 union
                 select row("type", "isEdited")::text from stale
@@ -3659,11 +3730,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3678,6 +3751,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3689,10 +3763,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3752,32 +3828,36 @@ comment on function linked.redo_asset_file_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_file to the siblings.';
 create or replace function linked.on_asset_file_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3795,6 +3875,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3812,7 +3893,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("type", "isEdited")::text from stale
             );
             begin
@@ -3850,11 +3931,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -3869,6 +3952,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -3880,10 +3964,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -3939,32 +4025,36 @@ comment on function linked.redo_asset_file_delete(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_file to the siblings.';
 create or replace function linked.on_asset_job_status_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -3982,6 +4072,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4017,11 +4108,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4036,6 +4129,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4047,10 +4141,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4086,33 +4182,37 @@ comment on function linked.redo_asset_job_status_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_job_status to the siblings.';
 create or replace function linked.on_asset_job_status_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4143,6 +4243,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4178,11 +4279,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4197,6 +4300,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4208,10 +4312,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4257,32 +4363,36 @@ comment on function linked.redo_asset_job_status_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_job_status to the siblings.';
 create or replace function linked.on_smart_search_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4300,6 +4410,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4330,11 +4441,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4349,6 +4462,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4360,10 +4474,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4394,33 +4510,37 @@ comment on function linked.redo_smart_search_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of smart_search to the siblings.';
 create or replace function linked.on_smart_search_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4448,6 +4568,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4478,11 +4599,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4497,6 +4620,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4508,10 +4632,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4549,32 +4675,36 @@ comment on function linked.redo_smart_search_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of smart_search to the siblings.';
 create or replace function linked.on_asset_video_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4592,6 +4722,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4622,11 +4753,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4641,6 +4774,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4652,10 +4786,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_video insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_video insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4686,33 +4822,37 @@ comment on function linked.redo_asset_video_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_video to the siblings.';
 create or replace function linked.on_asset_video_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4755,6 +4895,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4785,11 +4926,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4804,6 +4947,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4815,10 +4959,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_video update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_video update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -4871,32 +5017,36 @@ comment on function linked.redo_asset_video_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_video to the siblings.';
 create or replace function linked.on_asset_audio_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -4914,6 +5064,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4944,11 +5095,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -4963,6 +5116,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -4974,10 +5128,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_audio insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_audio insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5008,33 +5164,37 @@ comment on function linked.redo_asset_audio_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_audio to the siblings.';
 create or replace function linked.on_asset_audio_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5065,6 +5225,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5095,11 +5256,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5114,6 +5277,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5125,10 +5289,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_audio update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_audio update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5169,32 +5335,36 @@ comment on function linked.redo_asset_audio_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_audio to the siblings.';
 create or replace function linked.on_asset_keyframe_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5212,6 +5382,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5242,11 +5413,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5261,6 +5434,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5272,10 +5446,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_keyframe insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_keyframe insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5306,33 +5482,37 @@ comment on function linked.redo_asset_keyframe_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_keyframe to the siblings.';
 create or replace function linked.on_asset_keyframe_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5365,6 +5545,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5395,11 +5576,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5414,6 +5597,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5425,10 +5609,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_keyframe update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_keyframe update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5471,32 +5657,36 @@ comment on function linked.redo_asset_keyframe_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_keyframe to the siblings.';
 create or replace function linked.on_asset_edit_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5514,6 +5704,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5531,7 +5722,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("sequence")::text from fresh
             );
             begin
@@ -5550,11 +5741,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5569,6 +5762,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5580,10 +5774,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_edit insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5620,32 +5816,36 @@ comment on function linked.redo_asset_edit_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_edit to the siblings.';
 create or replace function linked.on_asset_edit_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5663,6 +5863,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5680,7 +5881,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("sequence")::text from fresh
                 union
                 select row("sequence")::text from stale
@@ -5701,11 +5902,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5720,6 +5923,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5731,10 +5935,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_edit update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5773,32 +5979,36 @@ comment on function linked.redo_asset_edit_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_edit to the siblings.';
 create or replace function linked.on_asset_edit_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5816,6 +6026,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5833,7 +6044,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("sequence")::text from stale
             );
             begin
@@ -5852,11 +6063,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -5871,6 +6084,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -5882,10 +6096,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_edit delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -5922,32 +6138,36 @@ comment on function linked.redo_asset_edit_delete(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_edit to the siblings.';
 create or replace function linked.on_asset_ocr_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -5965,6 +6185,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5982,7 +6203,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from fresh
             );
             begin
@@ -6001,11 +6222,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6020,6 +6243,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6031,10 +6255,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_ocr insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6071,32 +6297,36 @@ comment on function linked.redo_asset_ocr_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_ocr to the siblings.';
 create or replace function linked.on_asset_ocr_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6114,6 +6344,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6131,7 +6362,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from fresh
                 union
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from stale
@@ -6152,11 +6383,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6171,6 +6404,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6182,10 +6416,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_ocr update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6224,32 +6460,36 @@ comment on function linked.redo_asset_ocr_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_ocr to the siblings.';
 create or replace function linked.on_asset_ocr_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6267,6 +6507,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6284,7 +6525,7 @@ begin
                 end if;
             end if;
             declare
-                v_keys text[] := array(
+                v_keys pg_catalog.text[] := array(
                 select row("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text")::text from stale
             );
             begin
@@ -6303,11 +6544,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6322,6 +6565,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6333,10 +6577,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_ocr delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6373,32 +6619,36 @@ comment on function linked.redo_asset_ocr_delete(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of asset_ocr to the siblings.';
 create or replace function linked.on_ocr_search_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6416,6 +6666,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6446,11 +6697,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6465,6 +6718,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6476,10 +6730,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('ocr_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6510,33 +6766,37 @@ comment on function linked.redo_ocr_search_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of ocr_search to the siblings.';
 create or replace function linked.on_ocr_search_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6564,6 +6824,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6594,11 +6855,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6613,6 +6876,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6624,10 +6888,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('ocr_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -6665,32 +6931,36 @@ comment on function linked.redo_ocr_search_update(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of ocr_search to the siblings.';
 create or replace function linked.on_ocr_search_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -6708,6 +6978,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6738,11 +7009,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -6757,6 +7030,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -6768,10 +7042,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('ocr_search delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7213,32 +7489,36 @@ comment on function linked.drop_found_again(uuid[]) is
 
 create or replace function linked.on_asset_face_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = fresh."assetId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7259,6 +7539,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7291,11 +7572,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7310,6 +7593,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7321,10 +7605,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7358,32 +7644,36 @@ comment on function linked.redo_asset_face_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_asset_face_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where (select true from linked.member where member.asset_id = stale."assetId"))
+                exists (select from stale where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7394,6 +7684,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7430,11 +7721,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7449,6 +7742,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7460,10 +7754,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7501,32 +7797,36 @@ comment on function linked.redo_asset_face_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_face_search_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) (select asset_face."assetId" from public.asset_face where asset_face.id operator(pg_catalog.=) fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7544,6 +7844,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7577,11 +7878,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7596,6 +7899,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7607,10 +7911,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -7644,32 +7950,36 @@ comment on function linked.redo_face_search_insert(jsonb, jsonb, text) is
     'Does what was noted: propagates the embeddings of faces to the siblings.';
 create or replace function linked.on_face_search_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id = (select asset_face."assetId" from public.asset_face where asset_face.id = fresh."faceId")))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) (select asset_face."assetId" from public.asset_face where asset_face.id operator(pg_catalog.=) fresh."faceId")))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -7687,6 +7997,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7720,11 +8031,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -7739,6 +8052,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -7750,10 +8064,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -8907,23 +9223,25 @@ comment on function linked.adopt_drawn_faces(uuid[]) is
 -- siblings that still have theirs); and what viewers do.
 create or replace function linked.on_asset_face_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -8931,15 +9249,17 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where (select true from linked.member where member.asset_id = stale."assetId")
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId")
                         or exists (
-                            select from linked.person_pair where person_pair.person_id = stale."personGroupId"
+                            select from linked.person_pair where person_pair.person_id operator(pg_catalog.=) stale."personGroupId"
                         )
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -8969,6 +9289,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8986,9 +9307,9 @@ begin
                 end if;
             end if;
             declare
-                v_changed uuid[];
-                v_unassigned uuid[];
-                v_reset uuid[];
+                v_changed pg_catalog.uuid[];
+                v_unassigned pg_catalog.uuid[];
+                v_reset pg_catalog.uuid[];
                 v_merge record;
             begin
                 v_changed := array(select id from (select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible" from fresh except select id, "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible" from stale) as changed);
@@ -9110,11 +9431,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -9129,6 +9452,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -9140,10 +9464,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -9302,22 +9628,24 @@ comment on function linked.redo_asset_face_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_person_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -9325,12 +9653,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.person_pair where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
+                    where exists (select from linked.person_pair where stale."personGroupId" operator(pg_catalog.=) person_pair.person_id and stale."ownerId" operator(pg_catalog.=) person_pair.owner_id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -9341,6 +9671,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9358,7 +9689,7 @@ begin
                 end if;
             end if;
             declare
-                v_moved uuid[];
+                v_moved pg_catalog.uuid[];
             begin
                 if exists (select "ownerId", "personGroupId" from fresh except select "ownerId", "personGroupId" from stale) then
                     -- Both tables have the rows in the order in which they were updated.
@@ -9401,11 +9732,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -9420,6 +9753,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -9431,10 +9765,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -9496,32 +9832,36 @@ comment on function linked.redo_person_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_person_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh."ownerId"))
+                exists (select from fresh where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -9532,6 +9872,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9556,11 +9897,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -9575,6 +9918,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -9586,10 +9930,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('person insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -9615,22 +9961,24 @@ comment on function linked.redo_person_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_person_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -9638,12 +9986,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.person_pair where stale."personGroupId" = person_pair.person_id and stale."ownerId" = person_pair.owner_id)
+                    where exists (select from linked.person_pair where stale."personGroupId" operator(pg_catalog.=) person_pair.person_id and stale."ownerId" operator(pg_catalog.=) person_pair.owner_id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -9654,6 +10004,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9685,11 +10036,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -9704,6 +10057,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -9715,10 +10069,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10260,22 +10616,24 @@ comment on function linked.bring_in_stacks(uuid[], uuid[]) is
 
 create or replace function linked.on_stack_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -10283,12 +10641,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                    where exists (select from linked.stack_pair where stack_pair.stack_id operator(pg_catalog.=) fresh.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10299,6 +10659,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10325,11 +10686,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10344,6 +10707,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -10355,10 +10719,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10386,22 +10752,24 @@ comment on function linked.redo_stack_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_stack_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -10409,12 +10777,14 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.stack_pair where stack_pair.stack_id = fresh.id)
+                    where exists (select from linked.stack_pair where stack_pair.stack_id operator(pg_catalog.=) fresh.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10425,6 +10795,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10451,11 +10822,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10470,6 +10843,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -10481,10 +10855,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -10512,22 +10888,24 @@ comment on function linked.redo_stack_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_stack_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -10535,13 +10913,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.stack_pair where stack_pair.stack_id = stale.id)
-                        or exists (select from linked.passing_stack where passing_stack.stack_id = stale.id)
+                    where exists (select from linked.stack_pair where stack_pair.stack_id operator(pg_catalog.=) stale.id)
+                        or exists (select from linked.passing_stack where passing_stack.stack_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -10552,6 +10932,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10577,11 +10958,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -10596,6 +10979,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -10607,10 +10991,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11002,22 +11388,24 @@ comment on function linked.propagate_tag_colors(uuid[]) is
 
 create or replace function linked.on_tag_asset_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11025,13 +11413,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where (select true from linked.member where member.asset_id = fresh."assetId")
-                        or exists (select from linked.made_tag where made_tag.tag_id = fresh."tagId")
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId")
+                        or exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh."tagId")
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11042,6 +11432,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11059,7 +11450,7 @@ begin
                 end if;
             end if;
             declare
-                v_tags uuid[] := array(select distinct "tagId" from fresh);
+                v_tags pg_catalog.uuid[] := array(select distinct "tagId" from fresh);
             begin
                 select from_ids, to_ids into v_from, v_to from linked.siblings(array(select "assetId" from fresh), false);
                 if v_from is not null then
@@ -11074,11 +11465,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11093,6 +11486,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11104,10 +11498,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11141,22 +11537,24 @@ comment on function linked.redo_tag_asset_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_tag_asset_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11164,19 +11562,21 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where (select true from linked.member where member.asset_id = stale."assetId")
-                        or exists (select from linked.made_tag where made_tag.tag_id = stale."tagId")
+                    where (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId")
+                        or exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) stale."tagId")
                         -- Of an asset that is gone nobody remembers whether it was a member.
-                        or not exists (select from public.asset where asset.id = stale."assetId")
+                        or not exists (select from public.asset where asset.id operator(pg_catalog.=) stale."assetId")
                         and exists (
-                            select from public.tag join linked.participant on participant.user_id = tag."userId"
-                            where tag.id = stale."tagId"
+                            select from public.tag join linked.participant on participant.user_id operator(pg_catalog.=) tag."userId"
+                            where tag.id operator(pg_catalog.=) stale."tagId"
                         )
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11187,6 +11587,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11214,11 +11615,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11233,6 +11636,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11244,10 +11648,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11276,22 +11682,24 @@ comment on function linked.redo_tag_asset_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_tag_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11299,13 +11707,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
+                    where exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh.id and made_tag.unused_in is not null)
                 )
                 or exists (select from (select id, color from fresh except select id, color from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11316,6 +11726,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11345,11 +11756,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11364,6 +11777,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11375,10 +11789,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -11409,22 +11825,24 @@ comment on function linked.redo_tag_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -11432,13 +11850,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.participant where participant.user_id = stale."userId")
-                        or exists (select from linked.made_tag where made_tag.tag_id = stale.id)
+                    where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) stale."userId")
+                        or exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -11449,6 +11869,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11477,11 +11898,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -11496,6 +11919,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -11507,10 +11931,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -13088,18 +13514,20 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -13109,7 +13537,9 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -13120,6 +13550,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -13138,7 +13569,7 @@ begin
             end if;
             -- Whoever makes an album owns it, whatever editors it is made with.
             declare
-                v_made uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
+                v_made pg_catalog.uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
             begin
                 perform linked.refresh_albums(v_made, v_made, v_made);
                 perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
@@ -13150,11 +13581,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -13169,6 +13602,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    
                     return null;
                 exception when others then
                     exit;
@@ -13180,10 +13614,12 @@ begin
         end;
     end loop;
     begin
+        
         perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
     end;
+    
     return null;
 end
 $linked$;
@@ -13219,19 +13655,21 @@ set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -13248,7 +13686,9 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -13273,6 +13713,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -13340,11 +13781,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -13359,6 +13802,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    
                     return null;
                 exception when others then
                     exit;
@@ -13370,10 +13814,12 @@ begin
         end;
     end loop;
     begin
+        
         perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
     end;
+    
     return null;
 end
 $linked$;
@@ -13453,22 +13899,24 @@ comment on function linked.redo_album_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -13476,14 +13924,16 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.linked_album where linked_album.album_id = stale.id)
-                        or exists (select from linked.album_pair where album_pair.album_id = stale.id)
-                        or exists (select from linked.waiting where waiting.album_id = stale.id)
+                    where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) stale.id)
+                        or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) stale.id)
+                        or exists (select from linked.waiting where waiting.album_id operator(pg_catalog.=) stale.id)
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -13494,6 +13944,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -13521,11 +13972,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -13540,6 +13993,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -13551,10 +14005,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -13583,32 +14039,36 @@ comment on function linked.redo_album_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_user_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumId"))
+                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) fresh."albumId") or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) fresh."albumId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -13619,6 +14079,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -13657,11 +14118,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -13676,6 +14139,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -13687,10 +14151,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -13729,32 +14195,36 @@ comment on function linked.redo_album_user_insert(jsonb, jsonb, text) is
     'Does what was noted: links and unlinks users with whom a linked album is shared.';
 create or replace function linked.on_album_user_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId") or exists (select from linked.album_pair where album_pair.album_id = fresh."albumId"))
+                exists (select from fresh where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) fresh."albumId") or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) fresh."albumId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -13765,6 +14235,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -13797,11 +14268,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -13816,6 +14289,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -13827,10 +14301,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -13863,32 +14339,36 @@ comment on function linked.redo_album_user_update(jsonb, jsonb, text) is
     'Does what was noted: links and unlinks users with whom a linked album is shared.';
 create or replace function linked.on_album_user_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from stale where exists (select from linked.linked_album where linked_album.album_id = stale."albumId") or exists (select from linked.album_pair where album_pair.album_id = stale."albumId"))
+                exists (select from stale where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) stale."albumId") or exists (select from linked.album_pair where album_pair.album_id operator(pg_catalog.=) stale."albumId"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -13899,6 +14379,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -13939,11 +14420,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -13958,6 +14441,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -13969,10 +14453,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -14014,22 +14500,24 @@ comment on function linked.redo_album_user_delete(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_asset_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -14037,13 +14525,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
-                    where exists (select from linked.linked_album where linked_album.album_id = fresh."albumId")
-                        or (select true from linked.member where member.asset_id = fresh."assetId")
+                    where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) fresh."albumId")
+                        or (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh."assetId")
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -14054,6 +14544,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14085,11 +14576,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -14104,6 +14597,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -14115,10 +14609,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -14151,22 +14647,24 @@ comment on function linked.redo_album_asset_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_asset_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -14174,13 +14672,15 @@ begin
             select has_work or exists (select from linked.note),
                 exists (
                     select from stale
-                    where exists (select from linked.linked_album where linked_album.album_id = stale."albumId")
-                        or (select true from linked.member where member.asset_id = stale."assetId")
+                    where exists (select from linked.linked_album where linked_album.album_id operator(pg_catalog.=) stale."albumId")
+                        or (select true from linked.member where member.asset_id operator(pg_catalog.=) stale."assetId")
                 )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -14191,6 +14691,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14223,11 +14724,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -14242,6 +14745,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -14253,10 +14757,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -14376,33 +14882,37 @@ comment on function linked.settle_quota(uuid[], bigint[], boolean) is
 
 create or replace function linked.on_user_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
-    v_columns text[];
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
+    v_columns pg_catalog.text[];
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.participant where participant.user_id = fresh.id)) or exists (select from linked.quota_credit)
+                exists (select from fresh where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh.id)) or exists (select from linked.quota_credit)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -14429,6 +14939,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14476,11 +14987,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -14495,6 +15008,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -14506,10 +15020,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;
@@ -14567,22 +15083,24 @@ comment on function linked.redo_user_update(jsonb, jsonb, text) is
 
 create or replace function linked.on_user_delete() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
-    v_lock_timeout text;
+    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
-    v_sources uuid[];
-    v_from uuid[];
-    v_to uuid[];
-    v_sqlstate text;
-    v_message text;
-    v_context text;
+    v_sources pg_catalog.uuid[];
+    v_from pg_catalog.uuid[];
+    v_to pg_catalog.uuid[];
+    v_sqlstate pg_catalog.text;
+    v_message pg_catalog.text;
+    v_context pg_catalog.text;
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
@@ -14592,7 +15110,9 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            else
                 return null;
             end if;
             if v_concerns_us then
@@ -14603,6 +15123,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                perform pg_catalog.set_config('search_path', v_search_path, true);
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14630,11 +15151,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            perform pg_catalog.set_config('search_path', v_search_path, true);
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -14649,6 +15172,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     return null;
                 exception when others then
                     exit;
@@ -14660,10 +15184,12 @@ begin
         end;
     end loop;
     begin
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
     end;
+    perform pg_catalog.set_config('search_path', v_search_path, true);
     return null;
 end
 $linked$;

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from linked_asset import immich
-from linked_asset.immich.metadata import foreign_keys
+from linked_asset.immich.metadata import foreign_keys, metadata
 from linked_asset.immich.model import Check, Column, Index, Table, Unique
 from linked_asset.immich.tables import TABLES
 
@@ -73,7 +73,7 @@ def test_foreign_keys(release: immich.Release) -> None:
 
 def test_unique_indexes_are_complete_and_no_index_is_invented(release: immich.Release) -> None:
     expected = catalog(release.name)["tables"]
-    for table in release.metadata().tables.values():
+    for table in metadata(release).tables.values():
         indexes = {str(index.name): bool(index.unique) for index in table.indexes}
         known = expected[table.name]["indexes"]
         assert {n for n, u in indexes.items() if u} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -11,6 +12,7 @@ from sqlalchemy import make_url
 
 from tests.database import Database
 from tests.linked.conftest import Household
+from tests.linked.sessions import WRITERS_LOCK
 from tests.release import RELEASE
 from tests.shell.conftest import inside, one_line, shell_for
 
@@ -141,3 +143,80 @@ def test_the_owner_itself_needs_no_superuser(immich: Database, lesser: Database)
     assert owners(immich) == {me(lesser)}
     inside(lesser.url).alembic("downgrade", "base")
     immich.execute(sql.SQL("revoke create on database {} from {}").format(database, sql.Identifier(me(lesser))))
+
+
+HOSTILE = """
+create schema theirs;
+create table theirs.seen (role name, what text);
+create function theirs.spy(what text) returns boolean language plpgsql as
+$$ begin insert into theirs.seen values (current_user, what); return true; end $$;
+grant all on schema theirs to public;
+grant all on theirs.seen to public;
+"""
+TYPES = ["uuid", "text", "bytea", "jsonb"]
+CALLED = {
+    "current_setting(text)": "text", "current_setting(text, boolean)": "text",
+    "set_config(text, text, boolean)": "text", "pg_current_xact_id_if_assigned()": "xid8",
+    "starts_with(text, text)": "boolean", "cardinality(anyarray)": "integer", "pg_trigger_depth()": "integer",
+    "clock_timestamp()": "timestamptz", "statement_timestamp()": "timestamptz", "current_query()": "text",
+    "to_jsonb(anyelement)": "jsonb",
+}  # fmt: skip
+
+
+def hostile(database: Database) -> None:
+    """Another of everything that a trigger function could be made to call before its search path is set."""
+    database.execute(HOSTILE)
+    operators = [(name, operator) for name in TYPES for operator in ("=", "<>")] + [("text", "||")]
+    for name, operator in operators:
+        result = "text" if operator == "||" else "boolean"
+        function = f"spy_{name}_{len(operator)}_{ord(operator[0])}"
+        database.execute(
+            f"""create function theirs.{function}({name}, {name}) returns {result} language plpgsql as
+                $$ begin perform theirs.spy('{operator}'); return $1 operator(pg_catalog.{operator}) $2; end $$;
+                create operator theirs.{operator} (function = theirs.{function}, leftarg = {name}, rightarg = {name})"""
+        )
+    for function, type_ in CALLED.items():
+        name, parameters = function.partition("(")[0], re.findall(r"\w+", function.partition("(")[2])
+        database.execute(
+            f"""create function theirs.{function} returns {type_} language plpgsql as
+                $$ begin
+                   perform theirs.spy('{name}');
+                   return pg_catalog.{name}({", ".join(f"${n + 1}" for n in range(len(parameters)))});
+                   end $$"""
+        )
+    for name in TYPES:
+        database.execute(f"create domain theirs.{name} as pg_catalog.{name} check (theirs.spy('{name}'))")
+
+
+def test_who_may_write_to_immichs_tables_has_nothing_run_as_their_owner(immich: Database, lesser: Database) -> None:
+    household = Household(lesser)
+    inside(immich.url).alembic("upgrade", "head")
+    photo, other = household.photo(), household.photo()
+    hostile(immich)
+    role = f"{me(lesser)}_stranger"
+    immich.execute(
+        sql.SQL("create role {0} login; grant all on all tables in schema public to {0}").format(sql.Identifier(role))
+    )
+    stranger = Database(make_url(immich.url).set(username=role).render_as_string(hide_password=False))
+    try:
+        stranger.execute("set search_path = theirs, public, pg_catalog")
+        for statement in (
+            "update public.asset_exif set description = 'x' where \"assetId\" operator(pg_catalog.=) any (%s)",
+            'update public.asset set "isFavorite" = true where id operator(pg_catalog.=) any (%s)',
+            "update public.asset set visibility = 'archive' where id operator(pg_catalog.=) any (%s)",
+            "delete from public.asset where id operator(pg_catalog.=) any (%s)",
+        ):
+            stranger.execute(statement, [[photo]])
+        with household.database.connect() as busy:
+            busy.execute("select pg_advisory_lock(%s, %s)", WRITERS_LOCK)
+            stranger.execute("delete from public.asset where id operator(pg_catalog.=) any (%s)", [[other]])
+            busy.execute("select pg_advisory_unlock_all()")
+        seen = immich.fetch("select role::text, what from theirs.seen")
+        assert {"||", "clock_timestamp", "text"} <= {row.what for row in seen}
+        assert {row.what for row in seen if row.role != role} == set()
+        assert immich.fetch("select * from linked.incident") == []
+        assert household.owned(household.anna) == 1
+    finally:
+        stranger.close()
+        immich.execute("drop schema theirs cascade")
+        immich.execute(sql.SQL("drop owned by {0}; drop role {0}").format(sql.Identifier(role)))

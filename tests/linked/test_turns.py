@@ -7,16 +7,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from sample import create_immich
+from sample.server import embedded_server
 from tests.builders import Immich
-from tests.database import Database
+from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA, Household
-from tests.linked.sessions import WRITERS_LOCK
+from tests.linked.sessions import WRITERS_LOCK, wait_until
 from tests.release import RELEASE
+from tests.shell.conftest import inside
 
 PATIENCE = 0.1
 """Seconds that a statement waits for its turn."""
@@ -121,6 +125,40 @@ def test_a_backend_that_is_stopped_while_it_has_the_turn_holds_up_nobody(househo
     assert household.asset(household.clone(one, household.anna)).deletedAt
     assert household.asset(household.clone(other, household.anna)).deletedAt
     assert household.find_clone(new, household.ben)
+
+
+def test_a_backend_that_is_killed_while_it_has_the_turn_leaves_nothing_half_done() -> None:
+    """PostgreSQL ends all sessions then, and recovers: on a server of its own."""
+    with embedded_server() as server:
+        databases = Databases(server.url, "killed")
+        name = databases.template("immich", lambda connection: create_immich(connection, RELEASE))
+        database = Database(databases.url(name))
+        inside(database.url).alembic("upgrade", "head")
+        household = Household(database)
+        photo = household.photo()
+        with suppress(psycopg.OperationalError), transaction(household) as killed:
+            killed.archive(photo)
+            killed.favorite(photo)
+            database.execute("set synchronous_commit = on")
+            household.update_exif(household.clone(photo, household.anna), description="noted")
+            assert notes(household) == ["asset_exif update"]
+            os.kill(killed.database.value("select pg_backend_pid()"), signal.SIGKILL)
+            wait_until(lambda: not answers(database))
+        wait_until(lambda: answers(database))
+        household.next_write()
+        assert notes(household) == []
+        for member in household.group(photo):
+            assert household.asset(member).visibility == "timeline"
+            assert household.exif(member).description == "noted"
+        household.check()
+        database.close()
+
+
+def answers(database: Database) -> bool:
+    try:
+        return bool(database.value("select true"))
+    except psycopg.OperationalError:
+        return False
 
 
 # --- nothing is lost ----------------------------------------------------------------------------------

@@ -51,15 +51,31 @@ array(
 
    Nothing is done while the addon itself writes or is suspended, and no exception ever reaches Immich. The work is rendered
    twice: over the transition tables, and over what was noted of them. It must not return early. Security definer: the role
-   that installed the addon need not be the one that Immich uses, which knows nothing of schema linked. #}
-{% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false") %}
+   that installed the addon need not be the one that Immich uses, which knows nothing of schema linked.
+
+   A search path that belongs to the function would be a third of what the look costs. So whatever is asked before it is set
+   names the schema of each operator, and calls nothing (`qualified`); types of variables, which are looked up even earlier, have
+   theirs, too (`typed`). Where a look has to call a function (`calls`) the trigger function has the path. #}
+{% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false", calls=false) %}
 {% set rows = "stale" if event == "delete" else "fresh" %}
+{% set path = "pg_catalog, public, vectors, pg_temp" %}
+{% macro set_path(value) -%}
+{% if not calls -%}
+perform pg_catalog.set_config('search_path', {{ value }}, true);
+{%- endif %}
+{%- endmacro %}
+{% filter typed %}
 create or replace function linked.on_{{ table }}_{{ event }}() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
+{% if calls %}
+set search_path = {{ path }}
+{% endif %}
 as $linked$
 declare
     v_is_due boolean;
+{% if not calls %}
+    v_search_path text := pg_catalog.current_setting('search_path');
+{% endif %}
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -74,17 +90,21 @@ declare
 {% endif %}
 begin
     -- Most calls are about the addon's own writing. The rest is asked within: nothing outside the block may fail.
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+    if pg_catalog.current_setting('linked.writing', true)
+        operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+    then
         return null;
     end if;
     loop
         begin
             select has_work or exists (select from linked.note),
-                {{ look or "exists (select from " ~ rows ~ ")" }}
+                {{ (look if calls else look | qualified) or "exists (select from " ~ rows ~ ")" }}
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due is null then
+            if v_is_due or v_concerns_us then
+                {{ set_path("'" ~ path ~ "'") }}
+            else
                 return null;
             end if;
 {% if closer %}
@@ -106,6 +126,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
+                {{ set_path("v_search_path") }}
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -129,11 +150,13 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
+            {{ set_path("v_search_path") }}
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
+                {{ set_path("'" ~ path ~ "'") }}
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
@@ -148,6 +171,7 @@ begin
                         current_query(),
                         v_sources
                     );
+                    {{ set_path("v_search_path") }}
                     return null;
                 exception when others then
                     exit;
@@ -159,13 +183,16 @@ begin
         end;
     end loop;
     begin
+        {{ set_path("'" ~ path ~ "'") }}
         perform linked.record_incident('{{ table }} {{ event }}', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in {{ table }} {{ event }}', v_message, v_sqlstate;
     end;
+    {{ set_path("v_search_path") }}
     return null;
 end
 $linked$;
+{% endfilter %}
 comment on function linked.on_{{ table }}_{{ event }}() is '{{ what }}';
 create or replace trigger linked_{{ table }}_{{ event }} after {{ event }} on public."{{ table }}"
 {% if event == "insert" %}

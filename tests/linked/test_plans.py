@@ -1,0 +1,102 @@
+"""No statement of a few rows reads a large table from end to end, whatever the connection has done before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from tests.builders import Immich
+from tests.database import Database
+from tests.linked.conftest import MEDIA, Household
+from tests.linked.test_large import FILL
+from tests.release import RELEASE
+
+ASSETS = 1000
+WITH_FACES = 500
+LARGE = {
+    "asset", "asset_exif", "asset_file", "asset_job_status", "smart_search", "asset_face", "face_search",
+    "album_asset", "tag_asset", "member", "face",
+}  # fmt: skip
+
+Act = Callable[[Immich, UUID], object]
+ACTS: dict[str, Act] = {
+    "edit": lambda immich, asset: immich.update_exif(asset, description="x"),
+    "archive": lambda immich, asset: immich.update_assets([asset], visibility="archive"),
+    "favorite": lambda immich, asset: immich.favorite(asset),
+    "thumbnails": lambda immich, asset: immich.generate_thumbnails(asset),
+    "search": lambda immich, asset: immich.smart_search(asset),
+    "faces": lambda immich, asset: immich.detect_faces(asset, [(0, 0, 50, 50)]),
+    "recognition": lambda immich, asset: immich.recognize(immich.faces(asset)[0].id),
+    "tags": lambda immich, asset: immich.bulk_tag(
+        [immich.database.value('select id from tag where "userId" = %s limit 1', [immich.asset(asset).ownerId])],
+        [asset],
+    ),
+    "album": lambda immich, asset: immich.create_album(immich.asset(asset).ownerId, "Sea", assets=[asset]),
+    "trash": lambda immich, asset: immich.trash([asset]),
+    "restore": lambda immich, asset: immich.restore([asset]),
+    "delete": lambda immich, asset: immich.delete_asset(asset),
+    "upload": lambda immich, asset: immich.process(
+        immich.upload(immich.database.value('select "ownerId" from asset limit 1'), f"{MEDIA}/{asset}.jpg")
+    ),
+}
+
+
+@pytest.fixture
+def filled(household: Household) -> Household:
+    with household.database.transaction():
+        for statement in FILL.format(
+            assets=ASSETS, faces=WITH_FACES, owner=household.family, media=MEDIA, embedding=household.embedding("any")
+        ).split(";"):
+            household.database.execute(statement)
+    household.database.execute("analyze")
+    household.database.execute("select linked.enqueue_all()")
+    while household.database.value("select linked.work_off('10 seconds')"):
+        pass
+    household.database.execute("analyze")
+    return household
+
+
+def rows_read_in_order(immich: Immich) -> Counter[str]:
+    """By tables, as far as this connection has not told the others yet."""
+    rows = immich.database.fetch(
+        "select relname, seq_tup_read from pg_stat_xact_user_tables where relname = any (%s)", [list(LARGE)]
+    )
+    return Counter({row.relname: row.seq_tup_read for row in rows})
+
+
+def read_whole(immich: Immich, asset: UUID) -> set[str]:
+    """The large tables of which any of the acts has read more than a part from end to end."""
+    found = set()
+    for name, act in ACTS.items():
+        with immich.database.transaction():
+            before = rows_read_in_order(immich)
+            act(immich, asset)
+            read = rows_read_in_order(immich) - before
+        found |= {f"{name}: {table}" for table, rows in read.items() if rows > ASSETS / 2}
+    return found
+
+
+def test_no_small_statement_reads_a_large_table(filled: Household) -> None:
+    immich = Immich(Database(filled.database.url), RELEASE)
+    # As dear as they are where there are a hundred times as many.
+    immich.database.execute("set seq_page_cost = 100")
+    rows = filled.database.fetch("select asset_id as id from linked.member where owner_id = %s", [filled.anna])
+    linked = [row.id for row in rows]
+    private = [filled.upload(filled.clara) for _ in range(8)]
+    for user in (filled.anna, filled.clara):
+        filled.upsert_tag(user, "sea")
+    many = linked[100:300]
+    try:
+        for times in ("cold", *["with plans that are kept"] * 6, "after statements of many rows"):
+            if times.startswith("after"):
+                immich.update_all_exif(many, latitude=1.0)
+                immich.update_assets(many, visibility="archive")
+                immich.bulk_tag([immich.upsert_tag(filled.anna, "sea")], many)
+                immich.trash(many)
+            assert read_whole(immich, linked.pop(0)) == set(), times
+            assert read_whole(immich, private.pop()) == set(), times
+    finally:
+        immich.database.close()

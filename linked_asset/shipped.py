@@ -32,7 +32,7 @@ ENDS = (immich.RELEASES[0], immich.RELEASES[-1])
 """Between them their scripts have all names of ours."""
 FORMER = frozenset(
     {"finish_deletions", "follow_unshared_albums", "newest", "propagate_albums", "propagate_persons", "refresh_queued"}
-    | {"is_off", "line_up", "remove_clones", "repair", "repair_state", "take_stock", "work_queue"}
+    | {"hide_from_viewers", "is_off", "line_up", "remove_clones", "repair", "repair_state", "take_stock", "work_queue"}
 )
 """Functions that earlier versions had: add to it what is dropped or renamed, or it counts as somebody else's."""
 

@@ -247,7 +247,8 @@ def _say_what_is_taken_over(connection: Connection) -> None:
     for album in albums:
         prefixes = ", ".join(album.prefixes) or "no prefix, only what is in the album"
         others = ", ".join(album.others) or "nobody yet"
-        say(f'takes over the linked album "{album.name}" of {album.owner}: {prefixes}; shared with {others}')
+        policy = "; deletes: own" if album.deletes_own else ""
+        say(f'takes over the linked album "{album.name}" of {album.owner}: {prefixes}; shared with {others}{policy}')
     if not albums:
         say('there is no linked album yet: an album whose name starts with "linked album" becomes one')
 

@@ -68,8 +68,17 @@ class TablesOlderThanInstalled(LinkedAssetError):
 
 class ForeignSchema(LinkedAssetError):
     """schema "linked" exists already and is not ours (the SQL scripts of immich-linked-assets use the same name).
-    Remove it first, by its own means where it made copies (of those scripts immich_delete_linked_asset.sql):
-    `{remedy}`. Nothing has been changed."""
+    What those have linked `linked-asset adopt` takes over. Else remove it first, by its own means where it made copies
+    (of those scripts immich_delete_linked_asset.sql): `{remedy}`. Nothing has been changed."""
+
+
+class NothingToAdopt(LinkedAssetError):
+    """there is nothing of the immich-linked-assets scripts to take over (tables linked.asset, linked.shared_album and
+    the like). Nothing has been changed."""
+
+
+class NotAdopted(LinkedAssetError):
+    """what the immich-linked-assets scripts have linked cannot be taken over: {reason}. Nothing has been changed."""
 
 
 class OtherIsolation(LinkedAssetError):

@@ -83,7 +83,7 @@ def _refuse_lost_tables(connection: Connection, release: str) -> None:
     if not shipped.remains(connection):
         return
     state = shipped.readable_installation(connection)
-    same_build = state is not None and state["script_sha256"] == render.script_hash(str(state["immich_version"]))
+    same_build = state is not None and shipped.is_of_this_build(state)
     expected = set(shipped.tables()) - REBUILT if same_build else set(FROM_THE_START)
     lost = sorted(expected - _tables(connection) - {"alembic_version"})
     if lost:

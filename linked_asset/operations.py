@@ -12,7 +12,7 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 
-from linked_asset import __version__, immich, mend, render, shipped
+from linked_asset import __version__, adoption, immich, mend, render, shipped
 from linked_asset.queries import run_script
 
 TARGET_OPTION = "linked_target"
@@ -76,6 +76,7 @@ def install(connection: Connection, release: str) -> None:
     """Makes everything as the release needs it, and mends what the script alone would leave as it is."""
     run_script(connection, before_installing(release))
     mend.run(connection, release)
+    adoption.take_over(connection, release)
     run_script(connection, after_installing(release))
 
 

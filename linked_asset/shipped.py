@@ -32,7 +32,7 @@ ENDS = (immich.RELEASES[0], immich.RELEASES[-1])
 """Between them their scripts have all names of ours."""
 FORMER = frozenset(
     {"finish_deletions", "follow_unshared_albums", "newest", "propagate_albums", "propagate_persons", "refresh_queued"}
-    | {"is_off", "line_up", "remove_clones", "repair", "repair_state", "take_stock", "work_queue"}
+    | {"hide_from_viewers", "is_off", "line_up", "remove_clones", "repair", "repair_state", "take_stock", "work_queue"}
 )
 """Functions that earlier versions had: add to it what is dropped or renamed, or it counts as somebody else's."""
 
@@ -196,6 +196,12 @@ def readable_installation(connection: Connection) -> Mapping[str, Any] | None:
     return dict(row) if row is not None and readable else None
 
 
+def is_of_this_build(state: Mapping[str, Any]) -> bool:
+    """Whether it was installed by this package, and not by an older or a newer one."""
+    release = state["immich_version"]
+    return release in immich.RELEASES and state["script_sha256"] == render.script_hash(release)
+
+
 def refuse_damaged(connection: Connection) -> None:
     """One line instead of PostgreSQL's complaint about a table or column that is not there."""
     state = installation(connection)
@@ -212,7 +218,7 @@ def refuse_damaged(connection: Connection) -> None:
     broken = [str(one) for one in found if one.wanted and one.breaks_queries]
     if not broken:
         return
-    if state["script_sha256"] != render.script_hash(state["immich_version"]):
+    if not is_of_this_build(state):
         raise errors.Outdated(version=state["package_version"])
     raise errors.Damaged(what=and_more(broken))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from alembic.script import ScriptDirectory
@@ -22,7 +23,7 @@ REASONS: Mapping[str, str] = {
     "source_awaits_deletion": "about to be deleted",
     "album_awaits_deletion": "the album awaits deletion",
     "user_awaits_deletion": "the account awaits deletion",
-    "dismissed": "dismissed by this viewer",
+    "dismissed": "hidden by this user's own delete",
     "queued": "queued",
     "missing": "missing: run linked-asset reconcile",
 }
@@ -30,6 +31,11 @@ REASONS: Mapping[str, str] = {
 _LOOKS_LIKE_A_PATH = re.compile(
     r"(?![a-z]+://)(?:[A-Za-z]:|\.{1,2}|[^\s/\\]+)?[/\\]\S*|[^\s/\\]+(?:[/\\][^\s/\\]+)+[/\\]?"
 )
+
+_POLICY = re.compile(r"\s*deletes\s*:\s*(own|all)\s*", re.IGNORECASE)
+"""As `linked.deletes_own` reads it."""
+DELETES = ("deletes", "deleted", "deletion", "trash")
+POLICIES = ("own", "all", "mine", "everybody", "everyone")
 
 
 def status(connection: Connection) -> dict[str, Any]:
@@ -58,7 +64,8 @@ def status(connection: Connection) -> dict[str, Any]:
 
 def waits(waiting: Mapping[str, Any]) -> str:
     """What an editor may have written, in a line."""
-    what = "its name" if waiting["is_name"] else f"the folder {waiting['path']}"
+    folder = f"the folder {waiting['path']}"
+    what = "its name" if waiting["is_name"] else 'the end of "deletes: own"' if waiting["policy"] else folder
     return f'the album "{waiting["name"]}" waits for its owner to approve {what}'
 
 
@@ -112,6 +119,13 @@ def _notes(album: Mapping[str, Any], lines: list[str]) -> list[str]:
         if not line.startswith("/") and _LOOKS_LIKE_A_PATH.fullmatch(line.strip())
     ]
     notes += [
+        f'the line "{line.strip()}" is ignored: a policy is the line "deletes: own" or "deletes: all"'
+        for line in lines
+        if _is_nearly_a_policy(line)
+    ]
+    policies = {found[1].lower() for line in lines if (found := _POLICY.fullmatch(line))}
+    notes += ['of "deletes: own" and "deletes: all" the first counts'] if len(policies) > 1 else []
+    notes += [
         f'the line "{line.strip()}" is ignored: only / alone stands for everything'
         for line in lines
         if line.startswith("/") and not line.strip(" \t\r/") and line.rstrip() != "/"
@@ -119,6 +133,14 @@ def _notes(album: Mapping[str, Any], lines: list[str]) -> list[str]:
     if len(album["participants"]) < 2:
         notes.append("shared with nobody")
     return notes
+
+
+def _is_nearly_a_policy(line: str) -> bool:
+    """A word like it, with a colon or the like, or with nothing else but a word like what it can say."""
+    words = re.fullmatch(r"\W*(\w+)\s*([:=\uff1a\u2013\u2014-]?)\s*(.*?)\W*", line.lower(), re.DOTALL)
+    if not words or _POLICY.fullmatch(line) or not get_close_matches(words[1], DELETES, cutoff=0.75):
+        return False
+    return bool(words[2]) or bool(get_close_matches(words[3], POLICIES, cutoff=0.75))
 
 
 def _users(connection: Connection) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from linked_asset import climb, detection, errors, guard, linking, operations, render, shipped
+from linked_asset import adoption, climb, detection, errors, guard, linking, operations, render, shipped
 from linked_asset.database import (
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
@@ -41,6 +41,8 @@ SCRIPT_SETTINGS = {
 """What a script needs of its session, whatever the role, the database or the server has set."""
 DROP_SCHEMA = "drop table linked.alembic_version;\ndrop schema linked;"
 
+ADOPT = "adopt"
+"""The attribute of Alembic's configuration that asks to take over what the immich-linked-assets scripts have linked."""
 COMMANDS = {"upgrade": "upgrade", "downgrade": "downgrade", "do_stamp": "stamp"}
 
 StepFunction = Callable[[Any, Any], Any]
@@ -169,6 +171,8 @@ def _telling_who_is_waited_for(connection: Connection) -> Iterator[None]:
 
 def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> None:
     _wait_for_others(connection)
+    if context.config.attributes.get(ADOPT):
+        adoption.set_aside(connection, _known_releases())
     guard.refuse_foreign_schema(connection)
     is_there = shipped.is_there(connection)
     if is_there or name == "upgrade":
@@ -233,6 +237,7 @@ def _carry_out(connection: Connection, current: str | None, plan: climb.Plan) ->
         run_script(connection, operations.own())
     configure(connection=connection, fn=lambda *_: plan.steps, **{operations.TARGET_OPTION: plan.target})
     context.run_migrations()
+    adoption.forget(connection)
     if plan.target is None:
         run_script(connection, DROP_SCHEMA)
         say("removed: no clone, no trigger and nothing else of linked assets is left")
@@ -247,7 +252,8 @@ def _say_what_is_taken_over(connection: Connection) -> None:
     for album in albums:
         prefixes = ", ".join(album.prefixes) or "no prefix, only what is in the album"
         others = ", ".join(album.others) or "nobody yet"
-        say(f'takes over the linked album "{album.name}" of {album.owner}: {prefixes}; shared with {others}')
+        policy = "; deletes: own" if album.deletes_own else ""
+        say(f'takes over the linked album "{album.name}" of {album.owner}: {prefixes}; shared with {others}{policy}')
     if not albums:
         say('there is no linked album yet: an album whose name starts with "linked album" becomes one')
 

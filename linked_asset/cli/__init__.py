@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from linked_asset import __version__
+from linked_asset.cli.adopt import adopt
 from linked_asset.cli.alembic import current, downgrade, history, upgrade
 from linked_asset.cli.approve import approve
 from linked_asset.cli.doctor import doctor
@@ -60,5 +61,5 @@ def main(env_file: str | None, debug: bool) -> None:
         os.environ[DEBUG] = "1"
 
 
-for command in (approve, current, doctor, downgrade, history, ini, plan, reconcile, sql, status, upgrade, watch):
+for command in (adopt, approve, current, doctor, downgrade, history, ini, plan, reconcile, sql, status, upgrade, watch):
     main.add_command(command)

@@ -80,13 +80,14 @@ def _time(seconds: int) -> str:
 def _album(album: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
     linked_users = [person for person in album["participants"] if person["role"] != "owner"]
     state = [] if album["live"] else ["awaits deletion: keeps what it has, links nothing new"]
+    policy = ["deletes: own, others' pictures only from their own account"] if album["deletes"] == "own" else []
     return {
         "Linked album": [album["name"]],
         "Owner": [album["owner"]["name"] or album["owner"]["id"]],
         "Prefixes": _first([prefix["path"] for prefix in album["prefixes"]], PREFIXES_SHOWN),
         "Shared with": [f"{person['name']} ({person['role']})" for person in linked_users],
         "Media": [str(album["media"])],
-        "Notes": [*state, *_first(album["notes"], NOTES_SHOWN)],
+        "Notes": [*state, *policy, *_first(album["notes"], NOTES_SHOWN)],
     }
 
 

@@ -1,6 +1,6 @@
 -- Rows of asset that come, change and go: what of it the other members take over, and which assets are linked by it.
 
-{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/frame.sql" import on, changed, hides_alone, is_member, groups_of, takes_part with context %}
 {# What membership, stacks and live photos depend on. #}
 {% set structure = ["ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId"] %}
 {% set shared = columns("asset", "shared") | map(attribute="name") | list %}
@@ -53,13 +53,20 @@ exists (
 exists (select from fresh where {{ is_member("fresh.id") }})
                     or exists (select from {{ changed("fresh", "stale", '"' ~ structure | join('", "') ~ '"') }})
 {%- endset %}
-{# Nobody waits for the addon with a statement that leaves a source linked; one that takes it from others waits. #}
+{# Nobody waits for the addon with a statement that leaves a source linked; one that takes it from others waits, and so does one
+   that hides a clone: were the row still there, Immich's next job for it would delete the file. #}
 {% set takes_away %}
 v_columns && array['ownerId', 'originalPath', 'visibility']
                 and exists (
                     select from fresh
                     where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
                         and not exists (select from linked.covered(array[fresh.id]))
+                )
+                or v_columns && array['deletedAt', 'status']
+                and exists (
+                    select from fresh
+                    where (select {{ hides_alone("member") }} from linked.member where member.asset_id = fresh.id)
+                        and (fresh."deletedAt" is not null or fresh.status <> 'active')
                 )
 {%- endset %}
 {% set groups %}
@@ -68,7 +75,7 @@ case
                 else {{ groups_of("fresh", "fresh.id") }}
             end
 {%- endset %}
--- In this order: first what takes members out of their groups (a viewer's trash, a file that was replaced), so that nothing
+-- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was replaced), so that nothing
 -- of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
 -- left; last membership, which is computed from what all of this has made of the rows.
 {% call(fresh, stale, statement) on(
@@ -88,7 +95,7 @@ case
                 v_albums uuid[];
             begin
                 if v_columns && array['deletedAt', 'status'] then
-                    perform linked.hide_from_viewers(array(select id from {{ changed(fresh, stale, '"deletedAt", status') }}));
+                    perform linked.hide_alone(array(select id from {{ changed(fresh, stale, '"deletedAt", status') }}));
                 end if;
                 if v_columns && array['originalPath'] then
                     v_moved := array(select id from {{ changed(fresh, stale, '"originalPath"') }});
@@ -213,21 +220,21 @@ case
             end;
 {% endcall %}
 
-create or replace function linked.hide_from_viewers(p_changed uuid[]) returns void
+create or replace function linked.hide_alone(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.dismiss(array(
         select asset.id
         from linked.member join public.asset on asset.id = member.asset_id
-        where member.asset_id = any (p_changed) and not member.can_write
+        where member.asset_id = any (p_changed) and {{ hides_alone("member") }}
             and (asset."deletedAt" is not null or asset.status <> 'active')
     ));
     perform linked.drop_copies(p_changed);
 end
 $linked$;
-comment on function linked.hide_from_viewers(uuid[]) is
-    'Hides from viewers what they have put into the trash, and deletes the old file of a replaced clone from it.';
+comment on function linked.hide_alone(uuid[]) is
+    'Hides from accounts what they have put into the trash for themselves alone, and deletes the old file of a replaced clone from it.';
 
 create or replace function linked.rejoin(p_unlocked uuid[]) returns void
 language plpgsql
@@ -280,14 +287,14 @@ exists (
                 from {{ stale }}
                 join linked.member on member.asset_id = stale.id
                 join public."user" account on account.id = stale."ownerId"
-                where not member.can_write
+                where {{ hides_alone("member") }}
                 on conflict do nothing;
 
                 select
                     array_agg(distinct member.source_id) filter (
                         where member.asset_id = member.source_id
                             or account.id is not null and (
-                                member.can_write
+                                not {{ hides_alone("member") }}
                                 -- The still went for all of them, and Immich deletes the file of its video through this member.
                                 or stale.visibility = 'hidden' and not exists (
                                     select from linked.member video
@@ -297,7 +304,7 @@ exists (
                             )
                     ),
                     array_agg(member.asset_id),
-                    array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+                    array_agg(member.asset_id) filter (where account.id is not null and {{ hides_alone("member") }})
                 into v_groups, v_gone, v_credited
                 from {{ stale }}
                 join linked.member on member.asset_id = stale.id
@@ -324,10 +331,10 @@ exists (
                     from {{ stale }}
                     where "libraryId" is not null
                     union
-                    -- A viewer's still went, and nothing else of its group: its video goes too.
+                    -- A still went for its account alone, and nothing else of its group: its video goes too.
                     select video.source_id
                     from {{ stale }}
-                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and {{ hides_alone("video") }}
                     join public.asset still on still."livePhotoVideoId" = video.source_id
                 ));
             end;

@@ -1,5 +1,7 @@
 -- What linked albums are, as their owners wrote them, and what they cover for whom.
 
+{% from "macro/frame.sql" import deletes_own with context %}
+
 create or replace function linked.is_linked_album(p_name text) returns boolean
 language sql immutable
 as $linked$
@@ -19,6 +21,18 @@ as $linked$
 $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
+
+-- Where lines contradict each other, the one by which no picture is lost.
+create or replace function linked.deletes_own(p_description text) returns boolean
+language sql immutable
+as $linked$
+    select exists (
+        select from regexp_split_to_table(p_description, E'\n') as line
+        where line ~* '^\s*deletes\s*:\s*own\s*$'
+    )
+$linked$;
+comment on function linked.deletes_own(text) is
+    'Whether a line of an album''s description says `deletes: own`, in any case, blanks ignored.';
 
 {% if "ownerId" not in album %}
 -- In some releases an editor can take an album from its owner, who for a moment is none. The last one counts meanwhile.
@@ -104,13 +118,15 @@ $linked$;
 comment on function linked.take_over() is
     'Lets all count that stands in albums, for the rest of the transaction.';
 
--- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
+-- A name that makes an album linked counts in p_names alone, a prefix, and the end of `deletes: own`, in p_lines; elsewhere they
+-- wait. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
 create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
 language plpgsql
 as $linked$
 declare
     v_counting uuid[];
+    v_own uuid[];
     v_more bigint := 0;
     v_less bigint := 0;
     v_count bigint;
@@ -132,20 +148,32 @@ begin
     where known.album_id = prefix.album_id and standing.album_id = known.album_id
         and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
 
+    v_own := array(
+        select album.id
+        from public.album
+        left join linked.linked_album known on known.album_id = album.id
+        where album.id = any (v_counting)
+            and (linked.deletes_own(album.description) or known.deletes_own and known.album_id <> all (p_lines))
+    );
     select
-        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
-        count(*) filter (where known.owner_id <> standing.owner_id)
+        count(*) filter (
+            where known.album_id is null or standing.is_live > known.is_live
+                or known.deletes_own and standing.album_id <> all (v_own)
+        ),
+        count(*) filter (
+            where known.owner_id <> standing.owner_id or not known.deletes_own and standing.album_id = any (v_own)
+        )
     into v_more, v_count
     from linked.standing_albums(v_counting) as standing
     left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
-    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
+    insert into linked.linked_album as known (album_id, owner_id, name, is_live, deletes_own)
+    select album_id, owner_id, name, is_live, album_id = any (v_own) from linked.standing_albums(v_counting)
     on conflict (album_id) do update
-    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
-    where (known.owner_id, known.name, known.is_live)
-        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
+    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live, deletes_own = excluded.deletes_own
+    where (known.owner_id, known.name, known.is_live, known.deletes_own)
+        is distinct from (excluded.owner_id, excluded.name, excluded.is_live, excluded.deletes_own);
 
     insert into linked.prefix (album_id, path)
     select album.id, line.path
@@ -184,16 +212,20 @@ begin
     v_less := v_less + v_count;
 
     delete from linked.waiting where album_id = any (p_albums);
-    insert into linked.waiting (album_id, path)
-    select standing.album_id, null
+    insert into linked.waiting (album_id, path, policy)
+    select standing.album_id, null, null
     from linked.standing_albums(p_albums) as standing
     where standing.album_id <> all (v_counting)
     union all
-    select album.id, line.path
+    select album.id, line.path, null
     from public.album
     cross join linked.prefixes(album.description) as line (path)
     where album.id = any (v_counting)
-        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
+        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path)
+    union all
+    select album.id, null, 'deletes: all'
+    from public.album
+    where album.id = any (v_own) and not linked.deletes_own(album.description);
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -223,7 +255,7 @@ begin
 end
 $linked$;
 comment on function linked.understand(uuid[], uuid[], uuid[]) is
-    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
+    'Brings what is remembered of these albums (linked or not, prefixes, policy, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
 returns table (album_id uuid, user_id uuid, role text)
@@ -306,17 +338,18 @@ $linked$;
 comment on function linked.covered(uuid[]) is
     'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
 
--- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
+-- Of several albums that cover an asset the stronger right counts, for each account that of those in which it may write. Who
+-- has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
 -- was left out, dismissed or not linked for any cause.
 create or replace function linked.wanted(p_assets uuid[])
-returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
+returns table (source_id uuid, user_id uuid, can_write boolean, deletes_own boolean, linkable boolean)
 language plpgsql stable
 as $linked$
 #variable_conflict use_column
 begin
     return query
     with taker as materialized (
-        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
+        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write, linked_album.deletes_own,
             linked_album.is_live and account."deletedAt" is null as linkable,
             exists (
                 select from public.asset own
@@ -328,6 +361,7 @@ begin
     )
     select covered.source_id, taker.user_id,
         bool_or(taker.can_write),
+        {{ deletes_own("taker.deletes_own", "taker.can_write") }},
         bool_or(covered.linkable and taker.linkable)
     from linked.covered(p_assets) as covered
     join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id

@@ -185,7 +185,7 @@ end
 $linked$;
 comment on function linked.delete_groups(uuid[]) is 'Deletes all that is left of groups of which a member was deleted for good.';
 
--- A viewer's trash and delete hide the clone from the viewer alone.
+-- A viewer's trash and delete, and those of anybody who may not delete for others, hide the clone from that account alone.
 create or replace function linked.dismiss(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
@@ -204,4 +204,4 @@ begin
     perform linked.unlink(p_clones);
 end
 $linked$;
-comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';
+comment on function linked.dismiss(uuid[]) is 'Removes clones that their accounts have deleted for themselves alone, and remembers that they are not wanted back.';

@@ -1,5 +1,6 @@
 -- Refresh membership: the clones that there are become those that there should be.
 
+{% from "macro/frame.sql" import deletes_own, hides_alone with context %}
 {% from "macro/person.sql" import is_person with context %}
 
 -- Videos after their stills: they go where these are by then. Unlinking is done at once, all of it.
@@ -54,7 +55,7 @@ $linked$;
 comment on function linked.begin_linking() is
     'Links of what was just queued as much as one statement may take time for. What is held by others stays queued.';
 
--- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Roles that have
+-- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Rights that have
 -- become stronger count at once.
 create or replace function linked.extend_membership(p_albums uuid[], p_sources uuid[]) returns void
 language plpgsql
@@ -66,7 +67,10 @@ begin
     perform linked.refresh_membership(array(
         select distinct member.source_id
         from linked.participant
-        join linked.member on member.owner_id = participant.user_id and not member.can_write
+        join linked.linked_album on linked_album.album_id = participant.album_id
+        join linked.member
+            on member.owner_id = participant.user_id
+            and (not member.can_write or member.deletes_own and not linked_album.deletes_own)
         where participant.album_id = any (p_albums) and participant.role <> 'viewer'
             and member.source_id in (select unnest(p_sources))
     ));
@@ -97,14 +101,15 @@ declare
     v_sources uuid[];
     v_users uuid[];
     v_can_write boolean[];
+    v_deletes_own boolean[];
     v_linkable boolean[];
     v_editors uuid[];
     v_viewers uuid[];
     v_is_few boolean;
     v_until timestamptz := clock_timestamp() + linked.time_left(interval '2 seconds');
 begin
-    select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
-    into v_sources, v_users, v_can_write, v_linkable
+    select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(deletes_own), array_agg(linkable)
+    into v_sources, v_users, v_can_write, v_deletes_own, v_linkable
     from linked.wanted(p_sources);
 
     perform linked.unlink(array(
@@ -115,6 +120,12 @@ begin
         where member.source_id = any (p_sources) and member.asset_id <> member.source_id
             and wanted.source_id is null
     ));
+
+    update linked.member
+    set deletes_own = wanted.deletes_own
+    from unnest(v_sources, v_users, v_deletes_own) as wanted (source_id, user_id, deletes_own)
+    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        and member.deletes_own <> wanted.deletes_own;
 
     with changed as (
         update linked.member
@@ -138,9 +149,11 @@ begin
 
     select array_agg(wanted.source_id order by wanted.user_id, wanted.source_id),
         array_agg(wanted.user_id order by wanted.user_id, wanted.source_id),
-        array_agg(wanted.can_write order by wanted.user_id, wanted.source_id)
-    into v_sources, v_users, v_can_write
-    from unnest(v_sources, v_users, v_can_write, v_linkable) as wanted (source_id, user_id, can_write, linkable)
+        array_agg(wanted.can_write order by wanted.user_id, wanted.source_id),
+        array_agg(wanted.deletes_own order by wanted.user_id, wanted.source_id)
+    into v_sources, v_users, v_can_write, v_deletes_own
+    from unnest(v_sources, v_users, v_can_write, v_deletes_own, v_linkable)
+        as wanted (source_id, user_id, can_write, deletes_own, linkable)
     where wanted.linkable
         and not exists (
             select from linked.member
@@ -150,18 +163,19 @@ begin
         return false;
     end if;
     if p_all_at_once then
-        perform linked.link(v_sources, v_users, v_can_write);
+        perform linked.link(v_sources, v_users, v_can_write, v_deletes_own);
         perform linked.look_again_at(array(select unnest(v_sources) except select unnest(p_unseen)));
         return false;
     end if;
     v_is_few := cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'));
     -- Pictures of many persons take longer than others.
     while v_is_few and cardinality(v_sources) > 0 and clock_timestamp() < v_until loop
-        perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25]);
+        perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25], v_deletes_own[:25]);
         perform linked.look_again_at(array(select unnest(v_sources[:25]) except select unnest(p_unseen)));
         v_sources := v_sources[26:];
         v_users := v_users[26:];
         v_can_write := v_can_write[26:];
+        v_deletes_own := v_deletes_own[26:];
     end loop;
     insert into linked.queue (source_id)
     select distinct source_id from unnest(v_sources) as source_id
@@ -179,7 +193,9 @@ comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
 -- group do not run side by side.
-create or replace function linked.link(p_sources uuid[], p_users uuid[], p_can_write boolean[]) returns void
+create or replace function linked.link(
+    p_sources uuid[], p_users uuid[], p_can_write boolean[], p_deletes_own boolean[]
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -188,7 +204,8 @@ declare
 begin
     with plan as materialized (
         select gen_random_uuid() as clone_id, wanted.*
-        from unnest(p_sources, p_users, p_can_write) with ordinality as wanted (source_id, user_id, can_write, position)
+        from unnest(p_sources, p_users, p_can_write, p_deletes_own)
+            with ordinality as wanted (source_id, user_id, can_write, deletes_own, position)
     ), made as (
         insert into public.asset (id, "ownerId", {{ names("asset", "shared", without=["sidecarPath"]) }}
             {%- for name, value in births("asset") %}, {{ name }}{% endfor %}
@@ -204,8 +221,8 @@ begin
         on conflict do nothing
         returning id
     ), clone as (
-        insert into linked.member (asset_id, source_id, owner_id, can_write)
-        select plan.clone_id, plan.source_id, plan.user_id, plan.can_write
+        insert into linked.member (asset_id, source_id, owner_id, can_write, deletes_own)
+        select plan.clone_id, plan.source_id, plan.user_id, plan.can_write, plan.deletes_own
         from plan join made on made.id = plan.clone_id
         returning asset_id, source_id
     )
@@ -222,7 +239,7 @@ begin
     perform linked.join_counterparts(v_clones);
 end
 $linked$;
-comment on function linked.link(uuid[], uuid[], boolean[]) is
+comment on function linked.link(uuid[], uuid[], boolean[], boolean[]) is
     'Creates clones of the sources in the accounts of the users, with everything that hangs on them.';
 
 -- A new clone takes its place in everything that exists already: tags and stack of the source; the albums of any sibling; the
@@ -526,11 +543,13 @@ begin
         on source."originalPath" = mine."originalPath" and source.checksum = mine.checksum
         and source."ownerId" <> mine."ownerId"
     where mine.id = any (v_clones) and not (source."isExternal" and source."libraryId" is null);
-    insert into linked.member (asset_id, source_id, owner_id, can_write)
-    select mine.id, covered.source_id, mine."ownerId", bool_or(participant.role <> 'viewer')
+    insert into linked.member (asset_id, source_id, owner_id, can_write, deletes_own)
+    select mine.id, covered.source_id, mine."ownerId", bool_or(participant.role <> 'viewer'),
+        {{ deletes_own("linked_album.deletes_own", "participant.role <> 'viewer'") }}
     from unnest(v_clones, v_sources) as pair (clone_id, source_id)
     join public.asset mine on mine.id = pair.clone_id
     join linked.covered(v_sources) as covered on covered.source_id = pair.source_id
+    join linked.linked_album on linked_album.album_id = covered.album_id
     join linked.participant on participant.album_id = covered.album_id and participant.user_id = mine."ownerId"
     group by mine.id, covered.source_id
     on conflict do nothing;
@@ -564,7 +583,7 @@ $linked$;
 comment on function linked.clones_unknown() is
     'Assets that look like clones, on a file of somebody else''s asset, and that nobody remembers.';
 
--- What a viewer deleted for good is hidden from the viewer. That any other clone was deleted tells nothing certain of its
+-- What an account deleted for good for itself alone is hidden from it. That any other clone was deleted tells nothing certain of its
 -- source (and of its file): it is made anew. A row that is gone without Immich's audit row was never deleted: another backup
 -- has been restored.
 create or replace function linked.follow_deletions() returns bigint
@@ -583,7 +602,7 @@ begin
     select distinct member.source_id, member.owner_id
     from linked.member
     join public.asset_audit on asset_audit."assetId" = member.asset_id
-    where not member.can_write
+    where {{ hides_alone("member") }}
         and not exists (select from public.asset where asset.id = member.asset_id)
     on conflict do nothing;
     get diagnostics v_count = row_count;
@@ -592,7 +611,7 @@ begin
 end
 $linked$;
 comment on function linked.follow_deletions() is
-    'Does what was to be done when viewers deleted clones, and accounts albums, unseen. Returns how many they were.';
+    'Does what was to be done when accounts deleted albums, or clones for themselves alone, unseen. Returns how many they were.';
 
 create or replace function linked.remembered() returns bigint
 language sql stable

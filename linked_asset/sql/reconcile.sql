@@ -12,11 +12,11 @@ returns table (source_id uuid, asset_id uuid, kind text)
 language sql stable
 as $linked$
     with pair as materialized (
-        select member.source_id, member.asset_id, member.owner_id, member.can_write
+        select member.source_id, member.asset_id, member.owner_id, member.can_write, member.deletes_own
         from linked.member
         where member.source_id = any (p_sources) and member.asset_id <> member.source_id
     ), wanted as materialized (
-        select wanted.source_id, wanted.user_id, wanted.can_write, wanted.linkable
+        select wanted.source_id, wanted.user_id, wanted.can_write, wanted.deletes_own, wanted.linkable
         from linked.wanted(array(
             select unnest(p_sources)
             union
@@ -38,7 +38,7 @@ as $linked$
     select pair.source_id, pair.asset_id, 'member'
     from pair
     left join wanted on wanted.source_id = pair.source_id and wanted.user_id = pair.owner_id
-    where wanted.can_write is distinct from pair.can_write
+    where (wanted.can_write, wanted.deletes_own) is distinct from (pair.can_write, pair.deletes_own)
     union all
     select member.source_id, member.asset_id, 'member'
     from linked.member
@@ -46,7 +46,7 @@ as $linked$
         and not exists (select from public.asset where asset.id = member.asset_id)
 $linked$;
 comment on function linked.member_disagreements(uuid[]) is
-    'Groups that have too few or too many members, or members in another role.';
+    'Groups that have too few or too many members, or members with other rights.';
 
 create or replace function linked.row_disagreements(p_sources uuid[])
 returns table (source_id uuid, asset_id uuid, kind text)

@@ -26,11 +26,13 @@ create table if not exists linked.linked_album (
     owner_id uuid not null,
     name text not null,
     is_live boolean not null,
+    deletes_own boolean not null default false,
     constraint linked_linked_album_pkey primary key (album_id)
 );
+alter table linked.linked_album add column if not exists deletes_own boolean not null default false;
 create index if not exists linked_linked_album_owner_id_idx on linked.linked_album (owner_id);
 comment on table linked.linked_album is
-    'The linked albums as last understood. Not live: Immich keeps the album soft-deleted; it keeps its clones and links nothing new.';
+    'The linked albums as last understood. Not live: Immich keeps the album soft-deleted; it keeps its clones and links nothing new. Deletes own: whoever deletes what is not their own hides it from themselves alone.';
 
 create table if not exists linked.prefix (
     album_id uuid not null,
@@ -46,11 +48,13 @@ comment on table linked.prefix is
 
 create table if not exists linked.waiting (
     album_id uuid not null,
-    path text
+    path text,
+    policy text
 );
+alter table linked.waiting add column if not exists policy text;
 create index if not exists linked_waiting_album_id_idx on linked.waiting (album_id);
 comment on table linked.waiting is
-    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, or (null) the name that would make it a linked album.';
+    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, a policy, or (neither) the name that would make it a linked album.';
 
 create table if not exists linked.participant (
     album_id uuid not null,
@@ -69,14 +73,16 @@ create table if not exists linked.member (
     source_id uuid not null,
     owner_id uuid not null,
     can_write boolean not null,
+    deletes_own boolean not null default false,
     constraint linked_member_pkey primary key (asset_id),
     constraint linked_member_source_id_owner_id_key unique (source_id, owner_id),
     constraint linked_member_source_can_write check (asset_id <> source_id or can_write)
 );
+alter table linked.member add column if not exists deletes_own boolean not null default false;
 create index if not exists linked_member_owner_id_idx on linked.member (owner_id);
 create index if not exists linked_member_writer_idx on linked.member (owner_id) where can_write;
 comment on table linked.member is
-    'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer.';
+    'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer. Deletes own: the policy of every linked album that lets this account write.';
 
 create table if not exists linked.face (
     face_id uuid not null,
@@ -167,7 +173,7 @@ create table if not exists linked.dismissal (
 );
 create index if not exists linked_dismissal_user_id_idx on linked.dismissal (user_id);
 comment on table linked.dismissal is
-    'Clones that a viewer trashed or deleted. They do not come back until the album is shared with the viewer anew.';
+    'Clones that an account trashed or deleted for itself alone: a viewer, or anybody where only that is allowed. They do not come back until the album is shared with the account anew.';
 
 create table if not exists linked.replacement (
     source_id uuid not null,

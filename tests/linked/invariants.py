@@ -93,6 +93,8 @@ class Entitlement:
     allowed: frozenset[tuple[UUID, UUID]]
     required: frozenset[tuple[UUID, UUID]]
     writers: frozenset[tuple[UUID, UUID]]
+    deleters: frozenset[tuple[UUID, UUID]]
+    """Who deletes for everybody."""
 
 
 def covers(line: str, path: str) -> bool:
@@ -127,8 +129,9 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
     allowed: set[tuple[UUID, UUID]] = set()
     required: set[tuple[UUID, UUID]] = set()
     writers: set[tuple[UUID, UUID]] = set()
+    deleters: set[tuple[UUID, UUID]] = set()
 
-    def entitle(source: UUID, through: UUID, roles: dict[UUID, str], live: bool) -> None:
+    def entitle(source: UUID, through: UUID, roles: dict[UUID, str], live: bool, deletes_own: bool) -> None:
         active = all(
             own[key]["deletedAt"] is None and not own[key]["isOffline"] and own[key]["status"] == "active"
             for key in (source, through)
@@ -146,11 +149,17 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
             allowed.add(pair)
             if role != "viewer":
                 writers.add(pair)
+                if not deletes_own:
+                    deleters.add(pair)
             if active and live and users[user]["deletedAt"] is None:
                 required.add(pair)
 
     for album, roles, content in _linked_albums(snapshot):
-        lines = [line for line in (album["description"] or "").split("\n") if not waits(snapshot, album, line)]
+        written = (album["description"] or "").split("\n")
+        lines = [line for line in written if not waits(snapshot, album, line)]
+        deletes_own = any("".join(line.split()).lower() == "deletes:own" for line in written) or any(
+            row["policy"] for row in snapshot["linked.waiting"] if row["album_id"] == album["id"]
+        )
         for source in own:
             for through in stills.get(source, [source]):
                 if through not in own:
@@ -159,13 +168,14 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
                 picked = through in content and asset["ownerId"] in roles
                 under = any(covers(line, asset["originalPath"]) for line in lines)
                 if picked or (under and asset["ownerId"] == album["ownerId"]):
-                    entitle(source, through, roles, album["deletedAt"] is None)
-    return Entitlement(frozenset(allowed), frozenset(required), frozenset(writers))
+                    entitle(source, through, roles, album["deletedAt"] is None, deletes_own)
+    return Entitlement(frozenset(allowed), frozenset(required), frozenset(writers), frozenset(deleters))
 
 
 def waits(snapshot: Snapshot, album: Row, line: str | None) -> bool:
     """Whether the owner has still to approve a line of the description; None: the name. `test_approval` says when."""
-    waiting = [row["path"] for row in snapshot["linked.waiting"] if row["album_id"] == album["id"]]
+    rows = [row for row in snapshot["linked.waiting"] if row["album_id"] == album["id"] and not row["policy"]]
+    waiting = [row["path"] for row in rows]
     return line in waiting if line is None else line.rstrip(" \t\r/") in waiting and line.startswith("/")
 
 
@@ -235,6 +245,8 @@ def _membership(snapshot: Snapshot) -> Iterator[str]:
             yield f"clone {member['asset_id']} of {pair} is not entitled"
         elif member["can_write"] != (pair in entitled.writers):
             yield f"clone {member['asset_id']} of {pair} has the wrong role"
+        elif member["can_write"] and member["deletes_own"] != (pair not in entitled.deleters):
+            yield f"clone {member['asset_id']} of {pair} follows the wrong policy"
         if asset["libraryId"] is not None or not asset["isExternal"]:
             yield f"clone {member['asset_id']} is not external without library"
     for source in sources:
@@ -583,6 +595,6 @@ def _traces(snapshot: Snapshot) -> Iterator[str]:
     albums = {
         row["id"] for row in snapshot["album"] if row["albumName"].strip(" \t\r\n").lower().startswith("linked album")
     }
-    waiting = {row["album_id"] for row in snapshot["linked.waiting"] if row["path"] is None}
+    waiting = {row["album_id"] for row in snapshot["linked.waiting"] if row["path"] is None and row["policy"] is None}
     if {row["album_id"] for row in snapshot["linked.linked_album"]} != albums - waiting:
         yield "linked albums are not those that Immich has"

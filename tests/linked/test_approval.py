@@ -138,6 +138,66 @@ def test_the_owner_approves(home: Home, approve: object) -> None:
     assert not home.waiting()
 
 
+CAREFUL = f"{FOLDER}\ndeletes: own"
+
+
+def deletes_for_all(home: Home) -> bool:
+    """Whether Ed's trash is Nora's."""
+    clone = home.database.value("select asset_id from linked.member where owner_id = %s", [home.ed])
+    rows = home.database.fetch("select deletes_own from linked.member where asset_id = %s", [clone])
+    policy = home.database.fetch("select policy from linked.waiting")
+    assert [row.policy for row in policy] in ([], ["deletes: all"])
+    return not rows[0].deletes_own
+
+
+@pytest.mark.parametrize("description", [FOLDER, f"{FOLDER}\ndeletes: all", f"{FOLDER}\ndeletes: my own"])
+@pytest.mark.parametrize("approve", [approve_by_command, approve_by_album, approve_by_renaming])
+def test_the_end_of_a_careful_policy_waits(home: Home, approve: object, description: str) -> None:
+    home.update_album(home.album, description=CAREFUL)
+    assert not deletes_for_all(home)
+    home.update_album(home.album, description=description)
+    assert not deletes_for_all(home)
+    assert home.waiting() == [None]
+    home.unshare_album(home.album, home.ed)
+    home.share_album(home.album, home.ed)
+    home.update_album(home.album, albumName="Linked album of ours")
+    home.update_album(home.album, albumName="Linked album")
+    assert not deletes_for_all(home)
+    approve(home)  # type: ignore[operator]
+    assert deletes_for_all(home)
+    assert not home.waiting()
+
+
+def test_a_careful_policy_counts_at_once(home: Home) -> None:
+    assert deletes_for_all(home)
+    home.update_album(home.album, description=CAREFUL)
+    assert not home.waiting()
+    home.update_album(home.album, description=FOLDER)
+    home.update_album(home.album, description=CAREFUL)
+    assert not home.waiting()
+    home.trash([home.database.value("select asset_id from linked.member where owner_id = %s", [home.ed])])
+    assert home.asset(home.shared).status == "active"
+
+
+def test_the_owner_ends_a_careful_policy_alone(home: Home) -> None:
+    home.update_album(home.album, description=CAREFUL)
+    home.unshare_album(home.album, home.ed)
+    home.minutes_later()
+    home.update_album(home.album, description=FOLDER)
+    assert not home.waiting()
+    home.share_album(home.album, home.ed)
+    assert deletes_for_all(home)
+
+
+def test_a_policy_that_waits_is_told(home: Home) -> None:
+    home.update_album(home.album, description=CAREFUL)
+    home.update_album(home.album, description=FOLDER)
+    here = inside(home.database.url)
+    line = 'the album "Linked album" waits for its owner to approve the end of "deletes: own"'
+    assert line in here.linked_asset("status").stdout
+    assert line in here.linked_asset("doctor").stdout
+
+
 def test_nobody_else_approves(home: Home) -> None:
     home.update_album(home.album, description="/photos")
     home.create_album(home.ed, "approve linked album")

@@ -432,17 +432,18 @@ def test_watch_repairs_after_incidents_and_says_what(household: Household, capsy
     run(database)
 
 
-def test_watch_holds_up_nobody_while_it_waits_for_a_lock(household: Household) -> None:
+def test_watch_holds_up_nobody_while_it_waits_for_a_lock(
+    household: Household, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its transactions are transactions, with a limit to what they wait."""
-    database, photo = household.database, household.photo()
+    database, photo, said = household.database, household.photo(), list[str]()
     with unseen(database):
         household.update_exif(photo, description="unseen")
     with watching(database.url), database.connect(autocommit=False) as other:
         other.execute("lock table asset_exif in share mode")
         database.execute("insert into linked.queue (source_id, thorough) values (%s, true)", [photo])
         database.execute("notify linked")
-        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%work_off%'"
-        wait_until(lambda: database.value(waiting))
+        wait_until(lambda: lines(capsys, "Immich is busy", said))
         start = time.monotonic()
         database.execute("set lock_timeout = '10s'")
         household.favorite(photo)

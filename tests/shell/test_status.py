@@ -79,6 +79,52 @@ def test_what_is_left_out_and_why(shell: ShellFor, server: Immich) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "deletes", "noted"),
+    [
+        ("deletes: own", "own", False),
+        (" DELETES :own", "own", False),
+        ("deletes: all", "all", False),
+        ("delete: own", "all", True),
+        ("Deletes = own", "all", True),
+        ("deletes own", "all", True),
+        ("deltes: own", "all", True),
+        ("deletes: mine", "all", True),
+        ("deletes:", "all", True),
+        ("- deletes: own", "all", True),
+        ("deletes: own.", "all", True),
+        ("deletes: own please", "all", True),
+        ("Deleted pictures go to the trash", "all", False),
+        ("Details: all", "all", False),
+        ("We delete nothing here", "all", False),
+        ("", "all", False),
+    ],
+)
+def test_policies(shell: ShellFor, server: Immich, line: str, deletes: str, noted: bool) -> None:
+    family, anna = server.create_user("family"), server.create_user("anna")
+    server.upload(family, "/photos/1.jpg")
+    server.create_album(family, "Linked album", f"/photos\n{line}", users=[anna])
+    here = shell(server.database.url)
+    assert ("deletes: own" in here.alembic("upgrade", "head").stderr) == (deletes == "own")
+    (album,) = status(here)["albums"]
+    assert album["deletes"] == deletes
+    policy = 'a policy is the line "deletes: own" or "deletes: all"'
+    assert album["notes"] == ([f'the line "{line.strip()}" is ignored: {policy}'] if noted else [])
+    assert ("deletes: own, " in here.linked_asset("status").stdout) == (deletes == "own")
+    if noted:
+        assert policy in here.linked_asset("doctor").stdout
+
+
+def test_policies_that_contradict_each_other(shell: ShellFor, server: Immich) -> None:
+    family, anna = server.create_user("family"), server.create_user("anna")
+    server.upload(family, "/photos/1.jpg")
+    server.create_album(family, "Linked album", "deletes: own\n/photos\ndeletes: all", users=[anna])
+    here = shell(server.database.url)
+    here.alembic("upgrade", "head")
+    (album,) = status(here)["albums"]
+    assert (album["deletes"], album["notes"]) == ("own", ['of "deletes: own" and "deletes: all" the first counts'])
+
+
 def test_dismissed_queued_and_awaiting_deletion(shell: ShellFor, server: Immich) -> None:
     family, viewer, leaving = (server.create_user(name) for name in ("family", "viewer", "leaving"))
     here = shell(server.database.url)

@@ -5,6 +5,7 @@ select
     array(
         select coalesce(nullif(p.path, ''), '/') from linked.prefix as p where p.album_id = a.album_id order by p.path
     ) as prefixes,
+    a.deletes_own,
     array(
         select format('%s (%s)', u.name, p.role)
         from linked.participant as p

@@ -11,6 +11,16 @@
 exists (select from linked.participant where participant.user_id = {{ account }})
 {%- endmacro %}
 
+{# Whose trashing and deleting hides a clone from its own account alone. #}
+{% macro hides_alone(member) -%}
+(not {{ member }}.can_write or {{ member }}.deletes_own)
+{%- endmacro %}
+
+{# Of the albums that cover an asset for an account: whether it is so for each of those that let the account write. #}
+{% macro deletes_own(of_album, can_write) -%}
+coalesce(bool_and({{ of_album }}) filter (where {{ can_write }}), false)
+{%- endmacro %}
+
 {# The groups of the members among rows, for the same reason row by row. #}
 {% macro groups_of(rows, asset) -%}
 array(

@@ -5,6 +5,7 @@ select
     a.owner_id::text as owner_id,
     owner.name as owner,
     a.is_live as live,
+    case when a.deletes_own then 'own' else 'all' end as deletes,
     album.description,
     (
         select coalesce(jsonb_agg(jsonb_build_object('path', coalesce(nullif(p.path, ''), '/'), 'matches', m.matches) order by p.path), '[]')

@@ -263,8 +263,10 @@ class Storage:
             row.id
             for row in rows
             if not row.thumbhash
-            or (None in (getattr(row, "previewAt", None), getattr(row, "thumbnailAt", None))
-            and not {"preview", "thumbnail"} <= set(self.files(row.id)))
+            or (
+                None in (getattr(row, "previewAt", None), getattr(row, "thumbnailAt", None))
+                and not {"preview", "thumbnail"} <= set(self.files(row.id))
+            )
         ]
         for asset_id in lacking:
             run(self.generate_thumbnails(asset_id))

@@ -175,6 +175,34 @@ def answers(database: Database) -> bool:
         return False
 
 
+@pytest.mark.parametrize("what", ["photo", "live photo"])
+@pytest.mark.parametrize("why", ["viewer", "deletes: own"])
+def test_what_is_hidden_later_names_no_file_meanwhile(household: Household, what: str, why: str) -> None:
+    """Immich's job for it may come before the next write that could take it away."""
+    if why == "viewer":
+        household.set_viewer(household.anna)
+    else:
+        household.update_album(household.linked_album, description=f"{MEDIA}\ndeletes: own")
+    still, video = household.photo(), None
+    if what == "live photo":
+        video = household.upload(household.family, f"{MEDIA}/live.mov", type="VIDEO")
+        household.link_live_photo(still, video)
+    clones = [household.clone(part, household.anna) for part in (still, video) if part]
+    kept = {part: (household.asset(part).originalPath, files(household, part)) for part in (still, video) if part}
+    with somebody_has_the_turn(household):
+        household.force_delete([clones[0]])
+        assert notes(household) == ["asset update"]
+        for clone in clones:
+            assert household.asset(clone).originalPath.endswith(f".hidden-{clone}")
+            assert files(household, clone) == {}
+        for clone in clones:
+            household.delete_asset(clone)
+    household.next_write()
+    assert {part: (household.asset(part).originalPath, files(household, part)) for part in kept} == kept
+    assert household.find_clone(still, household.anna) is None
+    assert household.find_clone(still, household.ben)
+
+
 # --- nothing is lost ----------------------------------------------------------------------------------
 
 

@@ -210,8 +210,13 @@ $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
 
-{# Viewers have sidecars of their own, and a source that is marked to have its video made anew is left alone. #}
+{# Viewers have sidecars of their own, and a source that is marked to have its video made anew is left alone. Where sidecars stand
+   in a column, only the migration to the release in which they are files writes such rows: for everybody what they had. #}
 {% macro is_passed_on(table, alias) %}
+{% if table == "asset_file" and "sidecarPath" in asset %}
+
+        and {{ alias }}.type <> 'sidecar'
+{%- endif %}
 {% if table == "asset_file" and sidecar_rows_of_viewers %}
 
         and (

@@ -7,6 +7,7 @@ write rows, our triggers fire on tables that they were not made for.
 from __future__ import annotations
 
 from itertools import accumulate
+from uuid import UUID
 
 import pytest
 
@@ -268,3 +269,25 @@ def test_removal_does_not_depend_on_what_immich_has_changed(busy: Household, rel
     assert busy.database.value("""select count(*) from album where "albumName" = 'Holidays'""") == 1
     assert busy.database.value("select count(*) from tag") == 2
     assert busy.database.value("select to_regnamespace('linked') is null")
+
+
+@pytest.mark.parametrize("release", [release for release in MIGRATIONS if release >= "v2.4.0"])
+def test_only_a_viewer_has_a_sidecar_that_cannot_be_written(busy: Household, release: str) -> None:
+    """Immich makes rows of what stood in a column. Whose edits go to such a file loses them."""
+    busy.set_viewer(busy.ben)
+    without, with_one = busy.photo(), busy.photo()
+    busy.write_sidecar(with_one)
+    sidecar = busy.asset(with_one).sidecarPath
+    paths = [busy.asset(photo).originalPath for photo in (without, with_one)]
+
+    def sidecars(user: UUID) -> list[str]:
+        rows = busy.database.fetch(
+            """select path from asset_file join asset on asset.id = "assetId"
+               where asset_file.type = 'sidecar' and "ownerId" = %s and "originalPath" = any (%s)""",
+            [user, paths],
+        )
+        return [row.path for row in rows]
+
+    migrate(busy, release)
+    for user in (busy.family, busy.anna):
+        assert sidecars(user) == [sidecar]

@@ -1,5 +1,6 @@
 """Linking and repairing what is queued, in slices that hold up nobody."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -14,23 +15,26 @@ from linked_asset.talk import progress, say
 
 SLICE = "200 milliseconds"
 LOCK_TIMEOUT = "3s"
-TRIES = 5
+PATIENCE = 25
+"""Seconds for which a transaction is tried again."""
 SLICES_WITHOUT_PROGRESS = 100
 
 T = TypeVar("T")
 
 
-def patiently(work: Callable[[], T], tries: int = TRIES) -> T:
+def patiently(work: Callable[[], T]) -> T:
     """Does the work of one transaction, again when Immich holds the locks, with longer and longer pauses."""
-    for attempt in range(1, tries + 1):
+    begun = time.monotonic()
+    for attempt in itertools.count(1):
         try:
             return work()
         except DBAPIError as error:
             if sqlstate(error) not in LOCK_NOT_AVAILABLE:
                 raise
-            if attempt == tries:
-                raise errors.ImmichBusy(tries=tries, reason=message(error)) from error
-        time.sleep(random.uniform(0.5, 1) * 0.25 * 2**attempt)
+            pause = random.uniform(0.5, 1) * min(4, 0.25 * 2**attempt)
+            if time.monotonic() + pause > begun + PATIENCE:
+                raise errors.ImmichBusy(tries=attempt, reason=message(error)) from error
+        time.sleep(pause)
     raise AssertionError("unreachable")
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from linked_asset.immich import version
 from sample import create_immich, load_family
 from sample.server import embedded_bin
 from tests.database import Clients, Database, Databases
@@ -51,6 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure() -> None:
     _run.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what Immich does not do in the release at hand."""
+    meant = [item for item in items if _is_meant(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in meant])
+    items[:] = meant
+
+
+def _is_meant(item: pytest.Item) -> bool:
+    release = version(RELEASE)
+    return all(release >= version(mark.args[0]) for mark in item.iter_markers("since")) and all(
+        release <= version(mark.args[0]) for mark in item.iter_markers("until")
+    )
 
 
 @pytest.fixture(scope="session")

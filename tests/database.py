@@ -18,6 +18,7 @@ from psycopg.rows import namedtuple_row
 _numbers = itertools.count(1)
 
 Parameters = Sequence[Any] | dict[str, Any] | None
+Statement = str | sql.SQL | sql.Composed
 
 
 class Database:
@@ -46,21 +47,21 @@ class Database:
             self._other = Database(self.url)
         return self._other
 
-    def execute(self, statement: str | sql.Composable, parameters: Parameters = None) -> Any:
+    def execute(self, statement: Statement, parameters: Parameters = None) -> Any:
         """Run one statement in a transaction of its own; returns the cursor."""
         if self._connection is None or self._connection.closed:
             self._connection = self.connect()
         return self._connection.execute(statement, parameters)
 
-    def fetch(self, statement: str | sql.Composable, parameters: Parameters = None) -> list[Any]:
+    def fetch(self, statement: Statement, parameters: Parameters = None) -> list[Any]:
         return list(self.execute(statement, parameters))
 
-    def row(self, statement: str | sql.Composable, parameters: Parameters = None) -> Any:
+    def row(self, statement: Statement, parameters: Parameters = None) -> Any:
         """The only row."""
         (row,) = self.fetch(statement, parameters)
         return row
 
-    def value(self, statement: str | sql.Composable, parameters: Parameters = None) -> Any:
+    def value(self, statement: Statement, parameters: Parameters = None) -> Any:
         """The only column of the only row."""
         (value,) = self.row(statement, parameters)
         return value

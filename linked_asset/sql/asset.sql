@@ -1,6 +1,7 @@
 -- Rows of asset that come, change and go: what of it the other members take over, and which assets are linked by it.
 
 {% from "macro/frame.sql" import on, changed, hides_alone, is_member, groups_of, takes_part with context %}
+{% from "macro/hold.sql" import hold %}
 {# What membership, stacks and live photos depend on. #}
 {% set structure = ["ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId"] %}
 {% set shared = columns("asset", "shared") | map(attribute="name") | list %}
@@ -84,7 +85,8 @@ case
     closer=closer,
     columns=shared + (structure | reject("in", shared) | list),
     concern=is_member("fresh.id") ~ ' or ' ~ takes_part('fresh."ownerId"'),
-    sources=groups, patient=takes_away
+    sources=groups, patient=takes_away,
+    meanwhile="if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;"
 ) %}
 
             declare
@@ -235,6 +237,38 @@ end
 $linked$;
 comment on function linked.hide_alone(uuid[]) is
     'Hides from accounts what they have put into the trash for themselves alone, and deletes the old file of a replaced clone from it.';
+
+-- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row names.
+create or replace function linked.spare_files(p_changed uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_hidden uuid[] := array(
+        select asset.id
+        from linked.member join public.asset on asset.id = member.asset_id
+        where member.asset_id = any (p_changed) and {{ hides_alone("member") }} and member.asset_id <> member.source_id
+            and (asset."deletedAt" is not null or asset.status <> 'active')
+    );
+begin
+    if cardinality(v_hidden) = 0 then
+        return;
+    end if;
+    v_hidden := v_hidden || linked.video_clones(v_hidden);
+    {{ hold("asset", "id = any (v_hidden)") }}
+    {{ hold("asset_file", '"assetId" = any (v_hidden)', "update") }}
+    perform set_config('linked.writing', pg_current_xact_id()::text, true);
+    delete from public.asset_file where "assetId" = any (v_hidden);
+    update public.asset
+    set "originalPath" = "originalPath" || '.hidden-' || id
+{%- if "sidecarPath" in asset %}, "sidecarPath" = null{% endif %}
+{%- if "encodedVideoPath" in asset %}, "encodedVideoPath" = null{% endif %}
+
+    where id = any (v_hidden);
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.spare_files(uuid[]) is
+    'Has clones that an account has put into the trash for itself alone, and that are still there, name no file of the group.';
 
 create or replace function linked.rejoin(p_unlocked uuid[]) returns void
 language plpgsql

@@ -4,12 +4,16 @@
 -- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
 -- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
 -- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
--- for deadlocks: it would end a statement of Immich's for one.
+-- for deadlocks: it would end a statement of Immich's for one. A statement whose rows hang together with those of many tables
+-- calls us for each of them: once it has waited in vain it does not do so again.
 create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
 as $linked$
 declare
-    v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
+    v_once interval := case
+        when not p_patient and current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then interval '0'
+        else least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval)
+    end;
     v_until timestamptz := case
         when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
         else clock_timestamp() + v_once

@@ -677,22 +677,25 @@ as $linked$
 declare
     v_left bigint;
     v_tries integer := 0;
+    v_patience timestamptz;
 begin
     loop
         begin
             perform set_config('lock_timeout', '3s', true);
             v_left := case when v_left is null then linked.enqueue_all() else linked.work_off(interval '200 milliseconds') end;
             v_tries := 0;
+            v_patience := null;
         exception when lock_not_available or deadlock_detected or serialization_failure then
             v_tries := v_tries + 1;
-            if v_tries = 5 then
+            v_patience := coalesce(v_patience, clock_timestamp() + interval '25 seconds');
+            if clock_timestamp() > v_patience then
                 raise exception 'Immich is busy: what is to be linked could not be locked in % tries (%)', v_tries, sqlerrm
                 using errcode = 'lock_not_available', hint = 'Call it again later: it goes on from there.';
             end if;
         end;
         commit;
         exit when v_left = 0;
-        perform pg_sleep(case when v_tries > 0 then 0.25 * 2 ^ v_tries else 0 end);
+        perform pg_sleep(case when v_tries > 0 then least(4, 0.25 * 2 ^ v_tries) else 0 end);
     end loop;
 end
 $linked$;

@@ -141,6 +141,8 @@ begin
         and mine."assetId" = member.asset_id and mine.type = 'encoded_video';
 {% endif %}
     delete from linked.unsettled
+    where source_id = any (v_images || v_videos) and not exists (select from public.asset where asset.id = source_id);
+    delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
 end

@@ -418,18 +418,8 @@ exists (
 {% endif %}
 {% endcall %}
 
-{% set tag_concerns_us %}
-exists (
-                    select from fresh
-                    where exists (select from linked.made_tag where made_tag.tag_id = fresh.id and made_tag.unused_in is not null)
-                )
-                or exists (select from {{ changed("fresh", "stale", "color") }})
-{%- endset %}
-{% call(fresh, stale, statement) on("tag", "update", "Keeps tags that Immich has just looked up, and propagates colours.", look=tag_concerns_us) %}
+{% call(fresh, stale, statement) on("tag", "update", "Propagates the colours of tags.", look="exists (select from " ~ changed("fresh", "stale", "color") ~ ")") %}
 
-            update linked.made_tag set unused_in = null
-            from {{ fresh }}
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from {{ changed(fresh, stale, "color") }}
             ));

@@ -175,26 +175,32 @@ class Jobs(Tags):
 
     def encode_video(self, asset_id: UUID) -> None:
         asset = self.asset(asset_id)
-        path = f"/data/encoded-video/{asset.ownerId}/{str(asset_id)[:2]}/{asset_id}.mp4"
-        if self.has("asset", "encodedVideoPath"):
-            self.update_asset(asset_id, encodedVideoPath=path)
-        else:
-            self.upsert_files({"assetId": asset_id, "type": "encoded_video", "path": path})
+        self.set_file(
+            asset_id, "encoded_video", f"/data/encoded-video/{asset.ownerId}/{str(asset_id)[:2]}/{asset_id}.mp4"
+        )
 
     def forget_encoded_video(self, asset_id: UUID) -> None:
         """Transcoding finds that the video can be played as it is."""
-        if self.has("asset", "encodedVideoPath"):
-            self.update_asset(asset_id, encodedVideoPath=None)
-        else:
-            self.delete("asset_file", assetId=asset_id, type="encoded_video")
+        self.set_file(asset_id, "encoded_video", None)
 
     def file_of(self, asset_id: UUID, kind: str) -> str | None:
         """The path of a `sidecar` or `encoded_video`: of the asset, or in later releases in a row of asset_file."""
-        column = {"sidecar": "sidecarPath", "encoded_video": "encodedVideoPath"}[kind]
-        if self.has("asset", column):
+        if column := self._column_of(kind):
             return getattr(self.asset(asset_id), column) or None
         rows = self.database.fetch('select path from asset_file where "assetId" = %s and type = %s', [asset_id, kind])
         return rows[0].path if rows else None
+
+    def set_file(self, asset_id: UUID, kind: str, path: str | None) -> None:
+        if column := self._column_of(kind):
+            self.update_asset(asset_id, **{column: path})
+        elif path:
+            self.upsert_files({"assetId": asset_id, "type": kind, "path": path})
+        else:
+            self.delete("asset_file", assetId=asset_id, type=kind)
+
+    def _column_of(self, kind: str) -> str | None:
+        column = {"sidecar": "sidecarPath", "encoded_video": "encodedVideoPath"}.get(kind)
+        return column if column and self.has("asset", column) else None
 
     def move_file(self, asset_id: UUID, new_path: str) -> None:
         """The storage template puts the original where it belongs."""

@@ -122,9 +122,12 @@ class Account(Api):
         return found
 
     def assets(self) -> list[Json]:
-        """Timeline and archive, own ones only. (v3 finds the videos of live photos as well.)"""
-        found = [asset for asset in self.search() if asset["ownerId"] == self.id]
-        return [asset for asset in found if asset["visibility"] != "hidden"]
+        """Timeline and archive, own ones only."""
+        found = self.search()
+        # Asked for nothing in particular v3 finds the videos of live photos as well, and those before no archive.
+        if self.version < (3,):
+            found += self.search(visibility="archive")
+        return [asset for asset in found if asset["ownerId"] == self.id and asset["visibility"] != "hidden"]
 
     def trashed(self) -> list[Json]:
         everything = self.search(withDeleted=True)

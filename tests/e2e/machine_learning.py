@@ -60,7 +60,7 @@ class Fake:
                 head = f"content-type: {self.headers['content-type']}\r\n\r\n".encode()
                 form = {
                     part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-                    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()  # type: ignore[attr-defined]
+                    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts()
                 }
                 self._answer(json.dumps(fake.predict(form)).encode(), "application/json")
 
@@ -74,7 +74,10 @@ class Fake:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer((host, 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+
+        self.server = Server((host, 0), Handler)
         self.port = self.server.server_address[1]
 
     def predict(self, form: dict[Any, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_thumbnails_of_edited_pictures_are_made_again(household: Household) -> N
     household.settle()
     household.check()
     for file in files:
-        household.agree(lambda each, file=file: preview(each, file))
+        household.agree(partial(preview, file=file))
 
 
 def test_edited_and_deleted(household: Household) -> None:

@@ -8,6 +8,7 @@ from tests.e2e.household import Household, World, dump
 def test_removed(world: World, before: Household, schema: str | None) -> None:
     names = before.family.names()
     world.wait()
+    before.look_from_now()
 
     world.downgrade()
 

@@ -41,6 +41,7 @@ def test_a_viewer_stacks_for_nobody(household: Household) -> None:
     household.upload(*files)
 
     household.vera.stack(*(household.vera.find(file.name) for file in files))
+    household.write_again()
 
     assert household.agree(stacked) == []
 
@@ -62,6 +63,7 @@ def test_viewer_and_editors_stack_the_same_pictures_at_once(household: Household
 
         with ThreadPoolExecutor(len(ids)) as pool:
             refused += filter(None, pool.map(stack, ids))
+        household.write_again()
         household.check()
 
     assert not refused

@@ -26,11 +26,13 @@ create table if not exists linked.linked_album (
     owner_id uuid not null,
     name text not null,
     is_live boolean not null,
+    deletes_own boolean not null default false,
     constraint linked_linked_album_pkey primary key (album_id)
 );
+alter table linked.linked_album add column if not exists deletes_own boolean not null default false;
 create index if not exists linked_linked_album_owner_id_idx on linked.linked_album (owner_id);
 comment on table linked.linked_album is
-    'The linked albums as last understood. Not live: Immich keeps the album soft-deleted; it keeps its clones and links nothing new.';
+    'The linked albums as last understood. Not live: Immich keeps the album soft-deleted; it keeps its clones and links nothing new. Deletes own: whoever deletes what is not their own hides it from themselves alone.';
 
 create table if not exists linked.prefix (
     album_id uuid not null,
@@ -46,11 +48,13 @@ comment on table linked.prefix is
 
 create table if not exists linked.waiting (
     album_id uuid not null,
-    path text
+    path text,
+    policy text
 );
+alter table linked.waiting add column if not exists policy text;
 create index if not exists linked_waiting_album_id_idx on linked.waiting (album_id);
 comment on table linked.waiting is
-    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, or (null) the name that would make it a linked album.';
+    'What somebody else than its owner may have written into an album, and counts only once the owner has approved it: a prefix, a policy, or (neither) the name that would make it a linked album.';
 
 create table if not exists linked.participant (
     album_id uuid not null,
@@ -69,14 +73,16 @@ create table if not exists linked.member (
     source_id uuid not null,
     owner_id uuid not null,
     can_write boolean not null,
+    deletes_own boolean not null default false,
     constraint linked_member_pkey primary key (asset_id),
     constraint linked_member_source_id_owner_id_key unique (source_id, owner_id),
     constraint linked_member_source_can_write check (asset_id <> source_id or can_write)
 );
+alter table linked.member add column if not exists deletes_own boolean not null default false;
 create index if not exists linked_member_owner_id_idx on linked.member (owner_id);
 create index if not exists linked_member_writer_idx on linked.member (owner_id) where can_write;
 comment on table linked.member is
-    'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer.';
+    'The rows of each link group. The source has asset_id = source_id; a clone that cannot write belongs to a viewer. Deletes own: the policy of every linked album that lets this account write.';
 
 create table if not exists linked.face (
     face_id uuid not null,
@@ -167,7 +173,7 @@ create table if not exists linked.dismissal (
 );
 create index if not exists linked_dismissal_user_id_idx on linked.dismissal (user_id);
 comment on table linked.dismissal is
-    'Clones that a viewer trashed or deleted. They do not come back until the album is shared with the viewer anew.';
+    'Clones that an account trashed or deleted for itself alone: a viewer, or anybody where only that is allowed. They do not come back until the album is shared with the account anew.';
 
 create table if not exists linked.replacement (
     source_id uuid not null,
@@ -277,12 +283,16 @@ comment on table linked.incident is
 -- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
 -- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
 -- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
--- for deadlocks: it would end a statement of Immich's for one.
+-- for deadlocks: it would end a statement of Immich's for one. A statement whose rows hang together with those of many tables
+-- calls us for each of them: once it has waited in vain it does not do so again.
 create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
 as $linked$
 declare
-    v_once interval := least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval);
+    v_once interval := case
+        when not p_patient and current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then interval '0'
+        else least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval)
+    end;
     v_until timestamptz := case
         when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
         else clock_timestamp() + v_once
@@ -595,6 +605,7 @@ comment on function linked.record_incident(text, text, text, text) is
 
 -- What linked albums are, as their owners wrote them, and what they cover for whom.
 
+
 create or replace function linked.is_linked_album(p_name text) returns boolean
 language sql immutable
 as $linked$
@@ -614,6 +625,18 @@ as $linked$
 $linked$;
 comment on function linked.prefixes(text) is
     'The prefixes in an album''s description: its lines that start with a slash, without trailing blanks and slashes.';
+
+-- Where lines contradict each other, the one by which no picture is lost.
+create or replace function linked.deletes_own(p_description text) returns boolean
+language sql immutable
+as $linked$
+    select exists (
+        select from regexp_split_to_table(p_description, E'\n') as line
+        where line ~* '^\s*deletes\s*:\s*own\s*$'
+    )
+$linked$;
+comment on function linked.deletes_own(text) is
+    'Whether a line of an album''s description says `deletes: own`, in any case, blanks ignored.';
 
 create or replace function linked.standing_albums(p_albums uuid[])
 returns table (album_id uuid, owner_id uuid, name text, is_live boolean)
@@ -647,13 +670,15 @@ $linked$;
 comment on function linked.take_over() is
     'Lets all count that stands in albums, for the rest of the transaction.';
 
--- A name that makes an album linked counts in p_names alone, a prefix in p_lines; elsewhere they wait. A prefix below one that counts links no more than that.
+-- A name that makes an album linked counts in p_names alone, a prefix, and the end of `deletes: own`, in p_lines; elsewhere they
+-- wait. A prefix below one that counts links no more than that.
 -- Returns how membership changes by it: not at all (null), or that somebody gains by it, or may lose by it ('more', 'less').
 create or replace function linked.understand(p_albums uuid[], p_names uuid[], p_lines uuid[]) returns text
 language plpgsql
 as $linked$
 declare
     v_counting uuid[];
+    v_own uuid[];
     v_more bigint := 0;
     v_less bigint := 0;
     v_count bigint;
@@ -675,20 +700,32 @@ begin
     where known.album_id = prefix.album_id and standing.album_id = known.album_id
         and standing.owner_id <> known.owner_id and known.album_id <> all (p_lines);
 
+    v_own := array(
+        select album.id
+        from public.album
+        left join linked.linked_album known on known.album_id = album.id
+        where album.id = any (v_counting)
+            and (linked.deletes_own(album.description) or known.deletes_own and known.album_id <> all (p_lines))
+    );
     select
-        count(*) filter (where known.album_id is null or standing.is_live > known.is_live),
-        count(*) filter (where known.owner_id <> standing.owner_id)
+        count(*) filter (
+            where known.album_id is null or standing.is_live > known.is_live
+                or known.deletes_own and standing.album_id <> all (v_own)
+        ),
+        count(*) filter (
+            where known.owner_id <> standing.owner_id or not known.deletes_own and standing.album_id = any (v_own)
+        )
     into v_more, v_count
     from linked.standing_albums(v_counting) as standing
     left join linked.linked_album known on known.album_id = standing.album_id;
     v_less := v_less + v_count;
 
-    insert into linked.linked_album as known (album_id, owner_id, name, is_live)
-    select album_id, owner_id, name, is_live from linked.standing_albums(v_counting)
+    insert into linked.linked_album as known (album_id, owner_id, name, is_live, deletes_own)
+    select album_id, owner_id, name, is_live, album_id = any (v_own) from linked.standing_albums(v_counting)
     on conflict (album_id) do update
-    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live
-    where (known.owner_id, known.name, known.is_live)
-        is distinct from (excluded.owner_id, excluded.name, excluded.is_live);
+    set owner_id = excluded.owner_id, name = excluded.name, is_live = excluded.is_live, deletes_own = excluded.deletes_own
+    where (known.owner_id, known.name, known.is_live, known.deletes_own)
+        is distinct from (excluded.owner_id, excluded.name, excluded.is_live, excluded.deletes_own);
 
     insert into linked.prefix (album_id, path)
     select album.id, line.path
@@ -727,16 +764,20 @@ begin
     v_less := v_less + v_count;
 
     delete from linked.waiting where album_id = any (p_albums);
-    insert into linked.waiting (album_id, path)
-    select standing.album_id, null
+    insert into linked.waiting (album_id, path, policy)
+    select standing.album_id, null, null
     from linked.standing_albums(p_albums) as standing
     where standing.album_id <> all (v_counting)
     union all
-    select album.id, line.path
+    select album.id, line.path, null
     from public.album
     cross join linked.prefixes(album.description) as line (path)
     where album.id = any (v_counting)
-        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path);
+        and not exists (select from linked.prefix where prefix.album_id = album.id and prefix.path = line.path)
+    union all
+    select album.id, null, 'deletes: all'
+    from public.album
+    where album.id = any (v_own) and not linked.deletes_own(album.description);
 
     delete from linked.participant
     where album_id = any (p_albums)
@@ -766,7 +807,7 @@ begin
 end
 $linked$;
 comment on function linked.understand(uuid[], uuid[], uuid[]) is
-    'Brings what is remembered of these albums (linked or not, prefixes, participants) up to what Immich has.';
+    'Brings what is remembered of these albums (linked or not, prefixes, policy, participants) up to what Immich has.';
 
 create or replace function linked.album_participants(p_albums uuid[])
 returns table (album_id uuid, user_id uuid, role text)
@@ -849,17 +890,18 @@ $linked$;
 comment on function linked.covered(uuid[]) is
     'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
 
--- Who has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
+-- Of several albums that cover an asset the stronger right counts, for each account that of those in which it may write. Who
+-- has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
 -- was left out, dismissed or not linked for any cause.
 create or replace function linked.wanted(p_assets uuid[])
-returns table (source_id uuid, user_id uuid, can_write boolean, linkable boolean)
+returns table (source_id uuid, user_id uuid, can_write boolean, deletes_own boolean, linkable boolean)
 language plpgsql stable
 as $linked$
 #variable_conflict use_column
 begin
     return query
     with taker as materialized (
-        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write,
+        select participant.album_id, participant.user_id, participant.role <> 'viewer' as can_write, linked_album.deletes_own,
             linked_album.is_live and account."deletedAt" is null as linkable,
             exists (
                 select from public.asset own
@@ -871,6 +913,7 @@ begin
     )
     select covered.source_id, taker.user_id,
         bool_or(taker.can_write),
+        coalesce(bool_and(taker.deletes_own) filter (where taker.can_write), false),
         bool_or(covered.linkable and taker.linkable)
     from linked.covered(p_assets) as covered
     join taker on taker.album_id = covered.album_id and taker.user_id <> covered.owner_id
@@ -1330,7 +1373,7 @@ end
 $linked$;
 comment on function linked.delete_groups(uuid[]) is 'Deletes all that is left of groups of which a member was deleted for good.';
 
--- A viewer's trash and delete hide the clone from the viewer alone.
+-- A viewer's trash and delete, and those of anybody who may not delete for others, hide the clone from that account alone.
 create or replace function linked.dismiss(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
@@ -1349,7 +1392,7 @@ begin
     perform linked.unlink(p_clones);
 end
 $linked$;
-comment on function linked.dismiss(uuid[]) is 'Removes clones of viewers and remembers that they are not wanted back.';
+comment on function linked.dismiss(uuid[]) is 'Removes clones that their accounts have deleted for themselves alone, and remembers that they are not wanted back.';
 
 -- Rows of asset that come, change and go: what of it the other members take over, and which assets are linked by it.
 
@@ -1467,9 +1510,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset insert',
                         null,
@@ -1535,7 +1580,7 @@ $linked$;
 comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
     'Does what was noted: links new assets that a linked album covers.';
 
--- In this order: first what takes members out of their groups (a viewer's trash, a file that was replaced), so that nothing
+-- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was replaced), so that nothing
 -- of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
 -- left; last membership, which is computed from what all of this has made of the rows.
 create or replace function linked.on_asset_update() returns trigger
@@ -1635,6 +1680,12 @@ begin
                     select from fresh
                     where (select member.source_id from linked.member where member.asset_id = fresh.id) = fresh.id
                         and not exists (select from linked.covered(array[fresh.id]))
+                )
+                or v_columns && array['deletedAt', 'status']
+                and exists (
+                    select from fresh
+                    where (select (not member.can_write or member.deletes_own) from linked.member where member.asset_id = fresh.id)
+                        and (fresh."deletedAt" is not null or fresh.status <> 'active')
                 ));
             v_lock_timeout := current_setting('lock_timeout');
             perform linked.take_turn(v_sources, v_is_patient);
@@ -1653,7 +1704,7 @@ begin
                 v_albums pg_catalog.uuid[];
             begin
                 if v_columns && array['deletedAt', 'status'] then
-                    perform linked.hide_from_viewers(array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed));
+                    perform linked.hide_alone(array(select id from (select id, "deletedAt", status from fresh except select id, "deletedAt", status from stale) as changed));
                 end if;
                 if v_columns && array['originalPath'] then
                     v_moved := array(select id from (select id, "originalPath" from fresh except select id, "originalPath" from stale) as changed);
@@ -1792,9 +1843,16 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
+                exception when others then
+                    null;
+                end;
+                begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -1869,7 +1927,7 @@ begin
                 v_albums uuid[];
             begin
                 if v_columns && array['deletedAt', 'status'] then
-                    perform linked.hide_from_viewers(array(select id from (select id, "deletedAt", status from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "deletedAt", status from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed));
+                    perform linked.hide_alone(array(select id from (select id, "deletedAt", status from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "deletedAt", status from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed));
                 end if;
                 if v_columns && array['originalPath'] then
                     v_moved := array(select id from (select id, "originalPath" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, "originalPath" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed);
@@ -1996,21 +2054,50 @@ $linked$;
 comment on function linked.redo_asset_update(jsonb, jsonb, text) is
     'Does what was noted: propagates changes of members, links and unlinks assets by what they have become.';
 
-create or replace function linked.hide_from_viewers(p_changed uuid[]) returns void
+create or replace function linked.hide_alone(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
     perform linked.dismiss(array(
         select asset.id
         from linked.member join public.asset on asset.id = member.asset_id
-        where member.asset_id = any (p_changed) and not member.can_write
+        where member.asset_id = any (p_changed) and (not member.can_write or member.deletes_own)
             and (asset."deletedAt" is not null or asset.status <> 'active')
     ));
     perform linked.drop_copies(p_changed);
 end
 $linked$;
-comment on function linked.hide_from_viewers(uuid[]) is
-    'Hides from viewers what they have put into the trash, and deletes the old file of a replaced clone from it.';
+comment on function linked.hide_alone(uuid[]) is
+    'Hides from accounts what they have put into the trash for themselves alone, and deletes the old file of a replaced clone from it.';
+
+-- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row names.
+create or replace function linked.spare_files(p_changed uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_hidden uuid[] := array(
+        select asset.id
+        from linked.member join public.asset on asset.id = member.asset_id
+        where member.asset_id = any (p_changed) and (not member.can_write or member.deletes_own) and member.asset_id <> member.source_id
+            and (asset."deletedAt" is not null or asset.status <> 'active')
+    );
+begin
+    if cardinality(v_hidden) = 0 then
+        return;
+    end if;
+    v_hidden := v_hidden || linked.video_clones(v_hidden);
+    perform from public."asset" where id = any (v_hidden) for no key update nowait;
+    perform from public."asset_file" where "assetId" = any (v_hidden) for update nowait;
+    perform set_config('linked.writing', pg_current_xact_id()::text, true);
+    delete from public.asset_file where "assetId" = any (v_hidden);
+    update public.asset
+    set "originalPath" = "originalPath" || '.hidden-' || id, "sidecarPath" = null, "encodedVideoPath" = null
+    where id = any (v_hidden);
+    perform linked.stop_writing();
+end
+$linked$;
+comment on function linked.spare_files(uuid[]) is
+    'Has clones that an account has put into the trash for itself alone, and that are still there, name no file of the group.';
 
 create or replace function linked.rejoin(p_unlocked uuid[]) returns void
 language plpgsql
@@ -2117,14 +2204,14 @@ begin
                 from stale
                 join linked.member on member.asset_id = stale.id
                 join public."user" account on account.id = stale."ownerId"
-                where not member.can_write
+                where (not member.can_write or member.deletes_own)
                 on conflict do nothing;
 
                 select
                     array_agg(distinct member.source_id) filter (
                         where member.asset_id = member.source_id
                             or account.id is not null and (
-                                member.can_write
+                                not (not member.can_write or member.deletes_own)
                                 -- The still went for all of them, and Immich deletes the file of its video through this member.
                                 or stale.visibility = 'hidden' and not exists (
                                     select from linked.member video
@@ -2134,7 +2221,7 @@ begin
                             )
                     ),
                     array_agg(member.asset_id),
-                    array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+                    array_agg(member.asset_id) filter (where account.id is not null and (not member.can_write or member.deletes_own))
                 into v_groups, v_gone, v_credited
                 from stale
                 join linked.member on member.asset_id = stale.id
@@ -2161,10 +2248,10 @@ begin
                     from stale
                     where "libraryId" is not null
                     union
-                    -- A viewer's still went, and nothing else of its group: its video goes too.
+                    -- A still went for its account alone, and nothing else of its group: its video goes too.
                     select video.source_id
                     from stale
-                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and (not video.can_write or video.deletes_own)
                     join public.asset still on still."livePhotoVideoId" = video.source_id
                 ));
             end;
@@ -2186,9 +2273,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -2244,14 +2333,14 @@ begin
                 from jsonb_populate_recordset(null::public."asset", p_stale) as stale
                 join linked.member on member.asset_id = stale.id
                 join public."user" account on account.id = stale."ownerId"
-                where not member.can_write
+                where (not member.can_write or member.deletes_own)
                 on conflict do nothing;
 
                 select
                     array_agg(distinct member.source_id) filter (
                         where member.asset_id = member.source_id
                             or account.id is not null and (
-                                member.can_write
+                                not (not member.can_write or member.deletes_own)
                                 -- The still went for all of them, and Immich deletes the file of its video through this member.
                                 or stale.visibility = 'hidden' and not exists (
                                     select from linked.member video
@@ -2261,7 +2350,7 @@ begin
                             )
                     ),
                     array_agg(member.asset_id),
-                    array_agg(member.asset_id) filter (where account.id is not null and not member.can_write)
+                    array_agg(member.asset_id) filter (where account.id is not null and (not member.can_write or member.deletes_own))
                 into v_groups, v_gone, v_credited
                 from jsonb_populate_recordset(null::public."asset", p_stale) as stale
                 join linked.member on member.asset_id = stale.id
@@ -2288,10 +2377,10 @@ begin
                     from jsonb_populate_recordset(null::public."asset", p_stale) as stale
                     where "libraryId" is not null
                     union
-                    -- A viewer's still went, and nothing else of its group: its video goes too.
+                    -- A still went for its account alone, and nothing else of its group: its video goes too.
                     select video.source_id
                     from jsonb_populate_recordset(null::public."asset", p_stale) as stale
-                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and not video.can_write
+                    join linked.member video on video.asset_id = stale."livePhotoVideoId" and (not video.can_write or video.deletes_own)
                     join public.asset still on still."livePhotoVideoId" = video.source_id
                 ));
             end;
@@ -2840,9 +2929,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif insert',
                         null,
@@ -3025,9 +3116,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3231,9 +3324,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file insert',
                         null,
@@ -3432,9 +3527,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3633,9 +3730,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -3810,9 +3909,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status insert',
                         null,
@@ -3982,9 +4083,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4145,9 +4248,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search insert',
                         null,
@@ -4303,9 +4408,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -4500,6 +4607,8 @@ begin
     set "encodedVideoPath" = null
     from linked.member join public.asset source on source.id = member.source_id
     where member.source_id = any (v_videos) and source.visibility = 'hidden' and mine.id = member.asset_id;
+    delete from linked.unsettled
+    where source_id = any (v_images || v_videos) and not exists (select from public.asset where asset.id = source_id);
     delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
@@ -4832,9 +4941,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face insert',
                         null,
@@ -4981,9 +5092,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -5138,9 +5251,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search insert',
                         null,
@@ -5291,9 +5406,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6539,9 +6656,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6815,9 +6934,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -6973,9 +7094,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7616,9 +7739,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack insert',
                         null,
@@ -7752,9 +7877,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -7888,9 +8015,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -8395,9 +8524,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset insert',
                         null,
@@ -8555,9 +8686,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -8644,11 +8777,7 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (
-                    select from fresh
-                    where exists (select from linked.made_tag where made_tag.tag_id operator(pg_catalog.=) fresh.id and made_tag.unused_in is not null)
-                )
-                or exists (select from (select id, color from fresh except select id, color from stale) as changed)
+                exists (select from (select id, color from fresh except select id, color from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
@@ -8682,9 +8811,6 @@ begin
                     perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
                 end if;
             end if;
-            update linked.made_tag set unused_in = null
-            from fresh
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from fresh except select id, color from stale) as changed
             ));
@@ -8706,9 +8832,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -8737,11 +8865,11 @@ begin
     return null;
 end
 $linked$;
-comment on function linked.on_tag_update() is 'Keeps tags that Immich has just looked up, and propagates colours.';
+comment on function linked.on_tag_update() is 'Propagates the colours of tags.';
 create or replace trigger linked_tag_update after update on public."tag"
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_tag_update();
-comment on trigger linked_tag_update on public."tag" is 'Keeps tags that Immich has just looked up, and propagates colours.';
+comment on trigger linked_tag_update on public."tag" is 'Propagates the colours of tags.';
 
 create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
@@ -8750,9 +8878,6 @@ declare
     v_from uuid[];
     v_to uuid[];
 begin
-            update linked.made_tag set unused_in = null
-            from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
-            where made_tag.tag_id = fresh.id and made_tag.unused_in is not null;
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh except select id, color from jsonb_populate_recordset(null::public."tag", p_stale) as stale) as changed
             ));
@@ -8760,7 +8885,7 @@ begin
 end
 $linked$;
 comment on function linked.redo_tag_update(jsonb, jsonb, text) is
-    'Does what was noted: keeps tags that Immich has just looked up, and propagates colours.';
+    'Does what was noted: propagates the colours of tags.';
 
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer
@@ -8848,9 +8973,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -9649,7 +9776,7 @@ $linked$;
 comment on function linked.begin_linking() is
     'Links of what was just queued as much as one statement may take time for. What is held by others stays queued.';
 
--- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Roles that have
+-- Nothing to take from anybody: then even the comparison is left to the slices in which many are linked. Rights that have
 -- become stronger count at once.
 create or replace function linked.extend_membership(p_albums uuid[], p_sources uuid[]) returns void
 language plpgsql
@@ -9661,7 +9788,10 @@ begin
     perform linked.refresh_membership(array(
         select distinct member.source_id
         from linked.participant
-        join linked.member on member.owner_id = participant.user_id and not member.can_write
+        join linked.linked_album on linked_album.album_id = participant.album_id
+        join linked.member
+            on member.owner_id = participant.user_id
+            and (not member.can_write or member.deletes_own and not linked_album.deletes_own)
         where participant.album_id = any (p_albums) and participant.role <> 'viewer'
             and member.source_id in (select unnest(p_sources))
     ));
@@ -9692,14 +9822,15 @@ declare
     v_sources uuid[];
     v_users uuid[];
     v_can_write boolean[];
+    v_deletes_own boolean[];
     v_linkable boolean[];
     v_editors uuid[];
     v_viewers uuid[];
     v_is_few boolean;
     v_until timestamptz := clock_timestamp() + linked.time_left(interval '2 seconds');
 begin
-    select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(linkable)
-    into v_sources, v_users, v_can_write, v_linkable
+    select array_agg(source_id), array_agg(user_id), array_agg(can_write), array_agg(deletes_own), array_agg(linkable)
+    into v_sources, v_users, v_can_write, v_deletes_own, v_linkable
     from linked.wanted(p_sources);
 
     perform linked.unlink(array(
@@ -9710,6 +9841,12 @@ begin
         where member.source_id = any (p_sources) and member.asset_id <> member.source_id
             and wanted.source_id is null
     ));
+
+    update linked.member
+    set deletes_own = wanted.deletes_own
+    from unnest(v_sources, v_users, v_deletes_own) as wanted (source_id, user_id, deletes_own)
+    where member.source_id = wanted.source_id and member.owner_id = wanted.user_id
+        and member.deletes_own <> wanted.deletes_own;
 
     with changed as (
         update linked.member
@@ -9728,9 +9865,11 @@ begin
 
     select array_agg(wanted.source_id order by wanted.user_id, wanted.source_id),
         array_agg(wanted.user_id order by wanted.user_id, wanted.source_id),
-        array_agg(wanted.can_write order by wanted.user_id, wanted.source_id)
-    into v_sources, v_users, v_can_write
-    from unnest(v_sources, v_users, v_can_write, v_linkable) as wanted (source_id, user_id, can_write, linkable)
+        array_agg(wanted.can_write order by wanted.user_id, wanted.source_id),
+        array_agg(wanted.deletes_own order by wanted.user_id, wanted.source_id)
+    into v_sources, v_users, v_can_write, v_deletes_own
+    from unnest(v_sources, v_users, v_can_write, v_deletes_own, v_linkable)
+        as wanted (source_id, user_id, can_write, deletes_own, linkable)
     where wanted.linkable
         and not exists (
             select from linked.member
@@ -9740,18 +9879,19 @@ begin
         return false;
     end if;
     if p_all_at_once then
-        perform linked.link(v_sources, v_users, v_can_write);
+        perform linked.link(v_sources, v_users, v_can_write, v_deletes_own);
         perform linked.look_again_at(array(select unnest(v_sources) except select unnest(p_unseen)));
         return false;
     end if;
     v_is_few := cardinality(v_sources) <= 250 * extract(epoch from linked.time_left(interval '2 seconds'));
     -- Pictures of many persons take longer than others.
     while v_is_few and cardinality(v_sources) > 0 and clock_timestamp() < v_until loop
-        perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25]);
+        perform linked.link(v_sources[:25], v_users[:25], v_can_write[:25], v_deletes_own[:25]);
         perform linked.look_again_at(array(select unnest(v_sources[:25]) except select unnest(p_unseen)));
         v_sources := v_sources[26:];
         v_users := v_users[26:];
         v_can_write := v_can_write[26:];
+        v_deletes_own := v_deletes_own[26:];
     end loop;
     insert into linked.queue (source_id)
     select distinct source_id from unnest(v_sources) as source_id
@@ -9769,7 +9909,9 @@ comment on function linked.refresh_clones(uuid[], boolean, uuid[]) is
 -- No conflict target: both of Immich's unique indexes on checksums may object. Then the account has the picture already,
 -- and it is left out. User after user, so that where Immich goes through all assets in stored order, its jobs for members of one
 -- group do not run side by side.
-create or replace function linked.link(p_sources uuid[], p_users uuid[], p_can_write boolean[]) returns void
+create or replace function linked.link(
+    p_sources uuid[], p_users uuid[], p_can_write boolean[], p_deletes_own boolean[]
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -9778,7 +9920,8 @@ declare
 begin
     with plan as materialized (
         select gen_random_uuid() as clone_id, wanted.*
-        from unnest(p_sources, p_users, p_can_write) with ordinality as wanted (source_id, user_id, can_write, position)
+        from unnest(p_sources, p_users, p_can_write, p_deletes_own)
+            with ordinality as wanted (source_id, user_id, can_write, deletes_own, position)
     ), made as (
         insert into public.asset (id, "ownerId", "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "encodedVideoPath", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "visibility", "deviceAssetId", "deviceId", "createdAt", "isExternal", "sidecarPath")
         select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."encodedVideoPath", s."checksum", s."originalFileName", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."deviceAssetId", 'linked', s."createdAt", true,
@@ -9789,8 +9932,8 @@ begin
         on conflict do nothing
         returning id
     ), clone as (
-        insert into linked.member (asset_id, source_id, owner_id, can_write)
-        select plan.clone_id, plan.source_id, plan.user_id, plan.can_write
+        insert into linked.member (asset_id, source_id, owner_id, can_write, deletes_own)
+        select plan.clone_id, plan.source_id, plan.user_id, plan.can_write, plan.deletes_own
         from plan join made on made.id = plan.clone_id
         returning asset_id, source_id
     )
@@ -9807,7 +9950,7 @@ begin
     perform linked.join_counterparts(v_clones);
 end
 $linked$;
-comment on function linked.link(uuid[], uuid[], boolean[]) is
+comment on function linked.link(uuid[], uuid[], boolean[], boolean[]) is
     'Creates clones of the sources in the accounts of the users, with everything that hangs on them.';
 
 -- A new clone takes its place in everything that exists already: tags and stack of the source; the albums of any sibling; the
@@ -10111,11 +10254,13 @@ begin
         on source."originalPath" = mine."originalPath" and source.checksum = mine.checksum
         and source."ownerId" <> mine."ownerId"
     where mine.id = any (v_clones) and not (source."isExternal" and source."libraryId" is null);
-    insert into linked.member (asset_id, source_id, owner_id, can_write)
-    select mine.id, covered.source_id, mine."ownerId", bool_or(participant.role <> 'viewer')
+    insert into linked.member (asset_id, source_id, owner_id, can_write, deletes_own)
+    select mine.id, covered.source_id, mine."ownerId", bool_or(participant.role <> 'viewer'),
+        coalesce(bool_and(linked_album.deletes_own) filter (where participant.role <> 'viewer'), false)
     from unnest(v_clones, v_sources) as pair (clone_id, source_id)
     join public.asset mine on mine.id = pair.clone_id
     join linked.covered(v_sources) as covered on covered.source_id = pair.source_id
+    join linked.linked_album on linked_album.album_id = covered.album_id
     join linked.participant on participant.album_id = covered.album_id and participant.user_id = mine."ownerId"
     group by mine.id, covered.source_id
     on conflict do nothing;
@@ -10147,7 +10292,7 @@ $linked$;
 comment on function linked.clones_unknown() is
     'Assets that look like clones, on a file of somebody else''s asset, and that nobody remembers.';
 
--- What a viewer deleted for good is hidden from the viewer. That any other clone was deleted tells nothing certain of its
+-- What an account deleted for good for itself alone is hidden from it. That any other clone was deleted tells nothing certain of its
 -- source (and of its file): it is made anew. A row that is gone without Immich's audit row was never deleted: another backup
 -- has been restored.
 create or replace function linked.follow_deletions() returns bigint
@@ -10166,7 +10311,7 @@ begin
     select distinct member.source_id, member.owner_id
     from linked.member
     join public.asset_audit on asset_audit."assetId" = member.asset_id
-    where not member.can_write
+    where (not member.can_write or member.deletes_own)
         and not exists (select from public.asset where asset.id = member.asset_id)
     on conflict do nothing;
     get diagnostics v_count = row_count;
@@ -10175,7 +10320,7 @@ begin
 end
 $linked$;
 comment on function linked.follow_deletions() is
-    'Does what was to be done when viewers deleted clones, and accounts albums, unseen. Returns how many they were.';
+    'Does what was to be done when accounts deleted albums, or clones for themselves alone, unseen. Returns how many they were.';
 
 create or replace function linked.remembered() returns bigint
 language sql stable
@@ -10241,22 +10386,25 @@ as $linked$
 declare
     v_left bigint;
     v_tries integer := 0;
+    v_patience timestamptz;
 begin
     loop
         begin
             perform set_config('lock_timeout', '3s', true);
             v_left := case when v_left is null then linked.enqueue_all() else linked.work_off(interval '200 milliseconds') end;
             v_tries := 0;
+            v_patience := null;
         exception when lock_not_available or deadlock_detected or serialization_failure then
             v_tries := v_tries + 1;
-            if v_tries = 5 then
+            v_patience := coalesce(v_patience, clock_timestamp() + interval '25 seconds');
+            if clock_timestamp() > v_patience then
                 raise exception 'Immich is busy: what is to be linked could not be locked in % tries (%)', v_tries, sqlerrm
                 using errcode = 'lock_not_available', hint = 'Call it again later: it goes on from there.';
             end if;
         end;
         commit;
         exit when v_left = 0;
-        perform pg_sleep(case when v_tries > 0 then 0.25 * 2 ^ v_tries else 0 end);
+        perform pg_sleep(case when v_tries > 0 then least(4, 0.25 * 2 ^ v_tries) else 0 end);
     end loop;
 end
 $linked$;
@@ -10535,9 +10683,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album insert',
                         null,
@@ -10723,9 +10873,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -10902,9 +11054,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11048,9 +11202,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user insert',
                         null,
@@ -11198,9 +11354,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11350,9 +11508,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11506,9 +11666,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset insert',
                         null,
@@ -11654,9 +11816,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -11915,9 +12079,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user update',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -12077,9 +12243,11 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
                 begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user delete',
                         (select jsonb_agg(to_jsonb(stale)) from stale),
@@ -12410,11 +12578,11 @@ returns table (source_id uuid, asset_id uuid, kind text)
 language sql stable
 as $linked$
     with pair as materialized (
-        select member.source_id, member.asset_id, member.owner_id, member.can_write
+        select member.source_id, member.asset_id, member.owner_id, member.can_write, member.deletes_own
         from linked.member
         where member.source_id = any (p_sources) and member.asset_id <> member.source_id
     ), wanted as materialized (
-        select wanted.source_id, wanted.user_id, wanted.can_write, wanted.linkable
+        select wanted.source_id, wanted.user_id, wanted.can_write, wanted.deletes_own, wanted.linkable
         from linked.wanted(array(
             select unnest(p_sources)
             union
@@ -12436,7 +12604,7 @@ as $linked$
     select pair.source_id, pair.asset_id, 'member'
     from pair
     left join wanted on wanted.source_id = pair.source_id and wanted.user_id = pair.owner_id
-    where wanted.can_write is distinct from pair.can_write
+    where (wanted.can_write, wanted.deletes_own) is distinct from (pair.can_write, pair.deletes_own)
     union all
     select member.source_id, member.asset_id, 'member'
     from linked.member
@@ -12444,7 +12612,7 @@ as $linked$
         and not exists (select from public.asset where asset.id = member.asset_id)
 $linked$;
 comment on function linked.member_disagreements(uuid[]) is
-    'Groups that have too few or too many members, or members in another role.';
+    'Groups that have too few or too many members, or members with other rights.';
 
 create or replace function linked.row_disagreements(p_sources uuid[])
 returns table (source_id uuid, asset_id uuid, kind text)

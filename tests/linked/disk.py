@@ -1,4 +1,4 @@
-"""Files, and what Immich's jobs (v1.138.0) do to files and rows, in which order.
+"""Files, and what Immich's jobs do to files and rows, in which order.
 
 A job is a generator that stops wherever another job may come in between; `run` runs one to its end, `interleave`
 several at once. All paths are Immich's (`/data/...`), and lie under a temporary directory.
@@ -92,12 +92,15 @@ class Storage:
 
     def missing(self) -> list[str]:
         """Rows that point to files that are not there."""
+        in_assets = [column for column in ("sidecarPath", "encodedVideoPath") if self.house.has("asset", column)]
         rows = self.house.database.fetch(
             """select 'original of ' || id || ' (' || status || ')' as what, "originalPath" as path from asset
-               union all select 'sidecar of ' || id, "sidecarPath" from asset where "sidecarPath" is not null
-               union all select 'video of ' || id, "encodedVideoPath" from asset where "encodedVideoPath" <> ''
                union all select type || ' of ' || "assetId", path from asset_file
-               union all select 'face of ' || id, "thumbnailPath" from person where "thumbnailPath" <> ''"""
+               union all select 'face of ' || name, "thumbnailPath" from person where "thumbnailPath" <> ''"""
+            + "".join(
+                f"""union all select '{column} of ' || id, "{column}" from asset where "{column}" <> ''"""
+                for column in in_assets
+            )
         )
         # What Immich keeps of a replaced clone in its owner's trash has no file, so that no file is deleted with it; a
         # viewer's clone has no sidecar that could be written.
@@ -161,7 +164,8 @@ class Storage:
             yield
         if asset.thumbhash != content.encode():
             self.house.update_asset(asset_id, thumbhash=content.encode())
-        self.house.upsert_job_status(asset_id, previewAt=self._now(), thumbnailAt=self._now())
+        if self.house.has("asset_job_status", "previewAt"):
+            self.house.upsert_job_status(asset_id, previewAt=self._now(), thumbnailAt=self._now())
         if queued:
             yield
             for path in gone:
@@ -174,22 +178,24 @@ class Storage:
         yield
         for kind in ("fullsize", "preview", "thumbnail"):
             yield from self._move(asset_id, kind, old.get(kind), thumbnail_path(asset, kind))
-        yield from self._move(asset_id, "encoded_video", asset.encodedVideoPath, video_path(asset))
+        yield from self._move(
+            asset_id, "encoded_video", self.house.file_of(asset_id, "encoded_video"), video_path(asset)
+        )
 
     def encode_video(self, asset_id: UUID) -> Job:
         asset = self.house.asset(asset_id)
         yield
         self.disk.write(video_path(asset), self.disk.read(asset.originalPath))
         yield
-        self.house.update_asset(asset_id, encodedVideoPath=video_path(asset))
+        self.house.set_file(asset_id, "encoded_video", video_path(asset))
 
     def drop_video(self, asset_id: UUID) -> Job:
         """The video needs no encoding any more. The file's deletion is queued before the database is told."""
-        path = self.house.asset(asset_id).encodedVideoPath
+        path = self.house.file_of(asset_id, "encoded_video")
         yield
         self.disk.unlink(path)
         yield
-        self.house.update_asset(asset_id, encodedVideoPath=None)
+        self.house.forget_encoded_video(asset_id)
 
     def apply_template(self, asset_id: UUID, new_path: str) -> Job:
         asset = self.house.asset(asset_id)
@@ -197,27 +203,26 @@ class Storage:
         if asset.isExternal:
             return
         yield from self._move(asset_id, "original", asset.originalPath, new_path)
-        if asset.sidecarPath:
-            yield from self._move(asset_id, "sidecar", asset.sidecarPath, f"{new_path}.xmp")
+        yield from self._move(asset_id, "sidecar", self.house.file_of(asset_id, "sidecar"), f"{new_path}.xmp")
 
     def write_sidecar(self, asset_id: UUID, content: str = "sidecar") -> Job:
-        asset = self.house.asset(asset_id)
+        asset, known = self.house.asset(asset_id), self.house.file_of(asset_id, "sidecar")
         yield
-        path = asset.sidecarPath or f"{asset.originalPath}.xmp"
+        path = known or f"{asset.originalPath}.xmp"
         # Immich logs that a file could not be written, and goes on.
         with suppress(FileExistsError, NotADirectoryError):
             self.disk.write(path, content)
         yield
-        if not asset.sidecarPath:
-            self.house.update_asset(asset_id, sidecarPath=path)
+        if not known:
+            self.house.set_file(asset_id, "sidecar", path)
 
     def discover_sidecar(self, asset_id: UUID) -> Job:
-        asset = self.house.asset(asset_id)
+        asset, known = self.house.asset(asset_id), self.house.file_of(asset_id, "sidecar")
         yield
         names = (f"{asset.originalPath}.xmp", f"{asset.originalPath.rpartition('.')[0]}.xmp")
         path = next((name for name in names if self.disk.exists(name)), None)
-        if (asset.isExternal and path != asset.sidecarPath) or (path and not asset.sidecarPath):
-            self.house.update_asset(asset_id, sidecarPath=path)
+        if (asset.isExternal and path != known) or (path and not known):
+            self.house.set_file(asset_id, "sidecar", path)
 
     def replace(self, asset_id: UUID, path: str, meanwhile: Callable[[], object] = lambda: None) -> UUID:
         """A user uploads another file in an asset's stead. Returns the copy of the old one, in the trash."""
@@ -230,7 +235,8 @@ class Storage:
         if not rows:
             return
         (asset,) = rows
-        files = [*self.files(asset_id).values(), asset.encodedVideoPath, asset.sidecarPath, asset.originalPath]
+        others = [self.house.file_of(asset_id, kind) for kind in ("encoded_video", "sidecar")]
+        files = [*self.files(asset_id).values(), *filter(None, others), asset.originalPath]
         yield
         self.house.delete_asset(asset_id)
         yield
@@ -249,13 +255,18 @@ class Storage:
     def generate_missing(self) -> list[UUID]:
         """The nightly job: thumbnails of everything that lacks them, one after the other. Returns of which assets."""
         rows = self.house.database.fetch(
-            """select asset.id, asset.thumbhash from asset
-               join asset_job_status status on status."assetId" = asset.id
-               where "deletedAt" is null and visibility <> 'hidden'
-                   and (status."previewAt" is null or status."thumbnailAt" is null or asset.thumbhash is null)"""
+            """select asset.id, asset.thumbhash, status.*
+               from asset join asset_job_status status on status."assetId" = asset.id
+               where "deletedAt" is null and visibility <> 'hidden'"""
         )
         lacking = [
-            row.id for row in rows if not row.thumbhash or not {"preview", "thumbnail"} <= set(self.files(row.id))
+            row.id
+            for row in rows
+            if not row.thumbhash
+            or (
+                None in (getattr(row, "previewAt", None), getattr(row, "thumbnailAt", None))
+                and not {"preview", "thumbnail"} <= set(self.files(row.id))
+            )
         ]
         for asset_id in lacking:
             run(self.generate_thumbnails(asset_id))
@@ -264,18 +275,21 @@ class Storage:
     def encode_missing(self) -> list[UUID]:
         """What an administrator's click encodes: every video that has no encoded file."""
         rows = self.house.database.fetch(
-            """select id from asset where type = 'VIDEO' and coalesce("encodedVideoPath", '') = ''
-               and visibility <> 'hidden' and "deletedAt" is null"""
+            """select id from asset where type = 'VIDEO' and visibility <> 'hidden' and "deletedAt" is null"""
         )
-        for row in rows:
-            run(self.encode_video(row.id))
-        return [row.id for row in rows]
+        lacking = [row.id for row in rows if not self.house.file_of(row.id, "encoded_video")]
+        for asset_id in lacking:
+            run(self.encode_video(asset_id))
+        return lacking
 
     # --- rows -------------------------------------------------------------------------------------
 
     def files(self, asset_id: UUID) -> dict[str, str]:
+        """What is made of the picture itself."""
         rows = self.house.database.fetch(
-            'select type, path from asset_file where "assetId" = %s order by type', [asset_id]
+            """select type, path from asset_file
+               where "assetId" = %s and type not in ('sidecar', 'encoded_video') order by type""",
+            [asset_id],
         )
         return {row.type: row.path for row in rows}
 
@@ -314,12 +328,8 @@ class Storage:
         yield
         if kind == "original":
             self.house.update_asset(asset_id, originalPath=new)
-        elif kind == "sidecar":
-            self.house.update_asset(asset_id, sidecarPath=new)
-        elif kind == "encoded_video":
-            self.house.update_asset(asset_id, encodedVideoPath=new)
         else:
-            self.house.upsert_files({"assetId": asset_id, "type": kind, "path": new})
+            self.house.set_file(asset_id, kind, new)
         self.house.delete("move_history", entityId=asset_id, pathType=kind)
 
 

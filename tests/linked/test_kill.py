@@ -24,6 +24,7 @@ Command = subprocess.Popen[str]
 SECONDS = 60.0
 
 WAITS_FOR_A_LOCK = "wait_event_type = 'Lock'"
+TRIES_AGAIN = "state = 'idle' and query = 'ROLLBACK'"
 ALEMBIC = "application_name = 'linked-asset'"
 
 
@@ -127,7 +128,7 @@ def test_killed_while_it_reconciles(linked_family: Database, kill: Kill) -> None
     last = """select from asset_exif where "assetId" in (
                 select source_id from linked.member order by source_id desc limit 1) for update"""
     with holding(linked_family, last):
-        said = run_and_kill(linked_family, kill, ("reconcile",), WAITS_FOR_A_LOCK, "linked_asset")
+        said = run_and_kill(linked_family, kill, ("reconcile",), TRIES_AGAIN, "linked_asset")
     assert "Traceback" not in said
     wait_until(lambda: not is_there(linked_family, "true"))
     shell_for(linked_family.url).linked_asset("reconcile")

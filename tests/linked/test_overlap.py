@@ -188,6 +188,15 @@ def unsettle(storage: Storage, photo: UUID) -> None:
     assert is_unsettled(house, photo)
 
 
+def test_an_unlinked_source_that_is_deleted_is_not_waited_for(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    unsettle(storage, photo)
+    house.delete_album(house.linked_album)
+    house.delete_asset(photo)
+    storage.grow_quiet()
+    assert storage.unsettled() == 0
+
+
 CHANGES = ("date by the family", "date by a clone", "thumbhash of a viewer", "status of a clone", "role", "reconcile")
 
 
@@ -246,7 +255,7 @@ def test_a_video_that_may_be_gone_is_encoded_for_the_source_alone(storage: Stora
     video = storage.upload(None, f"{MEDIA}/video.mp4", type="VIDEO")
     clone = house.clone(video, house.anna)
     run(storage.encode_video(clone))
-    path = house.asset(video).encodedVideoPath
+    path = house.file_of(video, "encoded_video")
     drop, encode = storage.drop_video(video), storage.encode_video(clone)
     next(drop)
     next(encode)
@@ -257,8 +266,8 @@ def test_a_video_that_may_be_gone_is_encoded_for_the_source_alone(storage: Stora
     assert is_unsettled(house, video)
     storage.grow_quiet()
     house.update_asset(clone, localDateTime="2001-01-01")
-    assert house.asset(video).encodedVideoPath is None
-    assert house.asset(clone).encodedVideoPath == path
+    assert house.file_of(video, "encoded_video") is None
+    assert house.file_of(clone, "encoded_video") == path
     assert storage.encode_missing() == [video]
     assert (storage.missing(), storage.unsettled()) == ([], 0)
 
@@ -270,11 +279,11 @@ def test_the_video_of_a_live_photo_does_without(storage: Storage) -> None:
     still = storage.upload(None, f"{MEDIA}/still.jpg")
     house.pair_live_photo(still, video)
     run(storage.encode_video(house.clone(video, house.anna)))
-    house.update_asset(video, encodedVideoPath=None)
+    house.forget_encoded_video(video)
     run(storage.encode_video(house.clone(video, house.anna)))
     storage.grow_quiet()
     assert storage.unsettled() == 0
-    assert {house.asset(member).encodedVideoPath for member in house.group(video)} == {None}
+    assert {house.file_of(member, "encoded_video") for member in house.group(video)} == {None}
     assert house.asset(still).livePhotoVideoId == video
 
 

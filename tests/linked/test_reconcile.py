@@ -440,7 +440,7 @@ def test_watch_holds_up_nobody_while_it_waits_for_a_lock(
     with unseen(database):
         household.update_exif(photo, description="unseen")
     with watching(database.url), database.connect(autocommit=False) as other:
-        other.execute("select from asset_exif for update")
+        other.execute("lock table asset_exif in share mode")
         database.execute("insert into linked.queue (source_id, thorough) values (%s, true)", [photo])
         database.execute("notify linked")
         wait_until(lambda: lines(capsys, "Immich is busy", said))

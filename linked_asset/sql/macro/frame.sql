@@ -57,7 +57,8 @@ array(
 
    First it looks whether a statement concerns anything linked (`look`, and `closer`, what costs more to ask), and of updates whether in a column that matters
    (`columns`, by their canonical names, over the rows of `concern`): nearly none does, and costs no more than that. Then it
-   takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off.
+   takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off; `meanwhile`: what is
+   done at once where it is.
 
    Nothing is done while the addon itself writes or is suspended, and no exception ever reaches Immich. The work is rendered
    twice: over the transition tables, and over what was noted of them. It must not return early. Security definer: the role
@@ -66,7 +67,7 @@ array(
    A search path that belongs to the function would be a third of what the look costs. So whatever is asked before it is set
    names the schema of each operator, and calls nothing (`qualified`); types of variables, which are looked up even earlier, have
    theirs, too (`typed`). Where a look has to call a function (`calls`) the trigger function has the path. #}
-{% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false", calls=false) %}
+{% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false", calls=false, meanwhile="") %}
 {% set rows = "stale" if event == "delete" else "fresh" %}
 {% set path = "pg_catalog, public, vectors, pg_temp" %}
 {% macro set_path(value) -%}
@@ -171,9 +172,18 @@ begin
                     and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
                 then
                     perform pg_sleep(0.02);
+                    {{ set_path("v_search_path") }}
                     continue;
                 end if;
+{% if meanwhile %}
                 begin
+                    {{ meanwhile }}
+                exception when others then
+                    null;
+                end;
+{% endif %}
+                begin
+                    perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         '{{ table }} {{ event }}',
                         {{ "null" if event == "insert" else "(select jsonb_agg(to_jsonb(stale)) from stale)" }},

@@ -1,13 +1,15 @@
-"""What is shown to people: tables on a terminal, elsewhere one line for each thing, neither wrapped nor cut."""
+"""What is shown to people: tables on a terminal, of 80 columns too, elsewhere one line for each thing, never cut."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
-from rich.console import Console, RenderableType
+from rich import box
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from linked_asset.doctor import Finding
 from linked_asset.reconcile import Difference
@@ -17,6 +19,16 @@ from linked_asset.talk import and_more
 PREFIXES_SHOWN = 5
 NOTES_SHOWN = 5
 
+NOTES = "Notes"
+NUMBERS = frozenset({"Media", "Sources", "Clones"})
+STYLES = {
+    "Left out": "yellow",
+    "Stored twice today": "yellow",
+    "Would get": "green",
+    "Media": "green",
+    "Clones": "green",
+}
+
 Rows = Sequence[Mapping[str, Sequence[str]]]
 """Heading to what stands below it, one or several things."""
 
@@ -24,8 +36,7 @@ Rows = Sequence[Mapping[str, Sequence[str]]]
 def show_status(found: Mapping[str, Any]) -> None:
     _show_albums(found["albums"])
     _show([_user(user) for user in found["users"]])
-    for line in _summary(found):
-        click.echo(line)
+    _tell(_summary(found))
 
 
 def show_plan(found: Mapping[str, Any]) -> None:
@@ -87,7 +98,7 @@ def _album(album: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
         "Prefixes": _first([prefix["path"] for prefix in album["prefixes"]], PREFIXES_SHOWN),
         "Shared with": [f"{person['name']} ({person['role']})" for person in linked_users],
         "Media": [str(album["media"])],
-        "Notes": [*state, *policy, *_first(album["notes"], NOTES_SHOWN)],
+        NOTES: [*state, *policy, *_first(album["notes"], NOTES_SHOWN)],
     }
 
 
@@ -109,6 +120,7 @@ def _show(rows: Rows) -> None:
     console = Console()
     if console.is_terminal and rows:
         console.print(_table(rows))
+        _tell((_cell(next(iter(row.values()))[0], [note]), "yellow") for row in rows for note in row.get(NOTES, ()))
         return
     for row in rows:
         click.echo("; ".join(_cell(heading, things) for heading, things in row.items() if things))
@@ -121,38 +133,54 @@ def _cell(heading: str, things: Sequence[str]) -> str:
 
 
 def _table(rows: Rows) -> RenderableType:
-    table = Table()
-    for heading in rows[0]:
-        table.add_column(heading, overflow="fold")
+    """Without notes, which need the whole width, and without columns in which nothing stands."""
+    headings = [heading for heading in rows[0] if heading != NOTES and any(row[heading] for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold cyan")
+    for heading in headings:
+        justify: JustifyMethod = "right" if heading in NUMBERS else "left"
+        table.add_column(heading, overflow="fold", justify=justify, style=STYLES.get(heading))
     for row in rows:
-        table.add_row(*(escape("\n".join(things)) for things in row.values()))
+        table.add_row(*(escape("\n".join(row[heading])) for heading in headings))
     return table
 
 
-def _summary(found: Mapping[str, Any]) -> Iterator[str]:
+def _tell(lines: Iterable[tuple[str, str]]) -> None:
+    """Each line with the style that it has on a terminal."""
+    console = Console(highlight=False)
+    for line, style in lines:
+        if console.is_terminal:
+            console.print(Text(line, style))
+        else:
+            click.echo(line)
+
+
+def _summary(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     installed, detected, incidents = found["installed"], found["detected"], found["incidents"]
     fits = f"fit {detected['fits']}" if detected["fits"] else f"fit no step (closest: {detected['closest']})"
     says = f", Immich says it is {detected['immich_says']}" if detected["immich_says"] else ""
-    yield f"Installed for Immich {installed['immich']} by version {installed['package']}."
-    yield f"Immich's tables {fits}{says}."
+    yield f"Installed for Immich {installed['immich']} by version {installed['package']}.", "green"
+    yield f"Immich's tables {fits}{says}.", "green" if detected["fits"] else "red"
     for line in detected["differences"]:
-        yield f"  {line}"
+        yield f"  {line}", "red"
     if installed["outdated"]:
-        yield f"To be installed again (alembic upgrade head): {and_more(installed['outdated'])}."
+        yield f"To be installed again (alembic upgrade head): {and_more(installed['outdated'])}.", "bold red"
     for waiting in found["waiting"]:
-        yield f"{waits(waiting)}: linked-asset approve {waiting['album_id']}"
+        yield f"{waits(waiting)}: linked-asset approve {waiting['album_id']}", "yellow"
     if found["queued"]:
-        yield f"{found['queued']} media are queued for linking."
+        yield f"{found['queued']} media are queued for linking.", "yellow"
     if found["noted"]:
-        yield f"{found['noted']} changes that met others are made with the next write of Immich's."
+        yield f"{found['noted']} changes that met others are made with the next write of Immich's.", "yellow"
     if found["unsettled"]:
-        yield f"{found['unsettled']} media may lack thumbnails or video until Immich's job for what is missing has run."
+        yield (
+            f"{found['unsettled']} media may lack thumbnails or video until Immich's job for what is missing has run.",
+            "yellow",
+        )
     if found["locked"]:
-        yield f"{found['locked']} media are in a locked folder and not linked."
+        yield f"{found['locked']} media are in a locked folder and not linked.", ""
     if incidents["count"]:
-        yield f"{incidents['count']} incidents, to be repaired by linked-asset reconcile; the latest:"
+        yield f"{incidents['count']} incidents, to be repaired by linked-asset reconcile; the latest:", "bold red"
     for incident in incidents["latest"]:
         when = incident["last_at"]
         if incident["times"] > 1:
             when = f"{incident['times']} times from {incident['happened_at']} to {when}"
-        yield f"  {when} {incident['place']}: {incident['message']} ({incident['sqlstate']})"
+        yield f"  {when} {incident['place']}: {incident['message']} ({incident['sqlstate']})", "red"

@@ -1,6 +1,7 @@
 """`linked-asset status`."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -187,9 +188,28 @@ def test_on_a_terminal_it_is_a_table(monkeypatch: pytest.MonkeyPatch, server: Im
     here = inside(server.database.url)
     here.alembic("upgrade", "head")
     shown = here.linked_asset("status").stdout
-    assert "┃" in shown
+    assert "┃" not in shown
     assert "[red]" in shown
     assert "and 4 more" in shown
+    assert "\x1b[32mInstalled for" in shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_on_a_terminal_it_fits(monkeypatch: pytest.MonkeyPatch, server: Immich, columns: int) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    family = server.create_user("family " + "x" * 30)
+    others = [server.create_user(f"{name}") for name in ("Anna", "Ben")]
+    description = "/mnt/photos\n/data/library/nothing here\ndelete: own\nphotos/2020"
+    server.upload(family, "/mnt/photos/1.jpg")
+    server.create_album(family, "Linked album of the whole family", description, users=others)
+    here = inside(server.database.url)
+    here.alembic("upgrade", "head")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", here.linked_asset("status").stdout)
+    assert max(map(len, shown.splitlines())) <= columns
+    words = " ".join(shown.split())
+    for note in ("matches nothing", "a policy is the line", "a prefix starts with /"):
+        assert note in words
 
 
 def test_suspended(shell: ShellFor, immich: Database) -> None:

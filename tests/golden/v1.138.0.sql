@@ -2699,7 +2699,8 @@ begin
             where theirs."assetId" = pair.from_id
                 and theirs."type" = mine."type"
         )
-        and (p_keys is null or row(mine."type")::text = any (p_keys));
+        and (p_keys is null or row(mine."type")::text = any (p_keys))
+        and mine.type <> 'sidecar';
     perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_file ("assetId", "type", "path")
     select pair.to_id, theirs."type", theirs."path"
@@ -2710,6 +2711,7 @@ begin
     where (
         mine."assetId" is null or (row(mine."path") is distinct from row(theirs."path")))
         and (p_keys is null or row(theirs."type")::text = any (p_keys))
+        and theirs.type <> 'sidecar'
     on conflict ("assetId", "type") do update
     set "path" = excluded."path";
 end

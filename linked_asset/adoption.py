@@ -46,7 +46,7 @@ def take_over(connection: Connection, release: str) -> None:
     """Once our tables and functions are there, and before anything is linked."""
     if not _is_aside(connection):
         return
-    run_script(connection, render.render("adopt", immich.release(release)))
+    run_script(connection, render.render("adoption/take_over", immich.release(release)))
     clones = connection.execute(text("select count(*) from adopted")).scalar_one()
     known = connection.execute(
         text(f"select count(*) from {ASIDE}.asset join public.asset using (id) where not base_owner")

@@ -129,6 +129,16 @@ class Albums(Tags):
         )
         return album.id
 
+    def album_rows(self, assets: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
+        """Album and asset of every row of `album_asset` that has one of these assets."""
+        rows = self.database.fetch(
+            sql.SQL("select {album} as album, {asset} as asset from album_asset where {asset} = any(%s)").format(
+                album=self.column("album_asset", "albumId"), asset=self.column("album_asset", "assetId")
+            ),
+            [list(assets)],
+        )
+        return [(row.album, row.asset) for row in rows]
+
     def albums_of(self, user: UUID) -> list[Any]:
         """All that a user owns, by name."""
         owner = (

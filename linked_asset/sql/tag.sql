@@ -404,8 +404,7 @@ exists (
             from {{ stale }} join linked.member on member.asset_id = stale.{{ tag_asset.assetId }}
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct {{ tag_asset.tagId }} from {{ stale }})));
-{% if "sidecarPath" in asset %}
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
             if position('{{ tag_asset.tagId }}' in {{ statement }}) = 0 then
                 insert into public.tag_asset ({{ tag_asset.tagId }}, {{ tag_asset.assetId }})
                 select tag.id, asset.id
@@ -415,7 +414,6 @@ exists (
                 join public.tag on tag.id = stale.{{ tag_asset.tagId }}
                 on conflict do nothing;
             end if;
-{% endif %}
 {% endcall %}
 
 {% call(fresh, stale, statement) on("tag", "update", "Propagates the colours of tags.", look="exists (select from " ~ changed("fresh", "stale", "color") ~ ")") %}

@@ -8660,7 +8660,7 @@ begin
             from stale join linked.member on member.asset_id = stale."assetsId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from stale)));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
             if position('"tagsId"' in current_query()) = 0 then
                 insert into public.tag_asset ("tagsId", "assetsId")
                 select tag.id, asset.id
@@ -8738,7 +8738,7 @@ begin
             from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetsId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale)));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are in no sidecar.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
             if position('"tagsId"' in p_statement) = 0 then
                 insert into public.tag_asset ("tagsId", "assetsId")
                 select tag.id, asset.id

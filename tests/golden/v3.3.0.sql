@@ -11771,6 +11771,16 @@ begin
             from stale join linked.member on member.asset_id = stale."assetId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagId" from stale)));
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            if position('"tagId"' in current_query()) = 0 then
+                insert into public.tag_asset ("tagId", "assetId")
+                select tag.id, asset.id
+                from stale
+                join linked.member on member.asset_id = stale."assetId" and not member.can_write
+                join public.asset on asset.id = member.asset_id
+                join public.tag on tag.id = stale."tagId"
+                on conflict do nothing;
+            end if;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
             if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
@@ -11839,6 +11849,16 @@ begin
             from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagId" from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale)));
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            if position('"tagId"' in p_statement) = 0 then
+                insert into public.tag_asset ("tagId", "assetId")
+                select tag.id, asset.id
+                from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale
+                join linked.member on member.asset_id = stale."assetId" and not member.can_write
+                join public.asset on asset.id = member.asset_id
+                join public.tag on tag.id = stale."tagId"
+                on conflict do nothing;
+            end if;
 
 end
 $linked$;

@@ -61,7 +61,7 @@ def examine(connection: Connection, media_folder: Path | None = None) -> list[Fi
     if not unfit:
         findings += _surroundings(connection)
         if media_folder:
-            findings += _files(connection, release, media_folder)
+            findings += files(connection, release, media_folder)
     return findings
 
 
@@ -161,7 +161,8 @@ def _forgotten(connection: Connection) -> Iterator[Finding]:
         )
 
 
-def _files(connection: Connection, release: str, folder: Path) -> Iterator[Finding]:
+def files(connection: Connection, release: str, folder: Path) -> Iterator[Finding]:
+    """What is wrong between the media folder and the database."""
     found = media.take_inventory(connection, immich.release(release), folder)
     if found.missing:
         yield Finding(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from alembic import command
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from linked_asset import errors, linking, shipped
 from linked_asset.alembic_ini import alembic_config
 from linked_asset.database import connected, message
+from linked_asset.doctor import files
 from linked_asset.queries import query
 from linked_asset.reconcile import open_incidents, reconcile
 from linked_asset.talk import say
@@ -28,6 +30,7 @@ SECONDS_BETWEEN_LOOKS = 60.0
 """Also without a notification, which a restored database or a crash may have swallowed."""
 SETTLED_AFTER = 10.0
 """Seconds without a change of Immich's tables, before they are taken for what they will be."""
+SECONDS_BETWEEN_INVENTORIES = 24 * 3600.0
 PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds before the next try after a loss; the last one again and again."""
 
@@ -46,9 +49,10 @@ def watch(
     until: Callable[[], bool] = lambda: False,
     pauses: tuple[float, ...] = PAUSES,
     settled_after: float = SETTLED_AFTER,
+    media_folder: Path | None = None,
 ) -> None:
     """Works until `until` says so, or for ever. What nobody can wait for is raised at once, and later said."""
-    worker, losses = Worker(engine, settled_after), 0
+    worker, losses = Worker(engine, settled_after, media_folder), 0
     try:
         worker.look()
     except BUSY as error:
@@ -81,9 +85,11 @@ class Sight:
 class Worker:
     """Does what there is to do, on a connection of its own each time."""
 
-    def __init__(self, engine: Engine, settled_after: float = SETTLED_AFTER) -> None:
+    def __init__(self, engine: Engine, settled_after: float = SETTLED_AFTER, media_folder: Path | None = None) -> None:
         self._engine = engine
         self._settled_after = settled_after
+        self._media_folder = media_folder
+        self._next_inventory = 0.0
         self._known: Sight | None = None
         """What the last upgrade has left. None before the first one."""
         self._refused: Sight | None = None
@@ -114,6 +120,7 @@ class Worker:
         self._refused = self._unsettled = None
         self._say_why_idle(None)
         self._work()
+        self._look_for_files()
         return SECONDS_BETWEEN_LOOKS
 
     def _why_idle(self, connection: Connection) -> str | None:
@@ -163,6 +170,17 @@ class Worker:
         say(f"{len(incidents)} incidents: {report.rows} differences repaired")
         for failure in report.failures:
             say(str(failure))
+
+    def _look_for_files(self) -> None:
+        if self._media_folder is None or time.monotonic() < self._next_inventory:
+            return
+        with connected(self._engine) as connection, connection.begin():
+            release = shipped.installation(connection)
+            assert release is not None
+            findings = list(files(connection, str(release["immich_version"]), self._media_folder))
+        self._next_inventory = time.monotonic() + SECONDS_BETWEEN_INVENTORIES
+        for finding in findings:
+            say(f"{finding.what}: {finding.remedy}")
 
     def _say_why_idle(self, idle: str | None) -> None:
         """Once, and when it is over: a restore of the database takes the addon away and brings it back."""

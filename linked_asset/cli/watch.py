@@ -1,5 +1,6 @@
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -18,7 +19,13 @@ from linked_asset.watch import watch as keep_watching
     show_default=True,
     help="How long Immich's tables have to stay as they are after a change, before it upgrades.",
 )
-def watch(settled_after: float) -> None:
+@click.option(
+    "--media",
+    "media_folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Immich's media folder (UPLOAD_LOCATION), read-only is enough, to look for the files once a day.",
+)
+def watch(settled_after: float, media_folder: Path | None) -> None:
     """Install, follow Immich's upgrades, work off queued linking and incidents at once. Nothing depends on it.
 
     Waits for Immich's tables, does what `linked-asset upgrade` does, and does so again whenever they have changed and
@@ -27,6 +34,6 @@ def watch(settled_after: float) -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        keep_watching(engine_for(database_url()), settled_after=settled_after)
+        keep_watching(engine_for(database_url()), settled_after=settled_after, media_folder=media_folder)
     except KeyboardInterrupt:
         sys.exit(130)

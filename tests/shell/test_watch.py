@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
@@ -14,6 +15,7 @@ import pytest
 from sample import create_immich
 from tests.builders import Immich
 from tests.database import Database, Databases
+from tests.linked.conftest import Household
 from tests.linked.sessions import wait_until
 from tests.linked.test_migrations_of_immich import MIGRATIONS
 from tests.release import RELEASE
@@ -55,8 +57,8 @@ class Watch:
 
 
 @contextmanager
-def watching(shell: Shell, settled_after: float = 1) -> Iterator[Watch]:
-    process = shell.start("-m", "linked_asset", "watch", "--settled-after", str(settled_after))
+def watching(shell: Shell, settled_after: float = 1, *options: str) -> Iterator[Watch]:
+    process = shell.start("-m", "linked_asset", "watch", "--settled-after", str(settled_after), *options)
     watch = Watch(process)
     try:
         yield watch
@@ -222,3 +224,10 @@ def wait_until_listening(database: Database) -> None:
         assert time.monotonic() < give_up
         time.sleep(0.05)
     time.sleep(0.5)  # until it has looked once
+
+
+def test_it_looks_for_the_files(shell: ShellFor, immich: Database, tmp_path: Path) -> None:
+    Household(immich).photo()
+    with watching(shell(immich.url), 1, "--media", str(tmp_path)) as watch:
+        (line,) = watch.says("files of linked media are missing")[-1:]
+        assert "restore originals from a backup" in line

@@ -90,6 +90,10 @@ class RightMissing(LinkedAssetError):
     """role "{role}" lacks a right: {right}. Nothing has been changed."""
 
 
+class MediaUnreadable(LinkedAssetError):
+    """the media folder cannot be looked through ({reason}): run this as a user who may read it."""
+
+
 class NotInstalled(LinkedAssetError):
     """linked assets are not installed in {target}: run `alembic upgrade head`."""
 

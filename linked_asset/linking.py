@@ -1,6 +1,5 @@
 """Linking and repairing what is queued, in slices that hold up nobody."""
 
-import itertools
 import random
 import time
 from collections.abc import Callable
@@ -24,8 +23,9 @@ T = TypeVar("T")
 
 def patiently(work: Callable[[], T]) -> T:
     """Does the work of one transaction, again when Immich holds the locks, with longer and longer pauses."""
-    begun = time.monotonic()
-    for attempt in itertools.count(1):
+    begun, attempt = time.monotonic(), 0
+    while True:
+        attempt += 1
         try:
             return work()
         except DBAPIError as error:
@@ -35,7 +35,6 @@ def patiently(work: Callable[[], T]) -> T:
             if time.monotonic() + pause > begun + PATIENCE:
                 raise errors.ImmichBusy(tries=attempt, reason=message(error)) from error
         time.sleep(pause)
-    raise AssertionError("unreachable")
 
 
 def link_queued(connection: Connection) -> int:

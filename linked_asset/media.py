@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sqlalchemy import Connection, text
 
-from linked_asset import immich, render
+from linked_asset import errors, immich, render
 from linked_asset.queries import without_comments
 
 PRODUCED = ("thumbs", "encoded-video")
@@ -29,17 +29,23 @@ class Inventory:
 
 
 def take_inventory(connection: Connection, release: immich.Release, folder: Path) -> Inventory:
-    """Compares a folder, which may be mounted elsewhere than in Immich's container, with the database."""
+    """Compares a folder, which may be mounted elsewhere than in Immich's container, with the database.
+
+    Raises MediaUnreadable where it may not look, so that nothing is called missing that only cannot be seen.
+    """
     root = _root(connection)
     named = _named(connection, release)
     missing, unseen = [], 0
-    for path, is_linked in named.items():
-        if is_linked:
-            place = _place(path, root, folder)
-            if place is None:
-                unseen += 1
-            elif not place.exists():
-                missing.append(path)
+    try:
+        for path, is_linked in named.items():
+            if is_linked:
+                place = _place(path, root, folder)
+                if place is None:
+                    unseen += 1
+                elif not place.exists():
+                    missing.append(path)
+    except OSError as error:
+        raise errors.MediaUnreadable(reason=str(error)) from error
     left_over = [path for path in _produced(root, folder) if path not in named]
     return Inventory(tuple(sorted(missing)), tuple(sorted(left_over)), unseen)
 

@@ -174,11 +174,12 @@ class Worker:
     def _look_for_files(self) -> None:
         if self._media_folder is None or time.monotonic() < self._next_inventory:
             return
-        with connected(self._engine) as connection, connection.begin():
-            release = shipped.installation(connection)
-            assert release is not None
-            findings = list(files(connection, str(release["immich_version"]), self._media_folder))
         self._next_inventory = time.monotonic() + SECONDS_BETWEEN_INVENTORIES
+        with connected(self._engine) as connection, connection.begin():
+            state = shipped.installation(connection)
+            if state is None:
+                return
+            findings = list(files(connection, str(state["immich_version"]), self._media_folder))
         for finding in findings:
             say(f"{finding.what}: {finding.remedy}")
 

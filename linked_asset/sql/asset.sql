@@ -76,8 +76,8 @@ case
                 else {{ groups_of("fresh", "fresh.id") }}
             end
 {%- endset %}
--- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was replaced), so that nothing
--- of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
+-- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was
+-- replaced), so that nothing of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
 -- left; last membership, which is computed from what all of this has made of the rows.
 {% call(fresh, stale, statement) on(
     "asset", "update", "Propagates changes of members, links and unlinks assets by what they have become.",
@@ -222,9 +222,12 @@ case
             end;
 {% endcall %}
 
+-- What was taken out of the trash again before it could be hidden gets back what linked.spare_files() took off it.
 create or replace function linked.hide_alone(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_spared uuid[];
 begin
     perform linked.dismiss(array(
         select asset.id
@@ -233,12 +236,21 @@ begin
             and (asset."deletedAt" is not null or asset.status <> 'active')
     ));
     perform linked.drop_copies(p_changed);
+    v_spared := array(
+        select id from public.asset where id = any (p_changed) and right("originalPath", 44) = '.hidden-' || id
+    );
+    if cardinality(v_spared) > 0 then
+        perform linked.equal_to_sources(array(
+            select source_id from linked.member where asset_id = any (v_spared || linked.video_clones(v_spared))
+        ));
+    end if;
 end
 $linked$;
 comment on function linked.hide_alone(uuid[]) is
     'Hides from accounts what they have put into the trash for themselves alone, and deletes the old file of a replaced clone from it.';
 
--- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row names.
+-- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row
+-- names.
 create or replace function linked.spare_files(p_changed uuid[]) returns void
 language plpgsql
 as $linked$

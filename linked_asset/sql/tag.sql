@@ -344,7 +344,7 @@ create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns vo
 language plpgsql
 as $linked$
 begin
-    {{ hold("tag", "value in (select value from public.tag where id = any (p_tags))") }}
+    {{ hold("tag", 'value in (select value from public.tag where id = any (p_tags)) and "userId" in (select user_id from linked.participant)') }}
     update public.tag mine
     set color = theirs.color
     from public.tag theirs
@@ -404,7 +404,8 @@ exists (
             from {{ stale }} join linked.member on member.asset_id = stale.{{ tag_asset.assetId }}
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct {{ tag_asset.tagId }} from {{ stale }})));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar
+            -- nor in the exif that these are read from.
             if position('{{ tag_asset.tagId }}' in {{ statement }}) = 0 then
                 insert into public.tag_asset ({{ tag_asset.tagId }}, {{ tag_asset.assetId }})
                 select tag.id, asset.id

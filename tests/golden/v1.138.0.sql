@@ -1513,7 +1513,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset insert',
@@ -1533,8 +1533,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
@@ -1580,8 +1580,8 @@ $linked$;
 comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
     'Does what was noted: links new assets that a linked album covers.';
 
--- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was replaced), so that nothing
--- of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
+-- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was
+-- replaced), so that nothing of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
 -- left; last membership, which is computed from what all of this has made of the rows.
 create or replace function linked.on_asset_update() returns trigger
 language plpgsql security definer
@@ -1871,8 +1871,13 @@ begin
                 exit;
         end;
     end loop;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
+    exception when others then
+        null;
+    end;
+    begin
         perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
@@ -2054,9 +2059,12 @@ $linked$;
 comment on function linked.redo_asset_update(jsonb, jsonb, text) is
     'Does what was noted: propagates changes of members, links and unlinks assets by what they have become.';
 
+-- What was taken out of the trash again before it could be hidden gets back what linked.spare_files() took off it.
 create or replace function linked.hide_alone(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_spared uuid[];
 begin
     perform linked.dismiss(array(
         select asset.id
@@ -2065,12 +2073,21 @@ begin
             and (asset."deletedAt" is not null or asset.status <> 'active')
     ));
     perform linked.drop_copies(p_changed);
+    v_spared := array(
+        select id from public.asset where id = any (p_changed) and right("originalPath", 44) = '.hidden-' || id
+    );
+    if cardinality(v_spared) > 0 then
+        perform linked.equal_to_sources(array(
+            select source_id from linked.member where asset_id = any (v_spared || linked.video_clones(v_spared))
+        ));
+    end if;
 end
 $linked$;
 comment on function linked.hide_alone(uuid[]) is
     'Hides from accounts what they have put into the trash for themselves alone, and deletes the old file of a replaced clone from it.';
 
--- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row names.
+-- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row
+-- names.
 create or replace function linked.spare_files(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
@@ -2276,7 +2293,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset delete',
@@ -2296,8 +2313,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
@@ -2934,7 +2951,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif insert',
@@ -2954,8 +2971,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
@@ -3121,7 +3138,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif update',
@@ -3141,8 +3158,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
@@ -3329,7 +3346,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file insert',
@@ -3349,8 +3366,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
@@ -3532,7 +3549,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file update',
@@ -3552,8 +3569,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
@@ -3735,7 +3752,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file delete',
@@ -3755,8 +3772,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
@@ -3914,7 +3931,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status insert',
@@ -3934,8 +3951,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
@@ -4088,7 +4105,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status update',
@@ -4108,8 +4125,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
@@ -4253,7 +4270,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search insert',
@@ -4273,8 +4290,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
@@ -4413,7 +4430,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search update',
@@ -4433,8 +4450,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
@@ -4946,7 +4963,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face insert',
@@ -4966,8 +4983,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
@@ -5097,7 +5114,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face delete',
@@ -5117,8 +5134,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
@@ -5256,7 +5273,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search insert',
@@ -5276,8 +5293,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
@@ -5411,7 +5428,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search update',
@@ -5431,8 +5448,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
@@ -6661,7 +6678,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face update',
@@ -6681,8 +6698,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
@@ -6939,7 +6956,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person update',
@@ -6959,8 +6976,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
@@ -7099,7 +7116,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person delete',
@@ -7119,8 +7136,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
@@ -7744,7 +7761,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack insert',
@@ -7764,8 +7781,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
@@ -7882,7 +7899,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack update',
@@ -7902,8 +7919,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
@@ -8020,7 +8037,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack delete',
@@ -8040,8 +8057,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
@@ -8415,7 +8432,7 @@ create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns vo
 language plpgsql
 as $linked$
 begin
-    perform from public."tag" where value in (select value from public.tag where id = any (p_tags)) for no key update nowait;
+    perform from public."tag" where value in (select value from public.tag where id = any (p_tags)) and "userId" in (select user_id from linked.participant) for no key update nowait;
     update public.tag mine
     set color = theirs.color
     from public.tag theirs
@@ -8529,7 +8546,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset insert',
@@ -8549,8 +8566,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
@@ -8660,7 +8677,8 @@ begin
             from stale join linked.member on member.asset_id = stale."assetsId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from stale)));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar
+            -- nor in the exif that these are read from.
             if position('"tagsId"' in current_query()) = 0 then
                 insert into public.tag_asset ("tagsId", "assetsId")
                 select tag.id, asset.id
@@ -8691,7 +8709,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset delete',
@@ -8711,8 +8729,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
@@ -8738,7 +8756,8 @@ begin
             from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetsId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagsId" from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale)));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar
+            -- nor in the exif that these are read from.
             if position('"tagsId"' in p_statement) = 0 then
                 insert into public.tag_asset ("tagsId", "assetsId")
                 select tag.id, asset.id
@@ -8837,7 +8856,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag update',
@@ -8857,8 +8876,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
@@ -8978,7 +8997,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag delete',
@@ -8998,8 +9017,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
@@ -10688,7 +10707,7 @@ begin
                     
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album insert',
@@ -10708,8 +10727,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        
+    
+        begin
         perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
@@ -10878,7 +10897,7 @@ begin
                     
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album update',
@@ -10898,8 +10917,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        
+    
+        begin
         perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
@@ -11059,7 +11078,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album delete',
@@ -11079,8 +11098,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
@@ -11207,7 +11226,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user insert',
@@ -11227,8 +11246,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
@@ -11359,7 +11378,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user update',
@@ -11379,8 +11398,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
@@ -11513,7 +11532,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user delete',
@@ -11533,8 +11552,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
@@ -11671,7 +11690,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset insert',
@@ -11691,8 +11710,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
@@ -11821,7 +11840,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset delete',
@@ -11841,8 +11860,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
@@ -12084,7 +12103,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user update',
@@ -12104,8 +12123,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
@@ -12248,7 +12267,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user delete',
@@ -12268,8 +12287,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;

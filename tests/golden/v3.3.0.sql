@@ -1579,7 +1579,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset insert',
@@ -1599,8 +1599,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
@@ -1646,8 +1646,8 @@ $linked$;
 comment on function linked.redo_asset_insert(jsonb, jsonb, text) is
     'Does what was noted: links new assets that a linked album covers.';
 
--- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was replaced), so that nothing
--- of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
+-- In this order: first what takes members out of their groups (what an account trashes for itself alone, a file that was
+-- replaced), so that nothing of it is passed on; then what the members share; then what hangs between groups (live photos, stacks), for those that are
 -- left; last membership, which is computed from what all of this has made of the rows.
 create or replace function linked.on_asset_update() returns trigger
 language plpgsql security definer
@@ -1924,8 +1924,13 @@ begin
                 exit;
         end;
     end loop;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
+    exception when others then
+        null;
+    end;
+    begin
         perform linked.record_incident('asset update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
@@ -2094,9 +2099,12 @@ $linked$;
 comment on function linked.redo_asset_update(jsonb, jsonb, text) is
     'Does what was noted: propagates changes of members, links and unlinks assets by what they have become.';
 
+-- What was taken out of the trash again before it could be hidden gets back what linked.spare_files() took off it.
 create or replace function linked.hide_alone(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_spared uuid[];
 begin
     perform linked.dismiss(array(
         select asset.id
@@ -2105,12 +2113,21 @@ begin
             and (asset."deletedAt" is not null or asset.status <> 'active')
     ));
     perform linked.drop_copies(p_changed);
+    v_spared := array(
+        select id from public.asset where id = any (p_changed) and right("originalPath", 44) = '.hidden-' || id
+    );
+    if cardinality(v_spared) > 0 then
+        perform linked.equal_to_sources(array(
+            select source_id from linked.member where asset_id = any (v_spared || linked.video_clones(v_spared))
+        ));
+    end if;
 end
 $linked$;
 comment on function linked.hide_alone(uuid[]) is
     'Hides from accounts what they have put into the trash for themselves alone, and deletes the old file of a replaced clone from it.';
 
--- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row names.
+-- Where the clone could not be taken away at once: Immich's job for it may come before the next write, and deletes what the row
+-- names.
 create or replace function linked.spare_files(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
@@ -2316,7 +2333,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset delete',
@@ -2336,8 +2353,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
@@ -3235,7 +3252,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif insert',
@@ -3255,8 +3272,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
@@ -3424,7 +3441,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_exif update',
@@ -3444,8 +3461,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
@@ -3635,7 +3652,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file insert',
@@ -3655,8 +3672,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
@@ -3839,7 +3856,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file update',
@@ -3859,8 +3876,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
@@ -4042,7 +4059,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_file delete',
@@ -4062,8 +4079,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
@@ -4221,7 +4238,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status insert',
@@ -4241,8 +4258,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
@@ -4394,7 +4411,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_job_status update',
@@ -4414,8 +4431,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
@@ -4558,7 +4575,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search insert',
@@ -4578,8 +4595,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
@@ -4718,7 +4735,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'smart_search update',
@@ -4738,8 +4755,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
@@ -4874,7 +4891,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_video insert',
@@ -4894,8 +4911,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_video insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_video insert', v_message, v_sqlstate;
@@ -5049,7 +5066,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_video update',
@@ -5069,8 +5086,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_video update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_video update', v_message, v_sqlstate;
@@ -5220,7 +5237,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_audio insert',
@@ -5240,8 +5257,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_audio insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_audio insert', v_message, v_sqlstate;
@@ -5383,7 +5400,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_audio update',
@@ -5403,8 +5420,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_audio update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_audio update', v_message, v_sqlstate;
@@ -5542,7 +5559,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_keyframe insert',
@@ -5562,8 +5579,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_keyframe insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_keyframe insert', v_message, v_sqlstate;
@@ -5707,7 +5724,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_keyframe update',
@@ -5727,8 +5744,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_keyframe update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_keyframe update', v_message, v_sqlstate;
@@ -5874,7 +5891,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_edit insert',
@@ -5894,8 +5911,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_edit insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit insert', v_message, v_sqlstate;
@@ -6037,7 +6054,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_edit update',
@@ -6057,8 +6074,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_edit update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit update', v_message, v_sqlstate;
@@ -6200,7 +6217,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_edit delete',
@@ -6220,8 +6237,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_edit delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit delete', v_message, v_sqlstate;
@@ -6361,7 +6378,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_ocr insert',
@@ -6381,8 +6398,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_ocr insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr insert', v_message, v_sqlstate;
@@ -6524,7 +6541,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_ocr update',
@@ -6544,8 +6561,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_ocr update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr update', v_message, v_sqlstate;
@@ -6687,7 +6704,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_ocr delete',
@@ -6707,8 +6724,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_ocr delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr delete', v_message, v_sqlstate;
@@ -6842,7 +6859,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'ocr_search insert',
@@ -6862,8 +6879,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('ocr_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search insert', v_message, v_sqlstate;
@@ -7002,7 +7019,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'ocr_search update',
@@ -7022,8 +7039,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('ocr_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search update', v_message, v_sqlstate;
@@ -7158,7 +7175,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'ocr_search delete',
@@ -7178,8 +7195,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('ocr_search delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search delete', v_message, v_sqlstate;
@@ -7725,7 +7742,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face insert',
@@ -7745,8 +7762,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
@@ -7876,7 +7893,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face delete',
@@ -7896,8 +7913,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
@@ -8035,7 +8052,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search insert',
@@ -8055,8 +8072,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
@@ -8190,7 +8207,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'face_search update',
@@ -8210,8 +8227,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
@@ -9592,7 +9609,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'asset_face update',
@@ -9612,8 +9629,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
@@ -9895,7 +9912,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person update',
@@ -9915,8 +9932,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
@@ -10062,7 +10079,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person insert',
@@ -10082,8 +10099,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('person insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person insert', v_message, v_sqlstate;
@@ -10203,7 +10220,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'person delete',
@@ -10223,8 +10240,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
@@ -10855,7 +10872,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack insert',
@@ -10875,8 +10892,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
@@ -10993,7 +11010,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack update',
@@ -11013,8 +11030,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
@@ -11131,7 +11148,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'stack delete',
@@ -11151,8 +11168,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
@@ -11526,7 +11543,7 @@ create or replace function linked.propagate_tag_colors(p_tags uuid[]) returns vo
 language plpgsql
 as $linked$
 begin
-    perform from public."tag" where value in (select value from public.tag where id = any (p_tags)) for no key update nowait;
+    perform from public."tag" where value in (select value from public.tag where id = any (p_tags)) and "userId" in (select user_id from linked.participant) for no key update nowait;
     update public.tag mine
     set color = theirs.color
     from public.tag theirs
@@ -11640,7 +11657,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset insert',
@@ -11660,8 +11677,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
@@ -11771,7 +11788,8 @@ begin
             from stale join linked.member on member.asset_id = stale."assetId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagId" from stale)));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar
+            -- nor in the exif that these are read from.
             if position('"tagId"' in current_query()) = 0 then
                 insert into public.tag_asset ("tagId", "assetId")
                 select tag.id, asset.id
@@ -11802,7 +11820,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag_asset delete',
@@ -11822,8 +11840,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
@@ -11849,7 +11867,8 @@ begin
             from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale join linked.member on member.asset_id = stale."assetId"
             having count(*) > 0;
             perform linked.note_unused_tags(linked.made_like(array(select distinct "tagId" from jsonb_populate_recordset(null::public."tag_asset", p_stale) as stale)));
-            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar nor in the exif that these are read from.
+            -- Immich takes all tags off an asset before it puts back those that it has read. A viewer's are neither in the sidecar
+            -- nor in the exif that these are read from.
             if position('"tagId"' in p_statement) = 0 then
                 insert into public.tag_asset ("tagId", "assetId")
                 select tag.id, asset.id
@@ -11948,7 +11967,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag update',
@@ -11968,8 +11987,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
@@ -12089,7 +12108,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'tag delete',
@@ -12109,8 +12128,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
@@ -13795,7 +13814,7 @@ begin
                     
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album insert',
@@ -13815,8 +13834,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        
+    
+        begin
         perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
@@ -13997,7 +14016,7 @@ begin
                     
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album update',
@@ -14017,8 +14036,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        
+    
+        begin
         perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
@@ -14190,7 +14209,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album delete',
@@ -14210,8 +14229,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
@@ -14338,7 +14357,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user insert',
@@ -14358,8 +14377,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
@@ -14490,7 +14509,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user update',
@@ -14510,8 +14529,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
@@ -14644,7 +14663,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_user delete',
@@ -14664,8 +14683,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
@@ -14802,7 +14821,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset insert',
@@ -14822,8 +14841,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
@@ -14952,7 +14971,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'album_asset delete',
@@ -14972,8 +14991,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
@@ -15217,7 +15236,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user update',
@@ -15237,8 +15256,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
@@ -15383,7 +15402,7 @@ begin
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                     continue;
                 end if;
-                begin
+                                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         'user delete',
@@ -15403,8 +15422,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+        begin
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.linked.conftest import Household
-from tests.shell.conftest import inside
+from tests.linked.conftest import MEDIA, Household
+from tests.shell.conftest import inside, one_line
 
 
 def findings(household: Household, folder: Path) -> list[tuple[str, str]]:
@@ -44,6 +44,14 @@ def test_a_missing_file_is_a_problem(household: Household, folder: Path) -> None
     path = thumbnail_of(household, household.anna)
     (folder / path.removeprefix("/data/")).unlink()
     assert findings(household, folder) == [("problem", f"1 files of linked media are missing: {path}")]
+
+
+def test_a_folder_that_may_not_be_read_is_said_in_one_line(household: Household, folder: Path) -> None:
+    """Nothing is called missing that only cannot be seen. (Root may see everything but a name that is too long.)"""
+    household.photo(household.family, f"{MEDIA}/{'x' * 300}.jpg")
+    done = inside(household.database.url).linked_asset("doctor", "--media", str(folder), check=False)
+    assert done.returncode == 1
+    assert one_line(done).startswith("the media folder cannot be looked through")
 
 
 def test_what_is_not_linked_is_not_our_affair(household: Household, folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from linked_asset import errors, linking
 from linked_asset.cli import main
 from linked_asset.database import engine_for
 from linked_asset.doctor import PROBLEM, examine
@@ -369,6 +370,32 @@ def test_psqls_way_gives_up_where_a_lock_is_not_granted(household: Household) ->
         with pytest.raises(psycopg.errors.LockNotAvailable, match="Immich is busy"):
             household.database.execute("call linked.drain()")
     household.database.execute("call linked.drain()")
+    assert household.exif(household.clone(photo, household.anna)).description == "unseen"
+
+
+def test_a_command_tries_again_for_as_long_as_it_says(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = household.photo()
+    with unseen(household.database):
+        household.update_exif(photo, description="unseen")
+    with household.database.connect(autocommit=False) as other:
+        other.execute("select from asset_exif for update")
+        monkeypatch.setattr(linking, "PATIENCE", 3)
+        begun = time.monotonic()
+        with pytest.raises(errors.ImmichBusy):
+            run(household.database)
+        assert 1 < time.monotonic() - begun < 6
+    run(household.database)
+
+
+@pytest.mark.slow
+def test_a_command_goes_on_when_immich_lets_go_after_ten_seconds(household: Household) -> None:
+    photo = household.photo()
+    with unseen(household.database):
+        household.update_exif(photo, description="unseen")
+    with household.database.connect(autocommit=False) as other:
+        other.execute("select from asset_exif for update")
+        threading.Timer(10, other.rollback).start()
+        run(household.database)
     assert household.exif(household.clone(photo, household.anna)).description == "unseen"
 
 

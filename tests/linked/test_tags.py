@@ -257,6 +257,24 @@ def test_made_tag_that_its_owner_uses_stays(household: Household) -> None:
     assert values(household, household.ben) == []
 
 
+@pytest.mark.parametrize("unused", ["before", "after"])
+def test_made_tag_that_was_looked_up_and_not_used_is_swept(household: Household, unused: str) -> None:
+    """Immich is about to use it for some seconds: then it was for nothing, the picture may be gone."""
+    photo = tagged(household)
+    if unused == "after":
+        household.upsert_tag(household.anna, "beach")
+    household.untag_assets(tag(household, household.family, "beach").id, photo)
+    if unused == "before":
+        household.upsert_tag(household.anna, "beach")
+    sweep(household)
+    assert values(household, household.anna) == ["beach"]
+    with household.database.transaction():
+        household.database.execute("set local session_replication_role = replica")
+        household.database.execute("""update tag set "updatedAt" = now() - interval '11 seconds'""")
+    sweep(household)
+    assert values(household, household.anna) == values(household, household.ben) == []
+
+
 def test_parent_that_another_tag_needs_stays(household: Household) -> None:
     photo, other = tagged(household, "places/sea"), tagged(household, "places/mountain")
     household.untag_assets(tag(household, household.family, "places/sea").id, photo)

@@ -203,6 +203,42 @@ def test_what_is_hidden_later_names_no_file_meanwhile(household: Household, what
     assert household.find_clone(still, household.ben)
 
 
+@pytest.mark.parametrize("what", ["photo", "live photo"])
+def test_what_is_restored_before_it_was_hidden_is_as_it_was(household: Household, what: str) -> None:
+    household.set_viewer(household.anna)
+    still, video = household.photo(), None
+    if what == "live photo":
+        video = household.upload(household.family, f"{MEDIA}/live.mov", type="VIDEO")
+        household.link_live_photo(still, video)
+    clone = household.clone(still, household.anna)
+    with somebody_has_the_turn(household):
+        household.trash([clone])
+        household.restore([clone])
+    household.next_write()
+    assert notes(household) == []
+    for part in (still, video) if video else (still,):
+        theirs = household.clone(part, household.anna)
+        assert household.asset(theirs).originalPath == household.asset(part).originalPath
+        assert files(household, theirs) == files(household, part)
+    assert not household.asset(clone).deletedAt
+
+
+def test_what_could_not_be_hidden_names_no_file_either(household: Household) -> None:
+    household.set_viewer(household.anna)
+    photo = household.photo()
+    clone = household.clone(photo, household.anna)
+    household.database.execute(
+        """create or replace function linked.dismiss(p_clones uuid[]) returns void
+           language plpgsql as $$ begin raise exception 'broken'; end $$"""
+    )
+    household.force_delete([clone])
+    assert household.asset(clone).originalPath.endswith(f".hidden-{clone}")
+    household.delete_asset(clone)
+    household.database.execute("delete from linked.incident")
+    assert household.find_clone(photo, household.anna) is None
+    assert files(household, photo)
+
+
 # --- nothing is lost ----------------------------------------------------------------------------------
 
 
@@ -318,6 +354,17 @@ def test_what_was_written_while_it_was_being_linked_is_not_missed(household: Hou
     clone = household.clone(written, user)
     assert (household.exif(clone).description, household.exif(clone).rating) == ("unseen", 5)
     assert files(household, clone)["fullsize"] == "/data/thumbs/unseen.jpg"
+
+
+def test_what_was_written_to_one_of_many_is_not_missed(household: Household) -> None:
+    """Many that were linked at once are compared before anything is written to them again."""
+    private = [household.photo(household.family, f"/data/upload/{number}.jpg") for number in range(60)]
+    with transaction(household) as unseen:
+        unseen.update_exif(private[30], description="unseen")
+        household.add_to_album(household.linked_album, *private)
+    assert household.database.value("select count(distinct source_id) from linked.second_look") == 60
+    household.next_write()
+    assert household.exif(household.clone(private[30], household.anna)).description == "unseen"
 
 
 def test_an_upload_that_nobody_saw_is_linked_for_whoever_joined_meanwhile(household: Household) -> None:

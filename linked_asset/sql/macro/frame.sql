@@ -57,8 +57,8 @@ array(
 
    First it looks whether a statement concerns anything linked (`look`, and `closer`, what costs more to ask), and of updates whether in a column that matters
    (`columns`, by their canonical names, over the rows of `concern`): nearly none does, and costs no more than that. Then it
-   takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off; `meanwhile`: what is
-   done at once where it is.
+   takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off;
+   `meanwhile`: what is done at once where the work has to be put off, or fails.
 
    Nothing is done while the addon itself writes or is suspended, and no exception ever reaches Immich. The work is rendered
    twice: over the transition tables, and over what was noted of them. It must not return early. Security definer: the role
@@ -75,6 +75,15 @@ array(
 perform pg_catalog.set_config('search_path', {{ value }}, true);
 {%- endif %}
 {%- endmacro %}
+{% macro do_meanwhile() %}
+{% if meanwhile %}
+begin
+    {{ meanwhile }}
+exception when others then
+    null;
+end;
+{% endif %}
+{% endmacro %}
 {% filter typed %}
 create or replace function linked.on_{{ table }}_{{ event }}() returns trigger
 language plpgsql security definer
@@ -175,14 +184,7 @@ begin
                     {{ set_path("v_search_path") }}
                     continue;
                 end if;
-{% if meanwhile %}
-                begin
-                    {{ meanwhile }}
-                exception when others then
-                    null;
-                end;
-{% endif %}
-                begin
+{{ do_meanwhile() | indent(16, first=True) }}                begin
                     perform set_config('linked.gave_up', extract(epoch from statement_timestamp())::text, true);
                     perform linked.leave_note(
                         '{{ table }} {{ event }}',
@@ -202,8 +204,8 @@ begin
                 exit;
         end;
     end loop;
-    begin
-        {{ set_path("'" ~ path ~ "'") }}
+    {{ set_path("'" ~ path ~ "'") }}
+{{ do_meanwhile() | indent(4, first=True) }}    begin
         perform linked.record_incident('{{ table }} {{ event }}', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in {{ table }} {{ event }}', v_message, v_sqlstate;

@@ -1251,7 +1251,16 @@ exists (
 {% endcall %}
 
 {% if has("person_group") %}
-{% call(fresh, stale, statement) on("person", "insert", "Assigns faces again whose account has got back the person that it had deleted.", look="exists (select from fresh where " ~ takes_part('fresh."ownerId"') ~ ")") %}
+{% set new_person_concerns_us %}
+exists (
+                    select from fresh
+                    where exists (
+                        select from public.asset_face join linked.face on face.face_id = asset_face.id
+                        where asset_face."personGroupId" = fresh."personGroupId" and face.left_open
+                    )
+                )
+{%- endset %}
+{% call(fresh, stale, statement) on("person", "insert", "Assigns faces again whose account has got back the person that it had deleted.", look=new_person_concerns_us) %}
 
             perform linked.resume_persons(array_agg("ownerId"), array_agg("personGroupId")) from {{ fresh }};
 {% endcall %}

@@ -10023,7 +10023,13 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId"))
+                exists (
+                    select from fresh
+                    where exists (
+                        select from public.asset_face join linked.face on face.face_id operator(pg_catalog.=) asset_face.id
+                        where asset_face."personGroupId" operator(pg_catalog.=) fresh."personGroupId" and face.left_open
+                    )
+                )
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;

@@ -192,26 +192,6 @@ def test_a_group_with_a_viewer_is_deleted_with_all_its_files(storage: Storage) -
     assert [path for path in storage.disk.all() if path.endswith((".jpg", ".xmp", ".jpeg"))] == []
 
 
-@pytest.mark.parametrize("who", ["anna", "ben"])
-def test_a_viewers_own_tags_outlast_reading_the_metadata(storage: Storage, who: str) -> None:
-    """They cannot be in the sidecar, from which Immich puts them back elsewhere."""
-    house = storage.house
-    house.set_viewer(house.anna)
-    photo = storage.upload()
-    clone = house.clone(photo, house.anna)
-    mine, other = house.upsert_tag(house.anna, "mine"), house.upsert_tag(house.anna, "other")
-    house.bulk_tag([mine, other], [clone])
-    house.tag_assets(house.upsert_tag(house.family, "ours"), photo)
-    house.extract_metadata(house.clone(photo, getattr(house, who)), tags=["ours"] if who == "ben" else [])
-    assert set(house.tags_of(clone)) == {"mine", "other", "ours"}
-    house.untag_assets(other, clone)
-    house.extract_metadata(clone, tags=[])
-    assert set(house.tags_of(clone)) == {"mine", "ours"}
-    assert set(house.tags_of(photo)) == {"ours"}
-    house.delete_tag(mine)
-    assert set(house.tags_of(clone)) == {"ours"}
-
-
 # --- a file put in another's stead ------------------------------------------------------------------
 
 

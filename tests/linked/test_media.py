@@ -73,7 +73,7 @@ def test_left_over_files_are_counted_and_stay(household: Household, folder: Path
 def test_an_external_library_that_is_mounted_nowhere(household: Household, folder: Path) -> None:
     picture = household.photo()
     household.move_file(picture, "/srv-of-another-machine/photos/1.jpg")
-    household.update_album(household.linked_album, description="/srv-of-another-machine\n/data")
+    household.link_folders("/srv-of-another-machine\n/data")
     assert ("advice", "1 files of linked media lie outside the media folder and were not looked for") in findings(
         household, folder
     )

@@ -311,6 +311,25 @@ def test_made_tag_of_an_unlinked_picture_is_swept(household: Household) -> None:
 # --- viewers --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("who", ["anna", "ben"])
+def test_a_viewers_own_tags_outlast_reading_the_metadata(household: Household, who: str) -> None:
+    """They cannot be in the sidecar, or the exif, from which Immich puts them back elsewhere."""
+    household.set_viewer(household.anna)
+    photo = household.photo()
+    clone = household.clone(photo, household.anna)
+    mine, other = household.upsert_tag(household.anna, "mine"), household.upsert_tag(household.anna, "other")
+    household.bulk_tag([mine, other], [clone])
+    household.tag_assets(household.upsert_tag(household.family, "ours"), photo)
+    household.extract_metadata(household.clone(photo, getattr(household, who)), tags=["ours"] if who == "ben" else [])
+    assert set(household.tags_of(clone)) == {"mine", "other", "ours"}
+    household.untag_assets(other, clone)
+    household.extract_metadata(clone, tags=[])
+    assert set(household.tags_of(clone)) == {"mine", "ours"}
+    assert set(household.tags_of(photo)) == {"ours"}
+    household.delete_tag(mine)
+    assert set(household.tags_of(clone)) == {"ours"}
+
+
 def test_viewer_s_tags_are_the_viewer_s_own(household: Household) -> None:
     household.set_viewer(household.anna)
     photo = tagged(household)

@@ -219,7 +219,8 @@ def test_what_is_restored_before_it_was_hidden_is_as_it_was(household: Household
     for part in (still, video) if video else (still,):
         theirs = household.clone(part, household.anna)
         assert household.asset(theirs).originalPath == household.asset(part).originalPath
-        assert files(household, theirs) == files(household, part)
+        # In some releases a viewer has a sidecar of its own, as a file.
+        assert files(household, theirs).items() >= files(household, part).items()
     assert not household.asset(clone).deletedAt
 
 

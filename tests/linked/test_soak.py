@@ -41,9 +41,10 @@ MADE_BY_SYNC = """
 class Actor:
     """A thread with connections of its own, that acts on members picked at random."""
 
-    def __init__(self, house: Household, seed: int, turns: dict[UUID, threading.Lock]) -> None:
+    def __init__(self, house: Household, seed: int, turns: dict[UUID, threading.Lock], concern: str) -> None:
         self.house = house
         self.turns = turns
+        self.often = CONCERNS[concern]
         self.random = random.Random(seed)
         self.seed = seed
         self.done: Counter[str] = Counter()
@@ -53,7 +54,7 @@ class Actor:
 
     def work(self, until: float) -> None:
         acts = [name for name in dir(self) if name.startswith("do_")]
-        weights = [RARE.get(name, 10) for name in acts]
+        weights = [RARE.get(name, 10) * (5 if name.removeprefix("do_") in self.often else 1) for name in acts]
         while time.monotonic() < until:
             (act,) = self.random.choices(acts, weights)
             try:
@@ -227,12 +228,24 @@ class Actor:
 RARE = {"do_delete": 2, "do_share_and_unshare": 1, "do_album": 2, "do_recount": 2}
 
 
+CONCERNS = {
+    "all": set[str](),
+    "stacks": {"stack", "unstack", "trash_and_restore"},
+    "people": {"detect", "recognize", "rename_person", "merge"},
+    "albums": {"album", "add_to_album", "remove_from_album", "delete_album", "covers"},
+    "tags": {"tag", "untag", "delete_tag", "extract"},
+    "membership": {"upload", "move", "delete", "share_and_unshare", "trash_and_restore"},
+}
+"""What happens more often than the rest: two acts on the same rows have to meet."""
+
+
+@pytest.mark.parametrize("concern", CONCERNS)
 @pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
-def test_many_at_once(household: Household, seconds: int) -> None:
+def test_many_at_once(household: Household, seconds: int, concern: str) -> None:
     for _ in range(GROUPS):
         household.photo()
     turns = {user: threading.Lock() for user in (household.family, household.anna, household.ben)}
-    actors = [Actor(household, seed, turns) for seed in range(THREADS)]
+    actors = [Actor(household, seed, turns, concern) for seed in range(THREADS)]
     until = time.monotonic() + seconds
     threads = [threading.Thread(target=actor.work, args=[until], name=f"actor {actor.seed}") for actor in actors]
     for thread in threads:
@@ -249,4 +262,4 @@ def test_many_at_once(household: Household, seconds: int) -> None:
     assert not household.database.value("select deadlocks from pg_stat_database where datname = current_database()")
     done = sum((actor.done for actor in actors), Counter())
     print(f"{done.total()} acts in {seconds} s: {dict(done)}")
-    assert min(actor.done.total() for actor in actors) >= seconds
+    assert min(actor.done.total() for actor in actors) >= seconds / 2

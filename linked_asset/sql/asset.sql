@@ -50,9 +50,22 @@ exists (
 {% endcall %}
 
 {# Of assets that are no members, only those that a linked album may cover from now on. #}
-{% set closer %}
+{% macro structure_of(alias) -%}
+row({% for name in structure %}{{ alias }}."{{ name }}"{{ ", " if not loop.last }}{% endfor %})::pg_catalog.record
+{%- endmacro %}
+{% set changed_asset_concerns_us %}
 exists (select from fresh where {{ is_member("fresh.id") }})
-                    or exists (select from {{ changed("fresh", "stale", '"' ~ structure | join('", "') ~ '"') }})
+                or case when not exists (select from fresh offset 1) then exists (
+                    select from fresh
+                    where {{ structure_of("fresh") }} *<> (select {{ structure_of("stale") }} from stale)
+                        and {{ takes_part('fresh."ownerId"') }}
+                ) end
+{%- endset %}
+{% set changed_assets_concern_us %}
+exists (
+                    select from fresh full join stale on fresh.id = stale.id
+                    where {{ structure_of("fresh") }} *<> {{ structure_of("stale") }} and {{ takes_part('fresh."ownerId"') }}
+                )
 {%- endset %}
 {# Nobody waits for the addon with a statement that leaves a source linked; one that takes it from others waits, and so does one
    that hides a clone: were the row still there, Immich's next job for it would delete the file. #}
@@ -81,8 +94,7 @@ case
 -- left; last membership, which is computed from what all of this has made of the rows.
 {% call(fresh, stale, statement) on(
     "asset", "update", "Propagates changes of members, links and unlinks assets by what they have become.",
-    look='exists (select from fresh where ' ~ is_member("fresh.id") ~ ' or ' ~ takes_part('fresh."ownerId"') ~ ')',
-    closer=closer,
+    look=changed_asset_concerns_us, closer=changed_assets_concern_us,
     columns=shared + (structure | reject("in", shared) | list),
     concern=is_member("fresh.id") ~ ' or ' ~ takes_part('fresh."ownerId"'),
     sources=groups, patient=takes_away,

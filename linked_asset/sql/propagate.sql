@@ -289,11 +289,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.{{ table }} theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-{% for column in columns(table, "shared") %}
-            {{ is_asked(column.name) }} and {{ column_differs(column, "mine", "theirs") }}{{ " or" if not loop.last }}
-{% endfor %}
-        );
+        and {{ differ(table, "shared", "mine", "theirs") }};
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then

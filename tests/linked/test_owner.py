@@ -159,7 +159,7 @@ CALLED = {
     "set_config(text, text, boolean)": "text", "pg_current_xact_id_if_assigned()": "xid8",
     "starts_with(text, text)": "boolean", "cardinality(anyarray)": "integer", "pg_trigger_depth()": "integer",
     "clock_timestamp()": "timestamptz", "statement_timestamp()": "timestamptz", "current_query()": "text",
-    "to_jsonb(anyelement)": "jsonb",
+    "to_jsonb(anyelement)": "jsonb", "current_schemas(boolean)": "name[]",
 }  # fmt: skip
 
 

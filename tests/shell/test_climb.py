@@ -65,7 +65,7 @@ def test_head_is_the_newest_that_fits(databases: Databases, release: str, pg_dum
         assert pg_dump(database, "--schema-only") == before
 
 
-@pytest.mark.parametrize(("older", "newer"), pairwise(STEPS))
+@pytest.mark.parametrize(("older", "newer"), list(pairwise(STEPS)))
 def test_each_step_is_refused_on_the_tables_of_the_one_before(databases: Databases, older: str, newer: str) -> None:
     with immich_of(databases, older) as database:
         line = one_line(inside(database.url).alembic("upgrade", newer, check=False))

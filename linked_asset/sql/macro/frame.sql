@@ -59,7 +59,7 @@ array(
 
 {# What every trigger function does around its work.
 
-   First it looks whether a statement concerns anything linked (`look`, and `closer`, what costs more to ask), and of updates whether in a column that matters
+   First it looks whether a statement concerns anything linked (`look`, and where that says null, for costing more, `closer`), and of updates whether in a column that matters
    (`columns`, by their canonical names, over the rows of `concern`): nearly none does, and costs no more than that. Then it
    takes its turn: on the groups (`sources`), or on everything. `patient`: what takes something from somebody is not put off;
    `meanwhile`: what is done at once where the work has to be put off, or fails.
@@ -70,15 +70,27 @@ array(
 
    A search path that belongs to the function would be a third of what the look costs. So whatever is asked before it is set
    names the schema of each operator, and calls nothing (`qualified`); types of variables, which are looked up even earlier, have
-   theirs, too (`typed`). Where a look has to call a function (`calls`) the trigger function has the path. #}
+   theirs, too (`typed`). Where a look has to call a function (`calls`) the trigger function has the path. Immich's own path is
+   left as it is where it finds the same: every plan that is kept belongs to a path, and with another one each statement in
+   Immich's own triggers would be planned anew for the rows that sync writes, and again for Immich's next. #}
 {% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false", calls=false, meanwhile="") %}
 {% set rows = "stale" if event == "delete" else "fresh" %}
 {% set path = "pg_catalog, public, vectors, pg_temp" %}
-{% macro set_path(value) -%}
+{% macro set_path() -%}
 {% if not calls -%}
-perform pg_catalog.set_config('search_path', {{ value }}, true);
+if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+    perform pg_catalog.set_config('search_path', '{{ path }}', true);
+end if;
 {%- endif %}
-{%- endmacro %}
+{% endmacro %}
+{% macro restore_path() -%}
+{% if not calls -%}
+if v_search_path is not null then
+    perform pg_catalog.set_config('search_path', v_search_path, true);
+end if;
+{%- endif %}
+{% endmacro %}
 {% macro do_meanwhile() %}
 {% if meanwhile %}
 begin
@@ -98,7 +110,7 @@ as $linked$
 declare
     v_is_due boolean;
 {% if not calls %}
-    v_search_path text := pg_catalog.current_setting('search_path');
+    v_search_path text;
 {% endif %}
     v_lock_timeout text;
     v_concerns_us boolean;
@@ -126,16 +138,17 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
+{% if closer %}
+            -- No row: sync is suspended.
+            if v_is_due is not null and v_concerns_us is null then
+                v_concerns_us := {{ closer | qualified }};
+            end if;
+{% endif %}
             if v_is_due or v_concerns_us then
-                {{ set_path("'" ~ path ~ "'") }}
+{{ set_path() | indent(16, first=True) }}
             else
                 return null;
             end if;
-{% if closer %}
-            if v_concerns_us then
-                v_concerns_us := {{ closer }};
-            end if;
-{% endif %}
 {% if columns %}
             if v_concerns_us then
                 v_columns := {{ changed_columns("fresh", "stale", columns, key, concern) }};
@@ -150,7 +163,7 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                {{ set_path("v_search_path") }}
+{{ restore_path() | indent(16, first=True) }}
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -174,18 +187,18 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            {{ set_path("v_search_path") }}
+{{ restore_path() | indent(12, first=True) }}
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                {{ set_path("'" ~ path ~ "'") }}
+{{ set_path() | indent(16, first=True) }}
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + {{ patience }}
                 then
                     perform pg_sleep(0.02);
-                    {{ set_path("v_search_path") }}
+{{ restore_path() | indent(20, first=True) }}
                     continue;
                 end if;
 {{ do_meanwhile() | indent(16, first=True) }}                begin
@@ -197,7 +210,7 @@ begin
                         current_query(),
                         v_sources
                     );
-                    {{ set_path("v_search_path") }}
+{{ restore_path() | indent(20, first=True) }}
                     return null;
                 exception when others then
                     exit;
@@ -208,13 +221,13 @@ begin
                 exit;
         end;
     end loop;
-    {{ set_path("'" ~ path ~ "'") }}
+{{ set_path() | indent(4, first=True) }}
 {{ do_meanwhile() | indent(4, first=True) }}    begin
         perform linked.record_incident('{{ table }} {{ event }}', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in {{ table }} {{ event }}', v_message, v_sqlstate;
     end;
-    {{ set_path("v_search_path") }}
+{{ restore_path() | indent(4, first=True) }}
     return null;
 end
 $linked$;

@@ -8,46 +8,54 @@
 -- transaction lasts. The condition on the holder is one that no index serves, because a plan made when there were few rows
 -- would go through all of its rows, for each that is added.
 {% macro skip_known(table, holder, asset, held) %}
-create or replace function linked.skip_known_{{ table }}() returns trigger
-language plpgsql security definer
+create or replace function linked.is_known_{{ table }}(p_holder uuid, p_asset uuid) returns boolean
+language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 set lock_timeout = '0'
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return new;
+    if not exists ({{ held }}) then
+        perform set_config('linked.untouched', p_holder::text, true);
+        return false;
     end if;
     begin
-        if current_setting('linked.untouched', true) = new.{{ holder }}::text then
-            return new;
+        perform linked.wait_for_turn(null, false);
+    exception when lock_not_available or deadlock_detected then
+        -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
+        perform set_config('linked.writing', pg_current_xact_id()::text, true);
+        insert into public.{{ table }} ({{ holder }}, {{ asset }}) values (p_holder, p_asset)
+        on conflict do nothing;
+        if found then
+            delete from public.{{ table }} where {{ holder }} = p_holder and {{ asset }} = p_asset;
         end if;
-        if not exists ({{ held }}) then
-            perform set_config('linked.untouched', new.{{ holder }}::text, true);
-            return new;
-        end if;
-        begin
-            perform linked.wait_for_turn(null, false);
-        exception when lock_not_available or deadlock_detected then
-            -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
-            perform set_config('linked.writing', pg_current_xact_id()::text, true);
-            insert into public.{{ table }} ({{ holder }}, {{ asset }}) values (new.{{ holder }}, new.{{ asset }})
-            on conflict do nothing;
-            if found then
-                delete from public.{{ table }}
-                where {{ holder }} = new.{{ holder }} and {{ asset }} = new.{{ asset }};
-            end if;
-            perform linked.stop_writing();
-        end;
-        if exists (
-            select from public.{{ table }} known
-            where known.{{ asset }} = new.{{ asset }} and (known.{{ holder }} = new.{{ holder }}) is true
-        ) then
-            return null;
-        end if;
-    exception when others then
-        return new;
+        perform linked.stop_writing();
     end;
+    return exists (
+        select from public.{{ table }} known
+        where known.{{ asset }} = p_asset and (known.{{ holder }} = p_holder) is true
+    );
+end
+$linked$;
+comment on function linked.is_known_{{ table }}(uuid, uuid) is
+    'Whether Immich is about to insert what sync has just inserted. Waits for the turn where sync may have.';
+
+-- What is set for a function is set for each row.
+create or replace function linked.skip_known_{{ table }}() returns trigger
+language plpgsql security definer
+as $linked$
+begin
+    if pg_catalog.current_setting('linked.writing', true)
+            operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+        or pg_catalog.current_setting('linked.untouched', true) operator(pg_catalog.=) new.{{ holder }}::pg_catalog.text
+    then
+        return new;
+    end if;
+    if linked.is_known_{{ table }}(new.{{ holder }}, new.{{ asset }}) then
+        return null;
+    end if;
+    return new;
+exception when others then
     return new;
 end
 $linked$;
@@ -60,11 +68,11 @@ comment on trigger linked_{{ table }}_skip_known on public.{{ table }} is
 {% endmacro %}
 
 {{ skip_known("album_asset", album_asset.albumId, album_asset.assetId,
-    "select from linked.album_pair where album_pair.album_id = new." ~ album_asset.albumId) }}
+    "select from linked.album_pair where album_pair.album_id = p_holder") }}
 {{ skip_known("tag_asset", tag_asset.tagId, tag_asset.assetId,
     'select from public.tag mine cross join linked.participant join public.tag theirs '
     ~ 'on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id '
-    ~ "where mine.id = new." ~ tag_asset.tagId) }}
+    ~ "where mine.id = p_holder") }}
 
 -- The rows are found with plans for as many as there are. They are written with a plan that is kept: PostgreSQL checks foreign
 -- keys row by row, and would plan that anew for each of them.

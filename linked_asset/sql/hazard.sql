@@ -258,11 +258,12 @@ comment on function linked.replace_files_of_users(uuid[]) is
 -- own foreign key would refuse it. (GET /albums sets missing covers, in one statement over all albums.)
 create or replace function linked.drop_gone_cover() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    if new."albumThumbnailAssetId" is distinct from old."albumThumbnailAssetId"
-        and not exists (select from public.asset where asset.id = new."albumThumbnailAssetId")
+    if (new."albumThumbnailAssetId" operator(pg_catalog.=) old."albumThumbnailAssetId") is not true
+        and not exists (
+            select from public.asset where asset.id operator(pg_catalog.=) new."albumThumbnailAssetId"
+        )
     then
         new."albumThumbnailAssetId" := null;
     end if;

@@ -204,6 +204,8 @@ def test_who_may_write_to_immichs_tables_has_nothing_run_as_their_owner(immich: 
             "update public.asset_exif set description = 'x' where \"assetId\" operator(pg_catalog.=) any (%s)",
             'update public.asset set "isFavorite" = true where id operator(pg_catalog.=) any (%s)',
             "update public.asset set visibility = 'archive' where id operator(pg_catalog.=) any (%s)",
+            'update public.album set "albumThumbnailAssetId" = (%s::pg_catalog.uuid[])[1]',
+            'update public.album set "albumThumbnailAssetId" = null where (%s::pg_catalog.uuid[]) is not null',
             "delete from public.asset where id operator(pg_catalog.=) any (%s)",
         ):
             stranger.execute(statement, [[photo]])

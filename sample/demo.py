@@ -1,8 +1,8 @@
-"""A family with four accounts, linked before your eyes: `make demo`.
+"""A family with four accounts, linked before your eyes: `make demo`, `python -m sample.demo v1.138.0`.
 
-Starts a PostgreSQL server of its own, builds the database that a real Immich v1.138.0 wrote for a small family,
-installs the addon with Alembic, lets everybody do what people do in Immich (by the statements that Immich itself
-issues), and removes the addon again. Nothing is left behind, neither in the database nor on this machine.
+Starts a PostgreSQL server of its own, builds the database that a real Immich wrote for a small family, installs the
+addon with Alembic, lets everybody do what people do in Immich (by the statements that Immich itself issues), and
+removes the addon again. Nothing is left behind, neither in the database nor on this machine.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sample import create_immich, load_family
+from linked_asset import immich
+from sample import FAMILIES, create_immich, load_family
 from sample.server import Server, embedded_server
+from tests.builders import Immich
+from tests.database import Database
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -33,14 +36,16 @@ SEEN = f"""
     select name,
         (select count(*) from asset where type = 'IMAGE' and id in ({VISIBLE})) as photos,
         (select count(*) from asset where type = 'VIDEO' and id in ({VISIBLE})) as videos,
-        (select string_agg("albumName", E'\\n' order by "albumName") from album where "ownerId" = account.id) as albums,
+        (select string_agg("albumName", E'\\n' order by "albumName")
+         from album where {{album_owner}} = account.id) as albums,
         (select string_agg(name, E'\\n' order by name) from person
          where "ownerId" = account.id and name <> '') as people,
         (select string_agg(value, E'\\n' order by value) from tag where "userId" = account.id
-         and exists (select from tag_asset where "tagsId" = tag.id)) as tags
+         and exists (select from tag_asset where {{tag_id}} = tag.id)) as tags
     from "user" account
     order by account.name <> 'Family', account.name
 """
+LINKED_ALBUM = "linked album family"
 TABLES = "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1"
 FILES = 'select count(distinct "originalPath") from asset'
 
@@ -48,15 +53,18 @@ FILES = 'select count(distinct "originalPath") from asset'
 class Demo:
     """One run through the story, on one database."""
 
-    def __init__(self, server: Server, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, server: Server, connection: psycopg.Connection[Any], release: str) -> None:
         self.console = Console(highlight=False)
         self.server = server
         self.connection = connection
+        self.release = release
+        self.immich = Immich(Database(server.url), release)
+        self.names = names(immich.release(release))
         self.people: dict[str, Any] = {}
 
     def run(self) -> None:
-        create_immich(self.connection)
-        load_family(self.connection)
+        create_immich(self.connection, self.release)
+        load_family(self.connection, self.release)
         self.people = {row.name: row.id for row in self.rows('select id, name from "user"')}
         schema, sizes = self.schema(), self.sizes()
         self.before()
@@ -74,11 +82,11 @@ class Demo:
 
     def before(self) -> None:
         self.say(
-            "A family uses Immich",
+            f"A family uses Immich {FAMILIES[self.release]}",
             "Four accounts. The shared photos are in the account Family, the others see none of them. "
             "An album of Family's is going to say what is shared:",
         )
-        album = self.row("""select * from album where "albumName" = 'linked album family'""")
+        album = self.row('select * from album where "albumName" = %s', [LINKED_ALBUM])
         self.table(["Album", "Description", "Shared with"], [[album.albumName, album.description, "Anna, Ben, Clara"]])
         self.what_everybody_sees()
 
@@ -92,11 +100,7 @@ class Demo:
     def edit(self) -> None:
         self.say("Anna writes a description", "in her own account, on a photo that Family uploaded:")
         photo = self.photo_of("Anna")
-        self.execute(
-            """insert into asset_exif ("assetId", description) values (%s, %s)
-               on conflict ("assetId") do update set description = excluded.description returning *""",
-            [photo, "Ice cream after the rain"],
-        )
+        self.immich.update_exif(photo, description="Ice cream after the rain")
         self.table(
             ["Account", "File", "Description"],
             self.rows(
@@ -109,64 +113,50 @@ class Demo:
 
     def name(self) -> None:
         self.say("Ben names a face", "that Family's Immich had found, and left without a name:")
-        person = self.row(
-            """select ben.id from person family
-               join linked.person_pair mine on mine.person_id = family.id
+        person = self.value(
+            """select his.person_id from person family
+               join linked.person_pair mine on mine.person_id = family.{person_id} and mine.owner_id = family."ownerId"
                join linked.person_pair his on his.person_key = mine.person_key and his.owner_id = %s
-               join person ben on ben.id = his.person_id
                where family."ownerId" = %s and family.name = ''
-               order by (select count(*) from asset_face where "personId" = family.id) desc limit 1""",
+               order by (select count(*) from asset_face where {shown} = family.{person_id}) desc, 1 limit 1""",
             [self.people["Ben"], self.people["Family"]],
         )
-        self.execute("update person set name = %s where id = %s returning *", ["Grandma", person.id])
+        self.immich.update_person(person, self.people["Ben"], name="Grandma")
         self.table(
             ["Account", "Person", "Faces"],
             self.rows(
                 """select account.name, person.name as person, count(asset_face.id)
                    from person join "user" account on account.id = "ownerId"
-                   join asset_face on "personId" = person.id
+                   join asset on asset."ownerId" = account.id
+                   join asset_face on {shown} = person.{person_id} and asset_face."assetId" = asset.id
                    where person.name = 'Grandma' group by 1, 2 order by 1"""
             ),
         )
 
     def album(self) -> None:
         self.say("Clara makes an album", "of three of the photos. Everybody gets one, with photos of their own:")
-        photos = self.photos_of("Clara", 3)
-        with self.connection.transaction():
-            album = self.row(
-                'insert into album ("ownerId", "albumName", description, "albumThumbnailAssetId") '
-                "values (%s, %s, '', %s) returning id",
-                [self.people["Clara"], "For the calendar", photos[0]],
-            )
-            self.execute(
-                'insert into album_asset ("albumsId", "assetsId") select %s, unnest(%s::uuid[])', [album.id, photos]
-            )
+        name = "For the calendar"
+        self.immich.create_album(self.people["Clara"], name, assets=self.photos_of("Clara", 3))
         self.table(
             ["Account", "Album", "Photos"],
             self.rows(
                 """select account.name, "albumName", count(*)
-                   from album join "user" account on account.id = "ownerId" join album_asset on "albumsId" = album.id
-                   where "albumName" = 'For the calendar' group by 1, 2 order by 1"""
+                   from album join "user" account on account.id = {album_owner}
+                   join album_asset on {album_id} = album.id
+                   where "albumName" = %s group by 1, 2 order by 1""",
+                [name],
             ),
         )
 
     def tag(self) -> None:
         self.say("Anna tags two photos", "and everybody finds them by that tag:")
-        tag = self.row(
-            'insert into tag ("userId", value) values (%s, %s) '
-            'on conflict ("userId", value) do update set "parentId" = excluded."parentId" returning id',
-            [self.people["Anna"], "Print large"],
-        )
-        self.execute("insert into tag_closure (id_ancestor, id_descendant) values (%s, %s)", [tag.id, tag.id])
-        self.execute(
-            'insert into tag_asset ("tagsId", "assetsId") select %s, unnest(%s::uuid[]) on conflict do nothing',
-            [tag.id, self.photos_of("Anna", 2)],
-        )
+        tag = self.immich.upsert_tag(self.people["Anna"], "Print large")
+        self.immich.bulk_tag([tag], self.photos_of("Anna", 2))
         self.table(
             ["Account", "Tag", "Photos"],
             self.rows(
                 """select account.name, value, count(*)
-                   from tag join "user" account on account.id = "userId" join tag_asset on "tagsId" = tag.id
+                   from tag join "user" account on account.id = "userId" join tag_asset on {tag_id} = tag.id
                    where value = 'Print large' group by 1, 2 order by 1"""
             ),
         )
@@ -180,24 +170,18 @@ class Demo:
                order by "originalFileName" limit 1""",
             [self.people["Anna"]],
         )
-        self.execute(
-            """insert into album_asset ("albumsId", "assetsId")
-               select id, %s from album where "albumName" = 'linked album family'""",
-            [photo.id],
-        )
+        album = self.value('select id from album where "albumName" = %s', [LINKED_ALBUM])
+        self.immich.add_to_album(album, photo.id)
         self.who_has(photo.originalFileName)
 
     def delete(self) -> None:
         self.say("Ben throws a photo away", "It is in everybody's trash. Then he empties his:")
         photo = self.photo_of("Ben", 7)
         name = self.value('select "originalFileName" from asset where id = %s', [photo])
-        self.execute("update asset set \"deletedAt\" = now(), status = 'trashed' where id = any(%s::uuid[])", [[photo]])
+        self.immich.trash([photo])
         self.who_has(name)
-        self.execute(
-            "update asset set status = 'deleted' where \"ownerId\" = %s and status = 'trashed'", [self.people["Ben"]]
-        )
-        for row in self.rows("select id from asset where status = 'deleted'"):
-            self.execute("delete from asset where id = %s", [row.id])
+        self.immich.empty_trash(self.people["Ben"])
+        self.immich.run_deletions()
         self.who_has(name)
 
     def status(self) -> None:
@@ -211,6 +195,7 @@ class Demo:
             "What people did to their own photos, albums and persons stays, wherever they did it: it is theirs.",
         )
         linked = self.sizes()
+        clones = [row.asset_id for row in self.rows("select asset_id from linked.member where asset_id <> source_id")]
         self.shell("alembic", "downgrade", "base")
         self.what_everybody_sees()
         now = self.sizes()
@@ -225,8 +210,7 @@ class Demo:
         if self.schema() != schema:
             raise SystemExit("the schema is not what it was")
         left = self.rows("select from pg_namespace where nspname = 'linked'")
-        clones = self.rows("""select from asset where "deviceId" = 'linked' """)
-        if left or clones:
+        if left or self.rows("select from asset where id = any (%s)", [clones]):
             raise SystemExit("something of the addon is left")
         self.tell("pg_dump --schema-only: the same as before, byte for byte. Clones: 0. Schema linked: gone.")
 
@@ -275,11 +259,9 @@ class Demo:
 
     # --- the database -------------------------------------------------------------------------
 
-    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
-        return self.connection.execute(statement.encode(), parameters)
-
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        return self.execute(statement, parameters).fetchall()
+        """What the statement finds; `{names}` in it are those of the release."""
+        return self.connection.execute(statement.format(**self.names).encode(), parameters).fetchall()
 
     def row(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         (row,) = self.rows(statement, parameters)
@@ -315,12 +297,31 @@ class Demo:
         return "".join(line for line in dump.stdout.splitlines(True) if "restrict " not in line)
 
 
+def names(release: immich.Release) -> dict[str, str]:
+    """How statements call what is called otherwise in other releases."""
+
+    def column(table: str, canonical: str) -> str:
+        return f'"{release.table(table).column(canonical).name}"'
+
+    album_id, user_id = column("album_user", "albumId"), column("album_user", "userId")
+    return {
+        "album_id": column("album_asset", "albumId"),
+        "tag_id": column("tag_asset", "tagId"),
+        "person_id": column("person", "personGroupId"),
+        "shown": column("asset_face", "personGroupId"),
+        "album_owner": 'album."ownerId"'
+        if release.table("album").has("ownerId")
+        else f"(select {user_id} from album_user where {album_id} = album.id and role = 'owner')",
+    }
+
+
 def main() -> None:
+    release = sys.argv[1] if sys.argv[1:] else list(FAMILIES)[-1]
     with (
         embedded_server() as server,
         psycopg.connect(server.url, autocommit=True, row_factory=namedtuple_row) as connection,
     ):
-        Demo(server, connection).run()
+        Demo(server, connection, release).run()
 
 
 if __name__ == "__main__":

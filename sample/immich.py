@@ -20,8 +20,8 @@ from linked_asset.immich.metadata import metadata
 from linked_asset.immich.model import EmbeddingStorage
 
 HERE = Path(__file__).parent
-FAMILY = "v1.138.0"
-"""The release that wrote the family in `data/`."""
+FAMILIES = {"v1.138.0": "v1.138.0", "v3.0.0": "v3.1.0"}
+"""Tables of which release there are families for, and which release wrote them: a folder of `data/`."""
 
 NEWEST_MIGRATION = {
     "v1.138.0": "1754389095885-ResetAlbumAssetSync",
@@ -41,7 +41,7 @@ NEWEST_MIGRATION = {
 
 
 def create_immich(
-    connection: psycopg.Connection, release: str = FAMILY, *, embedding: EmbeddingStorage | None = None
+    connection: psycopg.Connection, release: str = immich.RELEASES[0], *, embedding: EmbeddingStorage | None = None
 ) -> None:
     """Make an empty database look like a fresh Immich of `release`."""
     model = immich.release(release)
@@ -60,17 +60,16 @@ def create_immich(
         connection.execute("insert into version_history (version) values (%s)", [release.removeprefix("v")])
 
 
-def load_family(connection: psycopg.Connection, release: str = FAMILY) -> None:
-    """Fill a fresh Immich with every row of `data/<release>`, exactly as they were written."""
-    files = sorted((HERE / "data" / release).glob("*.csv"))
-    if not files:
+def load_family(connection: psycopg.Connection, release: str = immich.RELEASES[0]) -> None:
+    """Fill a fresh Immich with every row of a family, exactly as they were written."""
+    if release not in FAMILIES:
         raise immich.UnknownRelease(release)
     model = immich.release(release)
     arrays = not _is_vector(connection)
     with connection.transaction():
         connection.execute("set local session_replication_role = replica")
         connection.execute("truncate kysely_migrations, version_history")
-        for file in files:
+        for file in sorted((HERE / "data" / FAMILIES[release]).glob("*.csv")):
             _load(connection, model.table(file.stem), file, arrays=arrays)
     connection.execute("analyze")
 

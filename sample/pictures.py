@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 from rich.text import Text
 
-from sample import create_immich, load_family
+from sample import FAMILIES, create_immich, load_family
 from sample.server import embedded_server
 
 CHECKOUT = Path(__file__).parents[1]
@@ -37,8 +37,9 @@ def pictures() -> dict[Path, str]:
 def status() -> str:
     with embedded_server() as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
-            create_immich(connection)
-            load_family(connection)
+            newest = list(FAMILIES)[-1]
+            create_immich(connection, newest)
+            load_family(connection, newest)
         run("linked_asset", "upgrade", database=server.url)
         return run("linked_asset", "status", database=server.url)
 

@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from sample import FAMILIES
+
 CHECKOUT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-def test_demo_tells_the_whole_story() -> None:
+@pytest.mark.parametrize("arguments", [[], *([release] for release in FAMILIES)], ids=" ".join)
+def test_demo_tells_the_whole_story(arguments: list[str]) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "sample.demo"], cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "sample.demo", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stdout + result.stderr

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from linked_asset import adoption, climb, detection, errors, guard, linking, operations, render, shipped
+from linked_asset import adoption, climb, detection, errors, guard, linking, operations, reconcile, render, shipped
 from linked_asset.database import (
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
@@ -28,7 +28,7 @@ from linked_asset.queries import query, run_script, source, without_comments
 from linked_asset.talk import INTERRUPTED, say
 
 UPGRADE_LOCK = {"class": 1818848875, "key": 1}
-"""The class is that of all our advisory locks; key 0 lines up writers (sql/guard.sql)."""
+"""The class is that of all our advisory locks; keys 0 and 2 line up writers (sql/guard.sql)."""
 SECONDS_TO_WAIT_FOR_ANOTHER = 5.0
 OUR_REFUSAL, OUR_WARNING = "LA001", "LA002"
 """SQLSTATEs of what our scripts say."""
@@ -93,10 +93,13 @@ def change(connection: Connection) -> None:
     name, step_function = command(), _step_function()
     tell = cache(say)  # once, however often it is tried
     with _telling_who_is_waited_for(connection):
-        _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
+        has_queued_all = _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
         if _is_installed(connection):
+            incidents = reconcile.open_incidents(connection)
             linking.link_queued(connection)
             _refuse_suspended(connection, name)
+            if has_queued_all:
+                reconcile.resolve(connection, incidents)
 
 
 def write_script() -> None:
@@ -125,7 +128,7 @@ def write_script() -> None:
         emit("call linked.drain();")
 
 
-def _unless_busy(connection: Connection, work: Callable[[], None]) -> None:
+def _unless_busy(connection: Connection, work: Callable[[], bool]) -> bool:
     """Does the work of one transaction, again when Immich holds the locks, for half a minute in all."""
     give_up = time.monotonic() + operations.SECONDS_TO_WAIT
     while True:
@@ -169,7 +172,8 @@ def _telling_who_is_waited_for(connection: Connection) -> Iterator[None]:
         raw.remove_notice_handler(tell)
 
 
-def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> None:
+def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> bool:
+    """Whether something was installed, which queues all that is linked to be repaired."""
     _wait_for_others(connection)
     if context.config.attributes.get(ADOPT):
         adoption.set_aside(connection, _known_releases())
@@ -184,7 +188,7 @@ def _change_once(connection: Connection, name: str, step_function: StepFunction,
     current = _only(heads)
     if name != "upgrade" and current is None:
         say("linked assets are not installed, there is nothing to do")
-        return
+        return False
     if name == "upgrade":
         guard.refuse_other_databases(connection)
         guard.refuse_other_isolation(connection)
@@ -195,6 +199,7 @@ def _change_once(connection: Connection, name: str, step_function: StepFunction,
     for remark in plan.remarks:
         tell(remark)
     _carry_out(connection, current, plan)
+    return plan.target is not None and bool(plan.steps or plan.again)
 
 
 def _restore_version(connection: Connection) -> None:

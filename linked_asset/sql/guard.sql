@@ -26,11 +26,11 @@ begin
             if pg_try_advisory_xact_lock(1818848875, 0) then
                 return;
             end if;
-            v_is_door_closed := v_is_door_closed or pg_try_advisory_xact_lock(1818848875, 1);
+            v_is_door_closed := v_is_door_closed or pg_try_advisory_xact_lock(1818848875, 2);
         else
             v_shares_all := v_shares_all
-                or pg_try_advisory_lock_shared(1818848875, 1)
-                and pg_advisory_unlock_shared(1818848875, 1)
+                or pg_try_advisory_lock_shared(1818848875, 2)
+                and pg_advisory_unlock_shared(1818848875, 2)
                 and pg_try_advisory_xact_lock_shared(1818848875, 0);
             while v_shares_all and pg_try_advisory_xact_lock(1818848876, v_turns[v_next]) loop
                 if v_next = cardinality(v_turns) then

@@ -679,6 +679,7 @@ declare
     v_left bigint;
     v_tries integer := 0;
     v_patience timestamptz;
+    v_begun timestamptz := clock_timestamp();
 begin
     loop
         begin
@@ -698,6 +699,9 @@ begin
         exit when v_left = 0;
         perform pg_sleep(case when v_tries > 0 then least(4, 0.25 * 2 ^ v_tries) else 0 end);
     end loop;
+    update linked.incident set resolved_at = clock_timestamp() where resolved_at is null and last_at < v_begun;
+    commit;
 end
 $linked$;
-comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
+comment on procedure linked.drain() is
+    'Links everything that the linked albums cover, and repairs every group, in small transactions; with that, what had happened is no incident any more.';

@@ -546,3 +546,10 @@ def test_a_storage_template_that_moves_files_out_of_a_prefix_is_advised_against(
         """insert into system_metadata values ('system-config', '{"storageTemplate": {"enabled": true}}')"""
     )
     assert [check for check, _ in advice(household.database)] == ["storage template"]
+
+
+def test_what_psqls_way_repairs_is_no_incident_any_more(household: Household) -> None:
+    household.database.execute("select linked.record_incident('asset update', '42703', 'no such column', '')")
+    household.database.execute("call linked.drain()")
+    assert household.database.value("select count(*) from linked.incident where resolved_at is null") == 0
+    household.database.execute("delete from linked.incident")

@@ -36,6 +36,18 @@ def test_installs_and_links_what_exists(own_process: ShellFor, family: Database)
     assert (row.immich_version, row.package_version, row.suspended_at) == ("v1.138.0", __version__, None)
 
 
+def test_what_an_upgrade_repairs_is_no_incident_any_more(shell: ShellFor, family: Database) -> None:
+    shell(family.url).alembic("upgrade", "head")
+    incident = "select linked.record_incident('asset update', '42703', 'no such column', '')"
+    still_open = "select count(*) from linked.incident where resolved_at is null"
+    family.execute(incident)
+    assert "up to date" in shell(family.url).alembic("upgrade", "head").stderr
+    assert family.value(still_open) == 1
+    family.execute("update linked.installation set suspended_at = now(), suspended_why = 'no such column'")
+    shell(family.url).alembic("upgrade", "head")
+    assert family.value(still_open) == 0
+
+
 def test_version_table_is_not_in_public(shell: ShellFor, immich: Database) -> None:
     shell(immich.url).alembic("upgrade", "head")
     assert immich.value("select version_num from linked.alembic_version") == "v1.138.0"

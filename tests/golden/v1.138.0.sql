@@ -1397,7 +1397,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -1440,7 +1440,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -1452,7 +1455,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1494,18 +1499,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -1517,7 +1529,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -1528,13 +1542,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -1583,7 +1602,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -1604,18 +1623,29 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh.id) or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh.id))
+                or case when not exists (select from fresh offset 1) then exists (
+                    select from fresh
+                    where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) (select row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record from stale)
+                        and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
+                ) end
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
+            -- No row: sync is suspended.
+            if v_is_due is not null and v_concerns_us is null then
+                v_concerns_us := exists (
+                    select from fresh full join stale on fresh.id operator(pg_catalog.=) stale.id
+                    where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
+                );
+            end if;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
-            end if;
-            if v_concerns_us then
-                v_concerns_us := exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id))
-                    or exists (select from (select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from fresh except select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from stale) as changed);
             end if;
             if v_concerns_us then
                 v_columns := (
@@ -1663,7 +1693,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1827,18 +1859,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                 begin
@@ -1855,7 +1894,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -1866,7 +1907,10 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
     begin
         if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
     exception when others then
@@ -1877,7 +1921,9 @@ begin
     exception when others then
         raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -2144,7 +2190,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -2173,7 +2219,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -2185,7 +2234,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2274,18 +2325,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -2297,7 +2355,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -2308,13 +2368,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -2644,36 +2709,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'make' = any (p_columns)) and mine."make" is distinct from theirs."make" or
-            (p_columns is null or 'model' = any (p_columns)) and mine."model" is distinct from theirs."model" or
-            (p_columns is null or 'exifImageWidth' = any (p_columns)) and mine."exifImageWidth" is distinct from theirs."exifImageWidth" or
-            (p_columns is null or 'exifImageHeight' = any (p_columns)) and mine."exifImageHeight" is distinct from theirs."exifImageHeight" or
-            (p_columns is null or 'fileSizeInByte' = any (p_columns)) and mine."fileSizeInByte" is distinct from theirs."fileSizeInByte" or
-            (p_columns is null or 'orientation' = any (p_columns)) and mine."orientation" is distinct from theirs."orientation" or
-            (p_columns is null or 'dateTimeOriginal' = any (p_columns)) and mine."dateTimeOriginal" is distinct from theirs."dateTimeOriginal" or
-            (p_columns is null or 'modifyDate' = any (p_columns)) and mine."modifyDate" is distinct from theirs."modifyDate" or
-            (p_columns is null or 'lensModel' = any (p_columns)) and mine."lensModel" is distinct from theirs."lensModel" or
-            (p_columns is null or 'fNumber' = any (p_columns)) and mine."fNumber" is distinct from theirs."fNumber" or
-            (p_columns is null or 'focalLength' = any (p_columns)) and mine."focalLength" is distinct from theirs."focalLength" or
-            (p_columns is null or 'iso' = any (p_columns)) and mine."iso" is distinct from theirs."iso" or
-            (p_columns is null or 'latitude' = any (p_columns)) and mine."latitude" is distinct from theirs."latitude" or
-            (p_columns is null or 'longitude' = any (p_columns)) and mine."longitude" is distinct from theirs."longitude" or
-            (p_columns is null or 'city' = any (p_columns)) and mine."city" is distinct from theirs."city" or
-            (p_columns is null or 'state' = any (p_columns)) and mine."state" is distinct from theirs."state" or
-            (p_columns is null or 'country' = any (p_columns)) and mine."country" is distinct from theirs."country" or
-            (p_columns is null or 'description' = any (p_columns)) and mine."description" is distinct from theirs."description" or
-            (p_columns is null or 'fps' = any (p_columns)) and mine."fps" is distinct from theirs."fps" or
-            (p_columns is null or 'exposureTime' = any (p_columns)) and mine."exposureTime" is distinct from theirs."exposureTime" or
-            (p_columns is null or 'livePhotoCID' = any (p_columns)) and mine."livePhotoCID" is distinct from theirs."livePhotoCID" or
-            (p_columns is null or 'timeZone' = any (p_columns)) and mine."timeZone" is distinct from theirs."timeZone" or
-            (p_columns is null or 'projectionType' = any (p_columns)) and mine."projectionType" is distinct from theirs."projectionType" or
-            (p_columns is null or 'profileDescription' = any (p_columns)) and mine."profileDescription" is distinct from theirs."profileDescription" or
-            (p_columns is null or 'colorspace' = any (p_columns)) and mine."colorspace" is distinct from theirs."colorspace" or
-            (p_columns is null or 'bitsPerSample' = any (p_columns)) and mine."bitsPerSample" is distinct from theirs."bitsPerSample" or
-            (p_columns is null or 'autoStackId' = any (p_columns)) and mine."autoStackId" is distinct from theirs."autoStackId" or
-            (p_columns is null or 'rating' = any (p_columns)) and mine."rating" is distinct from theirs."rating"
-        );
+        and row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2721,7 +2757,7 @@ begin
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type"
     where (
-        mine."assetId" is null or (row(mine."path") is distinct from row(theirs."path")))
+        mine."assetId" is null or row(mine."path")::record *<> row(theirs."path")::record)
         and (p_keys is null or row(theirs."type")::text = any (p_keys))
         and theirs.type <> 'sidecar'
     on conflict ("assetId", "type") do update
@@ -2747,13 +2783,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'facesRecognizedAt' = any (p_columns)) and mine."facesRecognizedAt" is distinct from theirs."facesRecognizedAt" or
-            (p_columns is null or 'metadataExtractedAt' = any (p_columns)) and mine."metadataExtractedAt" is distinct from theirs."metadataExtractedAt" or
-            (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) and mine."duplicatesDetectedAt" is distinct from theirs."duplicatesDetectedAt" or
-            (p_columns is null or 'previewAt' = any (p_columns)) and mine."previewAt" is distinct from theirs."previewAt" or
-            (p_columns is null or 'thumbnailAt' = any (p_columns)) and mine."thumbnailAt" is distinct from theirs."thumbnailAt"
-        );
+        and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2786,9 +2816,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.smart_search theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'embedding' = any (p_columns)) and row(mine."embedding")::record *<> row(theirs."embedding")::record
-        );
+        and row(mine."embedding")::record *<> row(theirs."embedding")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2831,7 +2859,7 @@ begin
     from linked.member
     left join public.asset_job_status theirs on theirs."assetId" = member.source_id
     where member.asset_id = any (p_clones) and mine."assetId" = member.asset_id
-        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt"));
+        and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt")::record;
 end
 $linked$;
 comment on function linked.undo_viewers_status(uuid[]) is
@@ -2857,7 +2885,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -2882,7 +2910,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -2901,7 +2932,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2932,18 +2965,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -2955,7 +2995,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -2966,13 +3008,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3006,7 +3053,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3032,7 +3079,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3088,7 +3138,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3119,18 +3171,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3142,7 +3201,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3153,13 +3214,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3227,7 +3293,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3252,7 +3318,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3271,7 +3340,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3327,18 +3398,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3350,7 +3428,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3361,13 +3441,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3426,7 +3511,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3451,7 +3536,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3470,7 +3558,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3530,18 +3620,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3553,7 +3650,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3564,13 +3663,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3633,7 +3737,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3658,7 +3762,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3677,7 +3784,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3733,18 +3842,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3756,7 +3872,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3767,13 +3885,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3832,7 +3955,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3857,7 +3980,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3876,7 +4002,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3912,18 +4040,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3935,7 +4070,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3946,13 +4083,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3991,7 +4133,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4017,7 +4159,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4050,7 +4195,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4086,18 +4233,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4109,7 +4263,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4120,13 +4276,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4176,7 +4337,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4201,7 +4362,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4220,7 +4384,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4251,18 +4417,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4274,7 +4447,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4285,13 +4460,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4325,7 +4505,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4351,7 +4531,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4380,7 +4563,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4411,18 +4596,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4434,7 +4626,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4445,13 +4639,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4711,7 +4910,7 @@ begin
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     where mine.id = my_face.face_id
         and (v_keys is null or their_face.face_key = any (v_keys))
-        and (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"));
+        and row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt")::record;
     perform linked.copy_faces(p_from, p_to, v_keys);
 end
 $linked$;
@@ -4779,7 +4978,7 @@ begin
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
     where (p_keys is null or their_face.face_key = any (p_keys))
-        and (mine."faceId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+        and (mine."faceId" is null or row(mine."embedding")::record *<> row(theirs."embedding")::record)
     on conflict ("faceId") do update
     set "embedding" = excluded."embedding";
 end
@@ -4864,7 +5063,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4889,7 +5088,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4911,7 +5113,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4944,18 +5148,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4967,7 +5178,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4978,13 +5191,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5021,7 +5239,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5046,7 +5264,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5058,7 +5279,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5095,18 +5318,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5118,7 +5348,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5129,13 +5361,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5176,7 +5413,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5201,7 +5438,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5220,7 +5460,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5254,18 +5496,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5277,7 +5526,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5288,13 +5539,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5331,7 +5587,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5356,7 +5612,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5375,7 +5634,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5409,18 +5670,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5432,7 +5700,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5443,13 +5713,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6469,7 +6744,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6501,7 +6776,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6531,7 +6809,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6659,18 +6939,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6682,7 +6969,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6693,13 +6982,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6846,7 +7140,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6874,7 +7168,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6886,7 +7183,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6937,18 +7236,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6960,7 +7266,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6971,13 +7279,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7032,7 +7345,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7060,7 +7373,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7072,7 +7388,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7097,18 +7415,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7120,7 +7445,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7131,13 +7458,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7696,7 +8028,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7724,7 +8056,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7736,7 +8071,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7763,18 +8100,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7786,7 +8130,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7797,13 +8143,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7834,7 +8185,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7862,7 +8213,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7874,7 +8228,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7901,18 +8257,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7924,7 +8287,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7935,13 +8300,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7972,7 +8342,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -8001,7 +8371,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -8013,7 +8386,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8039,18 +8414,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -8062,7 +8444,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -8073,13 +8457,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -8474,7 +8863,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -8503,7 +8892,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -8515,7 +8907,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8548,18 +8942,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -8571,7 +8972,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -8582,13 +8985,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -8625,7 +9033,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -8660,7 +9068,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -8672,7 +9083,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8711,18 +9124,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -8734,7 +9154,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -8745,13 +9167,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -8794,7 +9221,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -8819,7 +9246,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -8831,7 +9261,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8858,18 +9290,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -8881,7 +9320,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -8892,13 +9333,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -8929,7 +9375,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -8958,7 +9404,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -8970,7 +9419,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8999,18 +9450,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -9022,7 +9480,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -9033,13 +9493,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11025,7 +11490,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11055,7 +11520,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11067,7 +11535,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11095,18 +11565,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11118,7 +11595,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11129,13 +11608,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11167,7 +11651,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11192,7 +11676,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11204,7 +11691,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11243,18 +11732,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11266,7 +11762,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11277,13 +11775,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11325,7 +11828,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11350,7 +11853,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11362,7 +11868,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11395,18 +11903,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11418,7 +11933,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11429,13 +11946,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11471,7 +11993,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11496,7 +12018,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11508,7 +12033,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11549,18 +12076,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11572,7 +12106,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11583,13 +12119,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11634,7 +12175,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11663,7 +12204,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11675,7 +12219,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11707,18 +12253,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11730,7 +12283,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11741,13 +12296,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11783,7 +12343,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11812,7 +12372,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11824,7 +12387,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11857,18 +12422,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11880,7 +12452,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11891,13 +12465,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -12020,7 +12599,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -12046,7 +12625,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -12073,7 +12655,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12120,18 +12704,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -12143,7 +12734,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -12154,13 +12747,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -12219,7 +12817,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -12244,7 +12842,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -12256,7 +12857,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12284,18 +12887,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -12307,7 +12917,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -12318,13 +12930,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -12680,7 +13297,7 @@ as $linked$
     join public.asset source on source.id = pair.source_id
     join public.asset mine on mine.id = pair.asset_id
     left join linked.member video on video.source_id = source."livePhotoVideoId" and video.owner_id = pair.owner_id
-    where (row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status") is distinct from row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status"))
+    where row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status")::record *<> row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status")::record
         or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
         or (
             mine."thumbhash" is distinct from source."thumbhash"
@@ -12710,7 +13327,7 @@ as $linked$
         from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
     from (
@@ -12722,7 +13339,7 @@ as $linked$
         from pair join public.asset_file mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."type" = theirs."type"
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."path") is distinct from row(theirs."path")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."path")::record *<> row(theirs."path")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_job_status'
     from (
@@ -12734,7 +13351,7 @@ as $linked$
         from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
     from (
@@ -12746,7 +13363,7 @@ as $linked$
         from pair join public.smart_search mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."embedding")::record *<> row(theirs."embedding")::record)
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -12806,8 +13423,8 @@ as $linked$
     left join public.face_search my_search on my_search."faceId" = mine.id
     left join public.face_search their_search on their_search."faceId" = theirs.id
     where mine.id is null or theirs.id is null
-        or (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"))
-        or (row(my_search."embedding")::record *<> row(their_search."embedding")::record)
+        or row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt")::record
+        or row(my_search."embedding")::record *<> row(their_search."embedding")::record
     union all
     select member.source_id, member.asset_id, 'asset_face'
     from linked.member
@@ -13039,7 +13656,7 @@ begin
     join linked.member on member.source_id = known.source_id
     left join public.asset_job_status present on present."assetId" = member.asset_id
     where present."assetId" is null
-        or (row(present."facesRecognizedAt", present."metadataExtractedAt", present."duplicatesDetectedAt", present."previewAt", present."thumbnailAt") is distinct from row(known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."previewAt", known."thumbnailAt"))
+        or row(present."facesRecognizedAt", present."metadataExtractedAt", present."duplicatesDetectedAt", present."previewAt", present."thumbnailAt")::record *<> row(known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."previewAt", known."thumbnailAt")::record
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "previewAt" = excluded."previewAt", "thumbnailAt" = excluded."thumbnailAt";
 end

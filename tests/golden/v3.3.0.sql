@@ -1463,7 +1463,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -1506,7 +1506,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -1518,7 +1521,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1560,18 +1565,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -1583,7 +1595,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -1594,13 +1608,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -1649,7 +1668,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -1670,18 +1689,29 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh.id) or exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId"))
+                exists (select from fresh where (select true from linked.member where member.asset_id operator(pg_catalog.=) fresh.id))
+                or case when not exists (select from fresh offset 1) then exists (
+                    select from fresh
+                    where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) (select row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record from stale)
+                        and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
+                ) end
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
+            -- No row: sync is suspended.
+            if v_is_due is not null and v_concerns_us is null then
+                v_concerns_us := exists (
+                    select from fresh full join stale on fresh.id operator(pg_catalog.=) stale.id
+                    where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
+                );
+            end if;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
-            end if;
-            if v_concerns_us then
-                v_concerns_us := exists (select from fresh where (select true from linked.member where member.asset_id = fresh.id))
-                    or exists (select from (select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from fresh except select id, "ownerId", "originalPath", "visibility", "deletedAt", "status", "isOffline", "libraryId", "livePhotoVideoId", "checksum", "stackId" from stale) as changed);
             end if;
             if v_concerns_us then
                 v_columns := (
@@ -1731,7 +1761,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1880,18 +1912,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                 begin
@@ -1908,7 +1947,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -1919,7 +1960,10 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
     begin
         if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
     exception when others then
@@ -1930,7 +1974,9 @@ begin
     exception when others then
         raise log 'linked assets: % (%) in asset update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -2184,7 +2230,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -2213,7 +2259,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -2225,7 +2274,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2314,18 +2365,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -2337,7 +2395,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -2348,13 +2408,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -2649,38 +2714,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'make' = any (p_columns)) and mine."make" is distinct from theirs."make" or
-            (p_columns is null or 'model' = any (p_columns)) and mine."model" is distinct from theirs."model" or
-            (p_columns is null or 'exifImageWidth' = any (p_columns)) and mine."exifImageWidth" is distinct from theirs."exifImageWidth" or
-            (p_columns is null or 'exifImageHeight' = any (p_columns)) and mine."exifImageHeight" is distinct from theirs."exifImageHeight" or
-            (p_columns is null or 'fileSizeInByte' = any (p_columns)) and mine."fileSizeInByte" is distinct from theirs."fileSizeInByte" or
-            (p_columns is null or 'orientation' = any (p_columns)) and mine."orientation" is distinct from theirs."orientation" or
-            (p_columns is null or 'dateTimeOriginal' = any (p_columns)) and mine."dateTimeOriginal" is distinct from theirs."dateTimeOriginal" or
-            (p_columns is null or 'modifyDate' = any (p_columns)) and mine."modifyDate" is distinct from theirs."modifyDate" or
-            (p_columns is null or 'lensModel' = any (p_columns)) and mine."lensModel" is distinct from theirs."lensModel" or
-            (p_columns is null or 'fNumber' = any (p_columns)) and mine."fNumber" is distinct from theirs."fNumber" or
-            (p_columns is null or 'focalLength' = any (p_columns)) and mine."focalLength" is distinct from theirs."focalLength" or
-            (p_columns is null or 'iso' = any (p_columns)) and mine."iso" is distinct from theirs."iso" or
-            (p_columns is null or 'latitude' = any (p_columns)) and mine."latitude" is distinct from theirs."latitude" or
-            (p_columns is null or 'longitude' = any (p_columns)) and mine."longitude" is distinct from theirs."longitude" or
-            (p_columns is null or 'city' = any (p_columns)) and mine."city" is distinct from theirs."city" or
-            (p_columns is null or 'state' = any (p_columns)) and mine."state" is distinct from theirs."state" or
-            (p_columns is null or 'country' = any (p_columns)) and mine."country" is distinct from theirs."country" or
-            (p_columns is null or 'description' = any (p_columns)) and mine."description" is distinct from theirs."description" or
-            (p_columns is null or 'fps' = any (p_columns)) and mine."fps" is distinct from theirs."fps" or
-            (p_columns is null or 'exposureTime' = any (p_columns)) and mine."exposureTime" is distinct from theirs."exposureTime" or
-            (p_columns is null or 'livePhotoCID' = any (p_columns)) and mine."livePhotoCID" is distinct from theirs."livePhotoCID" or
-            (p_columns is null or 'timeZone' = any (p_columns)) and mine."timeZone" is distinct from theirs."timeZone" or
-            (p_columns is null or 'projectionType' = any (p_columns)) and mine."projectionType" is distinct from theirs."projectionType" or
-            (p_columns is null or 'profileDescription' = any (p_columns)) and mine."profileDescription" is distinct from theirs."profileDescription" or
-            (p_columns is null or 'colorspace' = any (p_columns)) and mine."colorspace" is distinct from theirs."colorspace" or
-            (p_columns is null or 'bitsPerSample' = any (p_columns)) and mine."bitsPerSample" is distinct from theirs."bitsPerSample" or
-            (p_columns is null or 'autoStackId' = any (p_columns)) and mine."autoStackId" is distinct from theirs."autoStackId" or
-            (p_columns is null or 'rating' = any (p_columns)) and mine."rating" is distinct from theirs."rating" or
-            (p_columns is null or 'lockedProperties' = any (p_columns)) and mine."lockedProperties" is distinct from theirs."lockedProperties" or
-            (p_columns is null or 'tags' = any (p_columns)) and mine."tags" is distinct from theirs."tags"
-        );
+        and row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2736,7 +2770,7 @@ begin
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
     where (
-        mine."assetId" is null or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent")))
+        mine."assetId" is null or row(mine."path", mine."isProgressive", mine."isTransparent")::record *<> row(theirs."path", theirs."isProgressive", theirs."isTransparent")::record)
         and (p_keys is null or row(theirs."type", theirs."isEdited")::text = any (p_keys))
         and (
             theirs.type <> 'encoded_video'
@@ -2768,12 +2802,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'facesRecognizedAt' = any (p_columns)) and mine."facesRecognizedAt" is distinct from theirs."facesRecognizedAt" or
-            (p_columns is null or 'metadataExtractedAt' = any (p_columns)) and mine."metadataExtractedAt" is distinct from theirs."metadataExtractedAt" or
-            (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) and mine."duplicatesDetectedAt" is distinct from theirs."duplicatesDetectedAt" or
-            (p_columns is null or 'ocrAt' = any (p_columns)) and mine."ocrAt" is distinct from theirs."ocrAt"
-        );
+        and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2806,9 +2835,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.smart_search theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'embedding' = any (p_columns)) and row(mine."embedding")::record *<> row(theirs."embedding")::record
-        );
+        and row(mine."embedding")::record *<> row(theirs."embedding")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2856,24 +2883,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_video theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'bitrate' = any (p_columns)) and mine."bitrate" is distinct from theirs."bitrate" or
-            (p_columns is null or 'frameCount' = any (p_columns)) and mine."frameCount" is distinct from theirs."frameCount" or
-            (p_columns is null or 'timeBase' = any (p_columns)) and mine."timeBase" is distinct from theirs."timeBase" or
-            (p_columns is null or 'index' = any (p_columns)) and mine."index" is distinct from theirs."index" or
-            (p_columns is null or 'profile' = any (p_columns)) and mine."profile" is distinct from theirs."profile" or
-            (p_columns is null or 'level' = any (p_columns)) and mine."level" is distinct from theirs."level" or
-            (p_columns is null or 'colorPrimaries' = any (p_columns)) and mine."colorPrimaries" is distinct from theirs."colorPrimaries" or
-            (p_columns is null or 'colorTransfer' = any (p_columns)) and mine."colorTransfer" is distinct from theirs."colorTransfer" or
-            (p_columns is null or 'colorMatrix' = any (p_columns)) and mine."colorMatrix" is distinct from theirs."colorMatrix" or
-            (p_columns is null or 'dvProfile' = any (p_columns)) and mine."dvProfile" is distinct from theirs."dvProfile" or
-            (p_columns is null or 'dvLevel' = any (p_columns)) and mine."dvLevel" is distinct from theirs."dvLevel" or
-            (p_columns is null or 'dvBlSignalCompatibilityId' = any (p_columns)) and mine."dvBlSignalCompatibilityId" is distinct from theirs."dvBlSignalCompatibilityId" or
-            (p_columns is null or 'codecName' = any (p_columns)) and mine."codecName" is distinct from theirs."codecName" or
-            (p_columns is null or 'formatName' = any (p_columns)) and mine."formatName" is distinct from theirs."formatName" or
-            (p_columns is null or 'formatLongName' = any (p_columns)) and mine."formatLongName" is distinct from theirs."formatLongName" or
-            (p_columns is null or 'pixelFormat' = any (p_columns)) and mine."pixelFormat" is distinct from theirs."pixelFormat"
-        );
+        and row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat")::record *<> row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2909,12 +2919,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_audio theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'bitrate' = any (p_columns)) and mine."bitrate" is distinct from theirs."bitrate" or
-            (p_columns is null or 'index' = any (p_columns)) and mine."index" is distinct from theirs."index" or
-            (p_columns is null or 'profile' = any (p_columns)) and mine."profile" is distinct from theirs."profile" or
-            (p_columns is null or 'codecName' = any (p_columns)) and mine."codecName" is distinct from theirs."codecName"
-        );
+        and row(mine."bitrate", mine."index", mine."profile", mine."codecName")::record *<> row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -2952,14 +2957,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'pts' = any (p_columns)) and mine."pts" is distinct from theirs."pts" or
-            (p_columns is null or 'accDuration' = any (p_columns)) and mine."accDuration" is distinct from theirs."accDuration" or
-            (p_columns is null or 'ownDuration' = any (p_columns)) and mine."ownDuration" is distinct from theirs."ownDuration" or
-            (p_columns is null or 'totalDuration' = any (p_columns)) and mine."totalDuration" is distinct from theirs."totalDuration" or
-            (p_columns is null or 'packetCount' = any (p_columns)) and mine."packetCount" is distinct from theirs."packetCount" or
-            (p_columns is null or 'outputFrames' = any (p_columns)) and mine."outputFrames" is distinct from theirs."outputFrames"
-        );
+        and row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames")::record *<> row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -3006,7 +3004,7 @@ begin
     left join public.asset_edit mine
         on mine."assetId" = pair.to_id and mine."sequence" = theirs."sequence"
     where (
-        mine."assetId" is null or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters")))
+        mine."assetId" is null or row(mine."action", mine."parameters")::record *<> row(theirs."action", theirs."parameters")::record)
         and (p_keys is null or row(theirs."sequence")::text = any (p_keys))
     on conflict ("assetId", "sequence") do update
     set "action" = excluded."action", "parameters" = excluded."parameters";
@@ -3046,7 +3044,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset_ocr theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
-        and (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible"))
+        and row(mine."boxScore", mine."textScore", mine."isVisible")::record *<> row(theirs."boxScore", theirs."textScore", theirs."isVisible")::record
         and (p_keys is null or row(mine."x1", mine."y1", mine."x2", mine."y2", mine."x3", mine."y3", mine."x4", mine."y4", mine."text")::text = any (p_keys));
     perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_ocr ("assetId", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text", "boxScore", "textScore", "isVisible")
@@ -3082,9 +3080,7 @@ begin
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.ocr_search theirs on theirs."assetId" = pair.from_id
     where mine."assetId" = pair.to_id
-        and (
-            (p_columns is null or 'text' = any (p_columns)) and mine."text" is distinct from theirs."text"
-        );
+        and row(mine."text")::record *<> row(theirs."text")::record;
     -- Nearly always that was all.
     get diagnostics v_updated = row_count;
     if v_updated = cardinality(p_to) then
@@ -3126,7 +3122,7 @@ begin
     from linked.member
     left join public.asset_job_status theirs on theirs."assetId" = member.source_id
     where member.asset_id = any (p_clones) and mine."assetId" = member.asset_id
-        and (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt"));
+        and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt")::record;
 end
 $linked$;
 comment on function linked.undo_viewers_status(uuid[]) is
@@ -3158,7 +3154,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3183,7 +3179,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3202,7 +3201,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3233,18 +3234,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3256,7 +3264,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3267,13 +3277,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3307,7 +3322,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3333,7 +3348,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3391,7 +3409,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3422,18 +3442,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3445,7 +3472,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3456,13 +3485,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_exif update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3532,7 +3566,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3557,7 +3591,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3576,7 +3613,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3633,18 +3672,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3656,7 +3702,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3667,13 +3715,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3733,7 +3786,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3758,7 +3811,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3777,7 +3833,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3837,18 +3895,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -3860,7 +3925,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -3871,13 +3938,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -3940,7 +4012,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -3965,7 +4037,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -3984,7 +4059,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4040,18 +4117,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4063,7 +4147,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4074,13 +4160,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_file delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4139,7 +4230,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4164,7 +4255,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4183,7 +4277,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4219,18 +4315,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4242,7 +4345,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4253,13 +4358,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4298,7 +4408,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4324,7 +4434,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4356,7 +4469,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4392,18 +4507,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4415,7 +4537,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4426,13 +4550,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_job_status update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4481,7 +4610,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4506,7 +4635,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4525,7 +4657,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4556,18 +4690,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4579,7 +4720,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4590,13 +4733,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4630,7 +4778,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4656,7 +4804,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4685,7 +4836,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4716,18 +4869,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4739,7 +4899,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4750,13 +4912,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in smart_search update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4797,7 +4964,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4822,7 +4989,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -4841,7 +5011,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4872,18 +5044,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -4895,7 +5074,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -4906,13 +5087,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_video insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_video insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -4946,7 +5132,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -4972,7 +5158,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5016,7 +5205,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5047,18 +5238,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5070,7 +5268,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5081,13 +5281,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_video update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_video update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5143,7 +5348,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5168,7 +5373,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5187,7 +5395,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5218,18 +5428,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5241,7 +5458,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5252,13 +5471,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_audio insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_audio insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5292,7 +5516,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5318,7 +5542,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5350,7 +5577,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5381,18 +5610,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5404,7 +5640,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5415,13 +5653,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_audio update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_audio update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5465,7 +5708,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5490,7 +5733,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5509,7 +5755,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5540,18 +5788,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5563,7 +5818,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5574,13 +5831,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_keyframe insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_keyframe insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5614,7 +5876,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5640,7 +5902,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5674,7 +5939,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5705,18 +5972,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5728,7 +6002,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5739,13 +6015,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_keyframe update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_keyframe update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5791,7 +6072,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5816,7 +6097,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5835,7 +6119,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5872,18 +6158,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -5895,7 +6188,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -5906,13 +6201,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_edit insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -5952,7 +6252,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -5977,7 +6277,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -5996,7 +6299,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6035,18 +6340,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6058,7 +6370,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6069,13 +6383,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_edit update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6117,7 +6436,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6142,7 +6461,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6161,7 +6483,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6198,18 +6522,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6221,7 +6552,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6232,13 +6565,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_edit delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_edit delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6278,7 +6616,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6303,7 +6641,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6322,7 +6663,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6359,18 +6702,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6382,7 +6732,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6393,13 +6745,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_ocr insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6439,7 +6796,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6464,7 +6821,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6483,7 +6843,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6522,18 +6884,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6545,7 +6914,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6556,13 +6927,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_ocr update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6604,7 +6980,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6629,7 +7005,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6648,7 +7027,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6685,18 +7066,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6708,7 +7096,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6719,13 +7109,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_ocr delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_ocr delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6765,7 +7160,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6790,7 +7185,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6809,7 +7207,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6840,18 +7240,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -6863,7 +7270,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -6874,13 +7283,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('ocr_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -6914,7 +7328,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -6940,7 +7354,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -6969,7 +7386,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7000,18 +7419,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7023,7 +7449,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7034,13 +7462,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('ocr_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7081,7 +7514,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7106,7 +7539,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7125,7 +7561,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7156,18 +7594,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7179,7 +7624,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7190,13 +7637,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('ocr_search delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in ocr_search delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7449,7 +7901,7 @@ begin
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     where mine.id = my_face.face_id
         and (v_keys is null or their_face.face_key = any (v_keys))
-        and (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible"));
+        and row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible")::record;
     perform linked.copy_faces(p_from, p_to, v_keys);
 end
 $linked$;
@@ -7517,7 +7969,7 @@ begin
     join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
     left join public.face_search mine on mine."faceId" = my_face.face_id
     where (p_keys is null or their_face.face_key = any (p_keys))
-        and (mine."faceId" is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+        and (mine."faceId" is null or row(mine."embedding")::record *<> row(theirs."embedding")::record)
         and pair.to_id not in (
             select linked.twins(array(select source_id from linked.member where asset_id = any (p_to)))
         )
@@ -7643,7 +8095,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7668,7 +8120,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7690,7 +8145,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7723,18 +8180,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7746,7 +8210,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7757,13 +8223,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7800,7 +8271,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7825,7 +8296,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7837,7 +8311,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7874,18 +8350,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -7897,7 +8380,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -7908,13 +8393,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -7955,7 +8445,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -7980,7 +8470,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -7999,7 +8492,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8033,18 +8528,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -8056,7 +8558,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -8067,13 +8571,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -8110,7 +8619,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -8135,7 +8644,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -8154,7 +8666,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8188,18 +8702,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -8211,7 +8732,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -8222,13 +8745,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in face_search update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -9385,7 +9913,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -9417,7 +9945,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -9448,7 +9979,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9590,18 +10123,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -9613,7 +10153,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -9624,13 +10166,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in asset_face update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -9792,7 +10339,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -9820,7 +10367,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -9832,7 +10382,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9893,18 +10445,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -9916,7 +10475,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -9927,13 +10488,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -9998,7 +10564,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -10029,7 +10595,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -10041,7 +10610,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10066,18 +10637,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -10089,7 +10667,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -10100,13 +10680,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('person insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -10135,7 +10720,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -10163,7 +10748,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -10175,7 +10763,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10207,18 +10797,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -10230,7 +10827,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -10241,13 +10840,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in person delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -10813,7 +11417,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -10841,7 +11445,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -10853,7 +11460,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10880,18 +11489,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -10903,7 +11519,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -10914,13 +11532,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -10951,7 +11574,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -10979,7 +11602,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -10991,7 +11617,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11018,18 +11646,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11041,7 +11676,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11052,13 +11689,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11089,7 +11731,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11118,7 +11760,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11130,7 +11775,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11156,18 +11803,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11179,7 +11833,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11190,13 +11846,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in stack delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11591,7 +12252,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11620,7 +12281,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11632,7 +12296,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11665,18 +12331,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11688,7 +12361,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11699,13 +12374,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11742,7 +12422,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11777,7 +12457,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11789,7 +12472,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11828,18 +12513,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11851,7 +12543,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -11862,13 +12556,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag_asset delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -11911,7 +12610,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11936,7 +12635,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -11948,7 +12650,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11975,18 +12679,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -11998,7 +12709,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -12009,13 +12722,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -12046,7 +12764,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -12075,7 +12793,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -12087,7 +12808,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12116,18 +12839,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -12139,7 +12869,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -12150,13 +12882,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in tag delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -14162,7 +14899,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14192,7 +14929,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -14204,7 +14944,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14232,18 +14974,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -14255,7 +15004,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -14266,13 +15017,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -14304,7 +15060,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14329,7 +15085,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -14341,7 +15100,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14380,18 +15141,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -14403,7 +15171,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -14414,13 +15184,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -14462,7 +15237,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14487,7 +15262,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -14499,7 +15277,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14532,18 +15312,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -14555,7 +15342,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -14566,13 +15355,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -14608,7 +15402,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14633,7 +15427,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -14645,7 +15442,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14686,18 +15485,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -14709,7 +15515,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -14720,13 +15528,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_user delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -14771,7 +15584,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14800,7 +15613,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -14812,7 +15628,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14844,18 +15662,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -14867,7 +15692,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -14878,13 +15705,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset insert', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -14920,7 +15752,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14949,7 +15781,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -14961,7 +15796,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14994,18 +15831,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -15017,7 +15861,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -15028,13 +15874,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album_asset delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -15157,7 +16008,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -15183,7 +16034,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -15211,7 +16065,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15259,18 +16115,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -15282,7 +16145,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -15293,13 +16158,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user update', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -15360,7 +16230,7 @@ language plpgsql security definer
 as $linked$
 declare
     v_is_due boolean;
-    v_search_path pg_catalog.text := pg_catalog.current_setting('search_path');
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -15385,7 +16255,10 @@ begin
             from linked.installation
             where suspended_at is null;
             if v_is_due or v_concerns_us then
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
             else
                 return null;
             end if;
@@ -15397,7 +16270,9 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                perform pg_catalog.set_config('search_path', v_search_path, true);
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15425,18 +16300,25 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            perform pg_catalog.set_config('search_path', v_search_path, true);
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     continue;
                 end if;
                                 begin
@@ -15448,7 +16330,9 @@ begin
                         current_query(),
                         v_sources
                     );
-                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
                     return null;
                 exception when others then
                     exit;
@@ -15459,13 +16343,18 @@ begin
                 exit;
         end;
     end loop;
-    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
         begin
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in user delete', v_message, v_sqlstate;
     end;
-    perform pg_catalog.set_config('search_path', v_search_path, true);
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
     return null;
 end
 $linked$;
@@ -15836,7 +16725,7 @@ as $linked$
     join public.asset source on source.id = pair.source_id
     join public.asset mine on mine.id = pair.asset_id
     left join linked.member video on video.source_id = source."livePhotoVideoId" and video.owner_id = pair.owner_id
-    where (row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status", mine."width", mine."height", mine."isEdited", mine."checksumAlgorithm") is distinct from row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status", source."width", source."height", source."isEdited", source."checksumAlgorithm"))
+    where row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status", mine."width", mine."height", mine."isEdited", mine."checksumAlgorithm")::record *<> row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status", source."width", source."height", source."isEdited", source."checksumAlgorithm")::record
         or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
         or (
             mine."thumbhash" is distinct from source."thumbhash"
@@ -15857,7 +16746,7 @@ as $linked$
         from pair join public.asset_exif mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags") is distinct from row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_file'
     from (
@@ -15869,7 +16758,7 @@ as $linked$
         from pair join public.asset_file mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."path", mine."isProgressive", mine."isTransparent") is distinct from row(theirs."path", theirs."isProgressive", theirs."isTransparent")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."path", mine."isProgressive", mine."isTransparent")::record *<> row(theirs."path", theirs."isProgressive", theirs."isTransparent")::record)
         and (
             coalesce(mine.type, theirs.type) <> 'encoded_video'
             or not exists (
@@ -15889,7 +16778,7 @@ as $linked$
         from pair join public.asset_job_status mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt") is distinct from row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'smart_search'
     from (
@@ -15901,7 +16790,7 @@ as $linked$
         from pair join public.smart_search mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."embedding")::record *<> row(theirs."embedding")::record))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."embedding")::record *<> row(theirs."embedding")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_video'
     from (
@@ -15913,7 +16802,7 @@ as $linked$
         from pair join public.asset_video mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat") is distinct from row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat")::record *<> row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_audio'
     from (
@@ -15925,7 +16814,7 @@ as $linked$
         from pair join public.asset_audio mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."bitrate", mine."index", mine."profile", mine."codecName") is distinct from row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."bitrate", mine."index", mine."profile", mine."codecName")::record *<> row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_keyframe'
     from (
@@ -15937,7 +16826,7 @@ as $linked$
         from pair join public.asset_keyframe mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames") is distinct from row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames")::record *<> row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_edit'
     from (
@@ -15949,7 +16838,7 @@ as $linked$
         from pair join public.asset_edit mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."sequence" = theirs."sequence"
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."action", mine."parameters") is distinct from row(theirs."action", theirs."parameters")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."action", mine."parameters")::record *<> row(theirs."action", theirs."parameters")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'asset_ocr'
     from (
@@ -15961,7 +16850,7 @@ as $linked$
         from pair join public.asset_ocr mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."boxScore", mine."textScore", mine."isVisible") is distinct from row(theirs."boxScore", theirs."textScore", theirs."isVisible")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."boxScore", mine."textScore", mine."isVisible")::record *<> row(theirs."boxScore", theirs."textScore", theirs."isVisible")::record)
     union all
     select coalesce(mine.source_id, theirs.source_id), coalesce(mine.member_id, theirs.member_id), 'ocr_search'
     from (
@@ -15973,7 +16862,7 @@ as $linked$
         from pair join public.ocr_search mine on mine."assetId" = pair.asset_id
     ) as mine
         on mine.member_id = theirs.member_id
-    where (mine.member_id is null or theirs.member_id is null or (row(mine."text") is distinct from row(theirs."text")))
+    where (mine.member_id is null or theirs.member_id is null or row(mine."text")::record *<> row(theirs."text")::record)
 $linked$;
 comment on function linked.row_disagreements(uuid[]) is
     'Members whose row of asset, or rows with a key of their own below it, differ from the source.';
@@ -16038,10 +16927,10 @@ as $linked$
     left join public.face_search my_search on my_search."faceId" = mine.id
     left join public.face_search their_search on their_search."faceId" = theirs.id
     where mine.id is null or theirs.id is null
-        or (row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible") is distinct from row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible"))
+        or row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible")::record
         or case
             when my_face.asset_id in (select linked.twins(p_sources)) then my_search."faceId" is not null
-            else (row(my_search."embedding")::record *<> row(their_search."embedding")::record)
+            else row(my_search."embedding")::record *<> row(their_search."embedding")::record
         end
     union all
     select member.source_id, member.asset_id, 'asset_face'
@@ -16310,7 +17199,7 @@ begin
     join linked.member on member.source_id = known.source_id
     left join public.asset_job_status present on present."assetId" = member.asset_id
     where present."assetId" is null
-        or (row(present."facesRecognizedAt", present."metadataExtractedAt", present."duplicatesDetectedAt", present."ocrAt") is distinct from row(known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."ocrAt"))
+        or row(present."facesRecognizedAt", present."metadataExtractedAt", present."duplicatesDetectedAt", present."ocrAt")::record *<> row(known."facesRecognizedAt", known."metadataExtractedAt", known."duplicatesDetectedAt", known."ocrAt")::record
     on conflict ("assetId") do update
     set "facesRecognizedAt" = excluded."facesRecognizedAt", "metadataExtractedAt" = excluded."metadataExtractedAt", "duplicatesDetectedAt" = excluded."duplicatesDetectedAt", "ocrAt" = excluded."ocrAt";
 end

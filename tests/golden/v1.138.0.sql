@@ -304,11 +304,11 @@ begin
             if pg_try_advisory_xact_lock(1818848875, 0) then
                 return;
             end if;
-            v_is_door_closed := v_is_door_closed or pg_try_advisory_xact_lock(1818848875, 1);
+            v_is_door_closed := v_is_door_closed or pg_try_advisory_xact_lock(1818848875, 2);
         else
             v_shares_all := v_shares_all
-                or pg_try_advisory_lock_shared(1818848875, 1)
-                and pg_advisory_unlock_shared(1818848875, 1)
+                or pg_try_advisory_lock_shared(1818848875, 2)
+                and pg_advisory_unlock_shared(1818848875, 2)
                 and pg_try_advisory_xact_lock_shared(1818848875, 0);
             while v_shares_all and pg_try_advisory_xact_lock(1818848876, v_turns[v_next]) loop
                 if v_next = cardinality(v_turns) then
@@ -9541,46 +9541,54 @@ comment on function linked.redo_tag_delete(jsonb, jsonb, text) is
 -- transaction lasts. The condition on the holder is one that no index serves, because a plan made when there were few rows
 -- would go through all of its rows, for each that is added.
 
-create or replace function linked.skip_known_album_asset() returns trigger
-language plpgsql security definer
+create or replace function linked.is_known_album_asset(p_holder uuid, p_asset uuid) returns boolean
+language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 set lock_timeout = '0'
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return new;
+    if not exists (select from linked.album_pair where album_pair.album_id = p_holder) then
+        perform set_config('linked.untouched', p_holder::text, true);
+        return false;
     end if;
     begin
-        if current_setting('linked.untouched', true) = new."albumsId"::text then
-            return new;
+        perform linked.wait_for_turn(null, false);
+    exception when lock_not_available or deadlock_detected then
+        -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
+        perform set_config('linked.writing', pg_current_xact_id()::text, true);
+        insert into public.album_asset ("albumsId", "assetsId") values (p_holder, p_asset)
+        on conflict do nothing;
+        if found then
+            delete from public.album_asset where "albumsId" = p_holder and "assetsId" = p_asset;
         end if;
-        if not exists (select from linked.album_pair where album_pair.album_id = new."albumsId") then
-            perform set_config('linked.untouched', new."albumsId"::text, true);
-            return new;
-        end if;
-        begin
-            perform linked.wait_for_turn(null, false);
-        exception when lock_not_available or deadlock_detected then
-            -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
-            perform set_config('linked.writing', pg_current_xact_id()::text, true);
-            insert into public.album_asset ("albumsId", "assetsId") values (new."albumsId", new."assetsId")
-            on conflict do nothing;
-            if found then
-                delete from public.album_asset
-                where "albumsId" = new."albumsId" and "assetsId" = new."assetsId";
-            end if;
-            perform linked.stop_writing();
-        end;
-        if exists (
-            select from public.album_asset known
-            where known."assetsId" = new."assetsId" and (known."albumsId" = new."albumsId") is true
-        ) then
-            return null;
-        end if;
-    exception when others then
-        return new;
+        perform linked.stop_writing();
     end;
+    return exists (
+        select from public.album_asset known
+        where known."assetsId" = p_asset and (known."albumsId" = p_holder) is true
+    );
+end
+$linked$;
+comment on function linked.is_known_album_asset(uuid, uuid) is
+    'Whether Immich is about to insert what sync has just inserted. Waits for the turn where sync may have.';
+
+-- What is set for a function is set for each row.
+create or replace function linked.skip_known_album_asset() returns trigger
+language plpgsql security definer
+as $linked$
+begin
+    if pg_catalog.current_setting('linked.writing', true)
+            operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+        or pg_catalog.current_setting('linked.untouched', true) operator(pg_catalog.=) new."albumsId"::pg_catalog.text
+    then
+        return new;
+    end if;
+    if linked.is_known_album_asset(new."albumsId", new."assetsId") then
+        return null;
+    end if;
+    return new;
+exception when others then
     return new;
 end
 $linked$;
@@ -9591,46 +9599,54 @@ for each row execute function linked.skip_known_album_asset();
 comment on trigger linked_album_asset_skip_known on public.album_asset is
     'Drops rows that are there already, because sync was faster than Immich, instead of letting Immich''s insert fail.';
 
-create or replace function linked.skip_known_tag_asset() returns trigger
-language plpgsql security definer
+create or replace function linked.is_known_tag_asset(p_holder uuid, p_asset uuid) returns boolean
+language plpgsql
 set search_path = pg_catalog, public, vectors, pg_temp
 set lock_timeout = '0'
 set enable_seqscan = off
 as $linked$
 begin
-    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
-        return new;
+    if not exists (select from public.tag mine cross join linked.participant join public.tag theirs on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id where mine.id = p_holder) then
+        perform set_config('linked.untouched', p_holder::text, true);
+        return false;
     end if;
     begin
-        if current_setting('linked.untouched', true) = new."tagsId"::text then
-            return new;
+        perform linked.wait_for_turn(null, false);
+    exception when lock_not_available or deadlock_detected then
+        -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
+        perform set_config('linked.writing', pg_current_xact_id()::text, true);
+        insert into public.tag_asset ("tagsId", "assetsId") values (p_holder, p_asset)
+        on conflict do nothing;
+        if found then
+            delete from public.tag_asset where "tagsId" = p_holder and "assetsId" = p_asset;
         end if;
-        if not exists (select from public.tag mine cross join linked.participant join public.tag theirs on theirs."userId" = participant.user_id and theirs.value = mine.value and theirs.id <> mine.id where mine.id = new."tagsId") then
-            perform set_config('linked.untouched', new."tagsId"::text, true);
-            return new;
-        end if;
-        begin
-            perform linked.wait_for_turn(null, false);
-        exception when lock_not_available or deadlock_detected then
-            -- Sync may have added the row in a transaction that goes on and on: here its end is waited for without an error.
-            perform set_config('linked.writing', pg_current_xact_id()::text, true);
-            insert into public.tag_asset ("tagsId", "assetsId") values (new."tagsId", new."assetsId")
-            on conflict do nothing;
-            if found then
-                delete from public.tag_asset
-                where "tagsId" = new."tagsId" and "assetsId" = new."assetsId";
-            end if;
-            perform linked.stop_writing();
-        end;
-        if exists (
-            select from public.tag_asset known
-            where known."assetsId" = new."assetsId" and (known."tagsId" = new."tagsId") is true
-        ) then
-            return null;
-        end if;
-    exception when others then
-        return new;
+        perform linked.stop_writing();
     end;
+    return exists (
+        select from public.tag_asset known
+        where known."assetsId" = p_asset and (known."tagsId" = p_holder) is true
+    );
+end
+$linked$;
+comment on function linked.is_known_tag_asset(uuid, uuid) is
+    'Whether Immich is about to insert what sync has just inserted. Waits for the turn where sync may have.';
+
+-- What is set for a function is set for each row.
+create or replace function linked.skip_known_tag_asset() returns trigger
+language plpgsql security definer
+as $linked$
+begin
+    if pg_catalog.current_setting('linked.writing', true)
+            operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text
+        or pg_catalog.current_setting('linked.untouched', true) operator(pg_catalog.=) new."tagsId"::pg_catalog.text
+    then
+        return new;
+    end if;
+    if linked.is_known_tag_asset(new."tagsId", new."assetsId") then
+        return null;
+    end if;
+    return new;
+exception when others then
     return new;
 end
 $linked$;
@@ -10904,6 +10920,7 @@ declare
     v_left bigint;
     v_tries integer := 0;
     v_patience timestamptz;
+    v_begun timestamptz := clock_timestamp();
 begin
     loop
         begin
@@ -10923,9 +10940,12 @@ begin
         exit when v_left = 0;
         perform pg_sleep(case when v_tries > 0 then least(4, 0.25 * 2 ^ v_tries) else 0 end);
     end loop;
+    update linked.incident set resolved_at = clock_timestamp() where resolved_at is null and last_at < v_begun;
+    commit;
 end
 $linked$;
-comment on procedure linked.drain() is 'Links everything that the linked albums cover, in small transactions.';
+comment on procedure linked.drain() is
+    'Links everything that the linked albums cover, and repairs every group, in small transactions; with that, what had happened is no incident any more.';
 
 -- Changes of linked albums and of other albums that sync has to do with.
 
@@ -13216,11 +13236,12 @@ comment on function linked.replace_files_of_users(uuid[]) is
 -- own foreign key would refuse it. (GET /albums sets missing covers, in one statement over all albums.)
 create or replace function linked.drop_gone_cover() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
-    if new."albumThumbnailAssetId" is distinct from old."albumThumbnailAssetId"
-        and not exists (select from public.asset where asset.id = new."albumThumbnailAssetId")
+    if (new."albumThumbnailAssetId" operator(pg_catalog.=) old."albumThumbnailAssetId") is not true
+        and not exists (
+            select from public.asset where asset.id operator(pg_catalog.=) new."albumThumbnailAssetId"
+        )
     then
         new."albumThumbnailAssetId" := null;
     end if;

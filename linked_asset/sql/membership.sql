@@ -473,7 +473,9 @@ as $linked$
         + (
             select count(*) from linked.second_look
             where settled_after is null
-                or settled_after <= (select coalesce(min(running), settled_after) from pg_snapshot_xip(pg_current_snapshot()) as running)
+                or settled_after <= coalesce(
+                    (select running from pg_snapshot_xip(pg_current_snapshot()) as running order by running limit 1), settled_after
+                )
         )
 $linked$;
 comment on function linked.left_to_do() is

@@ -1072,7 +1072,8 @@ as $linked$
 declare
     v_now pg_snapshot := pg_current_snapshot();
     v_over xid8 := coalesce(
-        (select min(running) from pg_snapshot_xip(pg_current_snapshot()) as running), pg_snapshot_xmax(pg_current_snapshot())
+        (select running from pg_snapshot_xip(pg_current_snapshot()) as running order by running limit 1),
+        pg_snapshot_xmax(pg_current_snapshot())
     );
     v_albums uuid[];
     v_since xid8;
@@ -1086,7 +1087,7 @@ begin
         where album_id is not null and (settled_after <= v_over or settled_after > pg_snapshot_xmax(v_now))
         returning album_id, since
     )
-    select array_agg(distinct album_id), min(since) into v_albums, v_since from due;
+    select array_agg(distinct album_id), (array_agg(since order by since))[1] into v_albums, v_since from due;
     if v_albums is not null then
         insert into linked.queue (source_id)
         select asset.id
@@ -14102,7 +14103,9 @@ as $linked$
         + (
             select count(*) from linked.second_look
             where settled_after is null
-                or settled_after <= (select coalesce(min(running), settled_after) from pg_snapshot_xip(pg_current_snapshot()) as running)
+                or settled_after <= coalesce(
+                    (select running from pg_snapshot_xip(pg_current_snapshot()) as running order by running limit 1), settled_after
+                )
         )
 $linked$;
 comment on function linked.left_to_do() is

@@ -23,6 +23,7 @@ AUDITS = (
     "person_audit",
     "album_audit",
     "album_user_audit",
+    *(["person_group_audit"] if RELEASE.has("person_group_audit") else []),
 )
 
 

@@ -3,6 +3,6 @@
 Used by the tests, the benchmarks and the demonstration; not part of the wheel.
 """
 
-from .immich import create_immich, load_family
+from .immich import create_immich, has_family, load_family
 
-__all__ = ["create_immich", "load_family"]
+__all__ = ["create_immich", "has_family", "load_family"]

@@ -60,9 +60,13 @@ def create_immich(
         connection.execute("insert into version_history (version) values (%s)", [release.removeprefix("v")])
 
 
+def has_family(release: str) -> bool:
+    return bool(_files(release))
+
+
 def load_family(connection: psycopg.Connection, release: str = FAMILY) -> None:
     """Fill a fresh Immich with every row of `data/<release>`, exactly as they were written."""
-    files = sorted((HERE / "data" / release).glob("*.csv"))
+    files = _files(release)
     if not files:
         raise immich.UnknownRelease(release)
     model = immich.release(release)
@@ -73,6 +77,10 @@ def load_family(connection: psycopg.Connection, release: str = FAMILY) -> None:
         for file in files:
             _load(connection, model.table(file.stem), file, arrays=arrays)
     connection.execute("analyze")
+
+
+def _files(release: str) -> list[Path]:
+    return sorted((HERE / "data" / release).glob("*.csv"))
 
 
 def _load(connection: psycopg.Connection, table: immich.Table, file: Path, *, arrays: bool) -> None:

@@ -87,6 +87,12 @@ def rows_of(database: Database, table: str, users: Sequence[UUID]) -> list[str]:
     return [row.row for row in rows]
 
 
+def approve(database: Database) -> None:
+    """All owners approve what waits in their linked albums."""
+    for album in database.fetch("select distinct album_id as id from linked.waiting"):
+        database.execute("select linked.approve(%s)", [album.id])
+
+
 @dataclass
 class Household(Immich):
     """A family account with a linked album over its media folder, and linked users."""
@@ -155,8 +161,10 @@ class Household(Immich):
     def link_folders(self, description: str) -> None:
         """The owner writes other folders into the linked album, and approves them where they have to."""
         self.update_album(self.linked_album, description=description)
-        if self.count("linked.waiting"):
-            self.database.execute("select linked.approve(%s)", [self.linked_album])
+        self.approve()
+
+    def approve(self) -> None:
+        approve(self.database)
 
     def set_viewer(self, user: UUID) -> None:
         self.set_role(self.linked_album, user, "viewer")

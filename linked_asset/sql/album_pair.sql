@@ -279,6 +279,12 @@ begin
                 on their_pair.album_id = theirs.{{ album_asset.albumId }} and their_pair.owner_id = sibling.owner_id
             where sibling.source_id = member.source_id and sibling.can_write
                 and their_pair.album_key = my_pair.album_key
+        )
+        -- What is in a locked folder is in no album, and tells nothing.
+        and not exists (
+            select from linked.member sibling
+            join public.asset on asset.id = sibling.asset_id and asset.visibility = 'locked'
+            where sibling.source_id = member.source_id and sibling.can_write
         );
 end
 $linked$;
@@ -557,13 +563,13 @@ $linked$;
 comment on function linked.follow_deleted_albums(uuid[]) is
     'After albums were deleted: withdraws the counterparts of a creator''s album, remembers who refused one.';
 
--- Whoever sees an album because it is shared with them needs no counterpart of it. What somebody shows who may not edit it
--- takes nothing from anybody.
+-- Whoever sees an album because it is shared with them needs no counterpart of it; who had seen that counterpart now needs one.
+-- What somebody shows who may not edit it takes nothing from anybody.
 create or replace function linked.follow_shared_albums(p_albums uuid[], p_users uuid[]) returns void
 language plpgsql
 as $linked$
-begin
-    perform linked.withdraw_albums(array(
+declare
+    v_withdrawn uuid[] := array(
         select my_pair.album_id
         from unnest(p_albums, p_users) as shared (album_id, user_id)
         join linked.album_pair their_pair on their_pair.album_id = shared.album_id
@@ -571,7 +577,15 @@ begin
             on my_pair.album_key = their_pair.album_key and my_pair.owner_id = shared.user_id
         where my_pair.album_id <> my_pair.album_key
             and linked.may_edit_album(their_pair.album_id, their_pair.owner_id)
-    ));
+    );
+    v_left uuid[] := array(
+        select {{ album_user.userId }} from public.album_user where {{ album_user.albumId }} = any (v_withdrawn)
+    );
+begin
+    perform linked.withdraw_albums(v_withdrawn);
+    if cardinality(v_left) > 0 then
+        perform linked.spread_albums(linked.counterparts(p_albums), v_left);
+    end if;
 end
 $linked$;
 comment on function linked.follow_shared_albums(uuid[], uuid[]) is

@@ -1,63 +1,58 @@
 -- Never break Immich, never in the way: whose turn it is, what is noted for later, and what happens when our part fails.
 
+{% from "macro/frame.sql" import patience %}
 -- The work of one statement is done by one session at a time: for what concerns single groups by locks of their own (and a
 -- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
 -- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
--- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
--- for deadlocks: it would end a statement of Immich's for one. A statement whose rows hang together with those of many tables
--- calls us for each of them: once it has waited in vain it does not do so again.
+-- for a turn: so nobody waits long, and what could not be done is noted. It is asked for again and again, never waited for in
+-- PostgreSQL's queue: there such a circle would be a deadlock, and could end a statement of Immich's. Without a queue, whoever
+-- wants the exclusive lock closes the door meanwhile: those who want a shared one look first whether it is open. A statement
+-- whose rows hang together with those of many tables calls us for each of them: once it has waited in vain it does not do so again.
 create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
 as $linked$
 declare
-    v_once interval := case
-        when not p_patient and current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then interval '0'
-        else least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval)
-    end;
-    v_until timestamptz := case
-        when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
-        else clock_timestamp() + v_once
-    end;
     v_turns integer[];
-    v_turn integer;
+    v_next integer := 1;
+    v_is_door_closed boolean := false;
+    v_shares_all boolean := false;
+    v_until timestamptz;
 begin
-    if p_sources is null then
-        if pg_try_advisory_xact_lock(1818848875, 0) then
-            return;
-        end if;
-    else
+    if p_sources is not null then
         v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
-        if cardinality(v_turns) = 1
-            and pg_try_advisory_xact_lock_shared(1818848875, 0) and pg_try_advisory_xact_lock(1818848876, v_turns[1])
-        then
-            return;
-        end if;
     end if;
     loop
-        begin
-            perform set_config(
-                'lock_timeout',
-                greatest(1, ceil(extract(epoch from least(v_once, v_until - clock_timestamp())) * 1000)::integer)::text, true
-            );
-            if p_sources is null then
-                perform pg_advisory_xact_lock(1818848875, 0);
-            else
-                perform pg_advisory_xact_lock_shared(1818848875, 0);
-                foreach v_turn in array v_turns loop
-                    perform pg_advisory_xact_lock(1818848876, v_turn);
-                end loop;
+        if p_sources is null then
+            if pg_try_advisory_xact_lock(1818848875, 0) then
+                return;
             end if;
-            return;
-        exception when lock_not_available then
-            if clock_timestamp() >= v_until - interval '1 millisecond' then
-                raise;
-            end if;
-        end;
+            v_is_door_closed := v_is_door_closed or pg_try_advisory_xact_lock(1818848875, 1);
+        else
+            v_shares_all := v_shares_all
+                or pg_try_advisory_lock_shared(1818848875, 1)
+                and pg_advisory_unlock_shared(1818848875, 1)
+                and pg_try_advisory_xact_lock_shared(1818848875, 0);
+            while v_shares_all and pg_try_advisory_xact_lock(1818848876, v_turns[v_next]) loop
+                if v_next = cardinality(v_turns) then
+                    return;
+                end if;
+                v_next := v_next + 1;
+            end loop;
+        end if;
+        v_until := coalesce(v_until, case
+            when p_patient then statement_timestamp() + {{ patience }}
+            when current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then '-infinity'
+            else clock_timestamp() + interval '100 milliseconds'
+        end);
+        if clock_timestamp() >= v_until then
+            raise lock_not_available using message = 'somebody else has the turn';
+        end if;
+        perform pg_sleep(0.001);
     end loop;
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, for most of deadlock_timeout. Raises lock_not_available. Changes lock_timeout.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began. Raises lock_not_available.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.

@@ -311,6 +311,7 @@ begin
         on album_pair.album_id = mine.{{ album_asset.albumId }} and album_pair.owner_id = member.owner_id
     where member.asset_id = any (p_clones) and album_pair.album_id <> album_pair.album_key
     on conflict do nothing;
+    perform linked.leave_albums_of_nobody(array(select source_id from linked.member where asset_id = any (p_clones)));
 end
 $linked$;
 comment on function linked.set_apart(uuid[]) is

@@ -14,9 +14,9 @@ $linked$;
 comment on function linked.leave_note(text, jsonb, jsonb, text, uuid[]) is
     'Notes what a statement changed, for the next one that has the turn on these groups (null: on everything).';
 
--- In the order in which they were left, those last that were tried already. One that meets rows of others stays, and one that
--- meets what a later note tells (a person that is gone, say); what fails again and again becomes an incident: its groups may
--- differ, and reconcile tells.
+-- In the order in which they were left, those last that were tried already. One that meets rows of others stays, however often,
+-- and one that meets what a later note tells (a person that is gone, say) for a while; what fails again and again becomes an
+-- incident: its groups may differ, and reconcile tells.
 create or replace function linked.work_notes(p_sources uuid[], p_until timestamptz) returns void
 language plpgsql
 as $linked$
@@ -40,9 +40,9 @@ begin
         exception when others then
             get stacked diagnostics
                 v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-            if v_note.tries < (
-                case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 when v_sqlstate like '23%' then 20 else 2 end
-            ) then
+            if v_sqlstate in ('55P03', '40P01', '40001') then
+                update linked.note set tries = greatest(tries, 1) where id = v_note.id;
+            elsif v_note.tries < (case when v_sqlstate like '23%' then 20 else 2 end) then
                 update linked.note set tries = tries + 1 where id = v_note.id;
             else
                 delete from linked.note where id = v_note.id;

@@ -2,6 +2,11 @@
 
 {% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
 {% from "macro/hold.sql" import hold %}
+{# Assets that are to lead a stack. Somebody who has them lead another, and has not committed that yet, holds them as what a
+   foreign key points to: so nobody is waited for at the unique index, where that cannot be refused. #}
+{% macro hold_primaries(condition) -%}
+{{ hold("asset", condition, "update") }}
+{%- endmacro %}
 
 -- Invariant: of two stacks with the same key, each holds the members of its own account.
 create or replace function linked.propagate_stacks(p_from uuid[], p_to uuid[]) returns void
@@ -106,13 +111,20 @@ begin
     where mine.id = pair.to_id and mine."stackId" is not null
         and case
             when theirs."stackId" is null and not member.can_write then true
-            else exists (
+            when exists (select from linked.stack_pair my_pair where my_pair.stack_id = mine."stackId") then not exists (
                 select from linked.stack_pair my_pair
-                where my_pair.stack_id = mine."stackId" and my_pair.stack_key is distinct from their_pair.stack_key
+                where my_pair.stack_id = mine."stackId" and my_pair.stack_key = their_pair.stack_key
             )
+            -- Out of a stack of the account's own only where another takes it in.
+            else (their_pair.stack_key, member.owner_id) in (select * from unnest(v_keys, v_owners))
+                or exists (
+                    select from linked.stack_pair my_pair
+                    where my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
+                )
         end;
-    perform linked.dissolve_stacks(v_left);
+    perform linked.dissolve_stacks(v_left, p_keep_lone => true);
 
+    {{ hold_primaries("id = any (v_first)") }}
     with missing as materialized (
         select gen_random_uuid() as stack_id, part.stack_key, part.owner_id, part.first_id
         from unnest(v_keys, v_owners, v_first) as part (stack_key, owner_id, first_id)
@@ -171,24 +183,30 @@ comment on function linked.write_stacks(uuid[], uuid[]) is 'Puts assets into sta
 create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_stacks uuid[];
+    v_primaries uuid[];
 begin
-    {{ hold("stack", "id in (
-            select my_pair.stack_id
-            from linked.stack_pair their_pair join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key
-            where their_pair.stack_id = any (p_stacks)
-        )") }}
-    update public.stack mine
-    set "primaryAssetId" = my_member.asset_id
+    select array_agg(my_pair.stack_id), array_agg(my_member.asset_id) into v_stacks, v_primaries
     from public.stack theirs
     join linked.stack_pair their_pair on their_pair.stack_id = theirs.id
     join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key and my_pair.stack_id <> theirs.id
+    join public.stack mine on mine.id = my_pair.stack_id
     join linked.member their_member on their_member.asset_id = theirs."primaryAssetId"
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
-    join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
-    where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
-        and mine."primaryAssetId" <> my_member.asset_id
-        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id);
+    where theirs.id = any (p_stacks) and mine."primaryAssetId" <> my_member.asset_id;
+    if v_stacks is null then
+        return;
+    end if;
+    {{ hold("stack", "id = any (v_stacks)") }}
+    {{ hold_primaries("id = any (v_primaries)") }}
+    update public.stack mine
+    set "primaryAssetId" = wanted.asset_id
+    from unnest(v_stacks, v_primaries) as wanted (stack_id, asset_id)
+    join public.asset on asset.id = wanted.asset_id and asset."stackId" = wanted.stack_id
+    where mine.id = wanted.stack_id
+        and not exists (select from public.stack other where other."primaryAssetId" = wanted.asset_id);
 end
 $linked$;
 comment on function linked.propagate_primaries(uuid[]) is
@@ -222,6 +240,7 @@ as $linked$
 declare
     v_dissolved uuid[];
     v_keys uuid[];
+    v_headless uuid[];
 begin
     v_dissolved := array(
         select stack.id from public.stack
@@ -247,20 +266,27 @@ begin
             perform linked.forget_lone_stacks(v_keys);
         end if;
     end if;
-    {{ hold("stack", "id = any (p_stacks)") }}
-    update public.stack
-    set "primaryAssetId" = (
-        select asset.id
-        from public.asset left join linked.member on member.asset_id = asset.id
-        where asset."stackId" = stack.id
-        order by asset."fileCreatedAt", coalesce(member.source_id, asset.id)
-        limit 1
-    )
-    where stack.id = any (p_stacks)
-        and not exists (
-            select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
+    v_headless := array(
+        select stack.id from public.stack
+        where stack.id = any (p_stacks)
+            and not exists (
+                select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
+            )
+            and exists (select from public.asset where asset."stackId" = stack.id)
+    );
+    if cardinality(v_headless) > 0 then
+        {{ hold("stack", "id = any (v_headless)") }}
+        {{ hold_primaries('"stackId" = any (v_headless)') }}
+        update public.stack
+        set "primaryAssetId" = (
+            select asset.id
+            from public.asset left join linked.member on member.asset_id = asset.id
+            where asset."stackId" = stack.id
+            order by asset."fileCreatedAt", coalesce(member.source_id, asset.id)
+            limit 1
         )
-        and exists (select from public.asset where asset."stackId" = stack.id);
+        where stack.id = any (v_headless);
+    end if;
 end
 $linked$;
 comment on function linked.dissolve_stacks(uuid[], boolean) is

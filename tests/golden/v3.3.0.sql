@@ -282,61 +282,55 @@ comment on table linked.incident is
 -- The work of one statement is done by one session at a time: for what concerns single groups by locks of their own (and a
 -- shared one on all), for pairings, membership and the rest by an exclusive one. It is wanted after Immich's statement has
 -- written its rows, and held until its transaction is over. Whoever has the turn may want a row that somebody holds who waits
--- for a turn: so nobody waits long for either, and what could not be done is noted. Each wait is over before PostgreSQL looks
--- for deadlocks: it would end a statement of Immich's for one. A statement whose rows hang together with those of many tables
--- calls us for each of them: once it has waited in vain it does not do so again.
+-- for a turn: so nobody waits long, and what could not be done is noted. It is asked for again and again, never waited for in
+-- PostgreSQL's queue: there such a circle would be a deadlock, and could end a statement of Immich's. Without a queue, whoever
+-- wants the exclusive lock closes the door meanwhile: those who want a shared one look first whether it is open. A statement
+-- whose rows hang together with those of many tables calls us for each of them: once it has waited in vain it does not do so again.
 create or replace function linked.wait_for_turn(p_sources uuid[], p_patient boolean) returns void
 language plpgsql
 as $linked$
 declare
-    v_once interval := case
-        when not p_patient and current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then interval '0'
-        else least(interval '100 milliseconds', 0.8 * current_setting('deadlock_timeout')::interval)
-    end;
-    v_until timestamptz := case
-        when p_patient then statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
-        else clock_timestamp() + v_once
-    end;
     v_turns integer[];
-    v_turn integer;
+    v_next integer := 1;
+    v_is_door_closed boolean := false;
+    v_shares_all boolean := false;
+    v_until timestamptz;
 begin
-    if p_sources is null then
-        if pg_try_advisory_xact_lock(1818848875, 0) then
-            return;
-        end if;
-    else
+    if p_sources is not null then
         v_turns := array(select distinct linked.turn(id) from unnest(p_sources) as id order by 1);
-        if cardinality(v_turns) = 1
-            and pg_try_advisory_xact_lock_shared(1818848875, 0) and pg_try_advisory_xact_lock(1818848876, v_turns[1])
-        then
-            return;
-        end if;
     end if;
     loop
-        begin
-            perform set_config(
-                'lock_timeout',
-                greatest(1, ceil(extract(epoch from least(v_once, v_until - clock_timestamp())) * 1000)::integer)::text, true
-            );
-            if p_sources is null then
-                perform pg_advisory_xact_lock(1818848875, 0);
-            else
-                perform pg_advisory_xact_lock_shared(1818848875, 0);
-                foreach v_turn in array v_turns loop
-                    perform pg_advisory_xact_lock(1818848876, v_turn);
-                end loop;
+        if p_sources is null then
+            if pg_try_advisory_xact_lock(1818848875, 0) then
+                return;
             end if;
-            return;
-        exception when lock_not_available then
-            if clock_timestamp() >= v_until - interval '1 millisecond' then
-                raise;
-            end if;
-        end;
+            v_is_door_closed := v_is_door_closed or pg_try_advisory_xact_lock(1818848875, 1);
+        else
+            v_shares_all := v_shares_all
+                or pg_try_advisory_lock_shared(1818848875, 1)
+                and pg_advisory_unlock_shared(1818848875, 1)
+                and pg_try_advisory_xact_lock_shared(1818848875, 0);
+            while v_shares_all and pg_try_advisory_xact_lock(1818848876, v_turns[v_next]) loop
+                if v_next = cardinality(v_turns) then
+                    return;
+                end if;
+                v_next := v_next + 1;
+            end loop;
+        end if;
+        v_until := coalesce(v_until, case
+            when p_patient then statement_timestamp() + interval '3 seconds'
+            when current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then '-infinity'
+            else clock_timestamp() + interval '100 milliseconds'
+        end);
+        if clock_timestamp() >= v_until then
+            raise lock_not_available using message = 'somebody else has the turn';
+        end if;
+        perform pg_sleep(0.001);
     end loop;
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, for most of deadlock_timeout. Raises lock_not_available. Changes lock_timeout.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began. Raises lock_not_available.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.
@@ -1018,9 +1012,9 @@ $linked$;
 comment on function linked.leave_note(text, jsonb, jsonb, text, uuid[]) is
     'Notes what a statement changed, for the next one that has the turn on these groups (null: on everything).';
 
--- In the order in which they were left, those last that were tried already. One that meets rows of others stays, and one that
--- meets what a later note tells (a person that is gone, say); what fails again and again becomes an incident: its groups may
--- differ, and reconcile tells.
+-- In the order in which they were left, those last that were tried already. One that meets rows of others stays, however often,
+-- and one that meets what a later note tells (a person that is gone, say) for a while; what fails again and again becomes an
+-- incident: its groups may differ, and reconcile tells.
 create or replace function linked.work_notes(p_sources uuid[], p_until timestamptz) returns void
 language plpgsql
 as $linked$
@@ -1044,9 +1038,9 @@ begin
         exception when others then
             get stacked diagnostics
                 v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-            if v_note.tries < (
-                case when v_sqlstate in ('55P03', '40P01', '40001') then 1000 when v_sqlstate like '23%' then 20 else 2 end
-            ) then
+            if v_sqlstate in ('55P03', '40P01', '40001') then
+                update linked.note set tries = greatest(tries, 1) where id = v_note.id;
+            elsif v_note.tries < (case when v_sqlstate like '23%' then 20 else 2 end) then
                 update linked.note set tries = tries + 1 where id = v_note.id;
             else
                 delete from linked.note where id = v_note.id;
@@ -1336,6 +1330,7 @@ begin
     )
     select v_gone || array_agg(asset_id) into v_gone from alone;
     delete from linked.face where asset_id = any (v_gone);
+    perform linked.leave_albums_of_nobody(v_sources);
 end
 $linked$;
 comment on function linked.forget_members(uuid[]) is
@@ -1573,7 +1568,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -1893,7 +1888,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -2327,7 +2322,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -3246,7 +3241,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -3435,7 +3430,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -3646,7 +3641,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -3850,7 +3845,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -4053,7 +4048,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -4232,7 +4227,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -4405,7 +4400,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -4569,7 +4564,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -4729,7 +4724,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -4885,7 +4880,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -5060,7 +5055,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -5231,7 +5226,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -5394,7 +5389,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -5553,7 +5548,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -5718,7 +5713,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -5885,7 +5880,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -6048,7 +6043,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -6211,7 +6206,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -6372,7 +6367,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -6535,7 +6530,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -6698,7 +6693,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -6853,7 +6848,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -7013,7 +7008,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -7169,7 +7164,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -7736,7 +7731,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -7887,7 +7882,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -8046,7 +8041,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -8201,7 +8196,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -9603,7 +9598,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -9906,7 +9901,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -10079,7 +10074,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -10220,7 +10215,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -10476,13 +10471,20 @@ begin
     where mine.id = pair.to_id and mine."stackId" is not null
         and case
             when theirs."stackId" is null and not member.can_write then true
-            else exists (
+            when exists (select from linked.stack_pair my_pair where my_pair.stack_id = mine."stackId") then not exists (
                 select from linked.stack_pair my_pair
-                where my_pair.stack_id = mine."stackId" and my_pair.stack_key is distinct from their_pair.stack_key
+                where my_pair.stack_id = mine."stackId" and my_pair.stack_key = their_pair.stack_key
             )
+            -- Out of a stack of the account's own only where another takes it in.
+            else (their_pair.stack_key, member.owner_id) in (select * from unnest(v_keys, v_owners))
+                or exists (
+                    select from linked.stack_pair my_pair
+                    where my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
+                )
         end;
-    perform linked.dissolve_stacks(v_left);
+    perform linked.dissolve_stacks(v_left, p_keep_lone => true);
 
+    perform from public."asset" where id = any (v_first) for update nowait;
     with missing as materialized (
         select gen_random_uuid() as stack_id, part.stack_key, part.owner_id, part.first_id
         from unnest(v_keys, v_owners, v_first) as part (stack_key, owner_id, first_id)
@@ -10541,24 +10543,30 @@ comment on function linked.write_stacks(uuid[], uuid[]) is 'Puts assets into sta
 create or replace function linked.propagate_primaries(p_stacks uuid[]) returns void
 language plpgsql
 as $linked$
+declare
+    v_stacks uuid[];
+    v_primaries uuid[];
 begin
-    perform from public."stack" where id in (
-            select my_pair.stack_id
-            from linked.stack_pair their_pair join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key
-            where their_pair.stack_id = any (p_stacks)
-        ) for no key update nowait;
-    update public.stack mine
-    set "primaryAssetId" = my_member.asset_id
+    select array_agg(my_pair.stack_id), array_agg(my_member.asset_id) into v_stacks, v_primaries
     from public.stack theirs
     join linked.stack_pair their_pair on their_pair.stack_id = theirs.id
     join linked.stack_pair my_pair on my_pair.stack_key = their_pair.stack_key and my_pair.stack_id <> theirs.id
+    join public.stack mine on mine.id = my_pair.stack_id
     join linked.member their_member on their_member.asset_id = theirs."primaryAssetId"
     join linked.member my_member
         on my_member.source_id = their_member.source_id and my_member.owner_id = my_pair.owner_id
-    join public.asset on asset.id = my_member.asset_id and asset."stackId" = my_pair.stack_id
-    where theirs.id = any (p_stacks) and mine.id = my_pair.stack_id
-        and mine."primaryAssetId" <> my_member.asset_id
-        and not exists (select from public.stack other where other."primaryAssetId" = my_member.asset_id);
+    where theirs.id = any (p_stacks) and mine."primaryAssetId" <> my_member.asset_id;
+    if v_stacks is null then
+        return;
+    end if;
+    perform from public."stack" where id = any (v_stacks) for no key update nowait;
+    perform from public."asset" where id = any (v_primaries) for update nowait;
+    update public.stack mine
+    set "primaryAssetId" = wanted.asset_id
+    from unnest(v_stacks, v_primaries) as wanted (stack_id, asset_id)
+    join public.asset on asset.id = wanted.asset_id and asset."stackId" = wanted.stack_id
+    where mine.id = wanted.stack_id
+        and not exists (select from public.stack other where other."primaryAssetId" = wanted.asset_id);
 end
 $linked$;
 comment on function linked.propagate_primaries(uuid[]) is
@@ -10592,6 +10600,7 @@ as $linked$
 declare
     v_dissolved uuid[];
     v_keys uuid[];
+    v_headless uuid[];
 begin
     v_dissolved := array(
         select stack.id from public.stack
@@ -10617,20 +10626,27 @@ begin
             perform linked.forget_lone_stacks(v_keys);
         end if;
     end if;
-    perform from public."stack" where id = any (p_stacks) for no key update nowait;
-    update public.stack
-    set "primaryAssetId" = (
-        select asset.id
-        from public.asset left join linked.member on member.asset_id = asset.id
-        where asset."stackId" = stack.id
-        order by asset."fileCreatedAt", coalesce(member.source_id, asset.id)
-        limit 1
-    )
-    where stack.id = any (p_stacks)
-        and not exists (
-            select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
+    v_headless := array(
+        select stack.id from public.stack
+        where stack.id = any (p_stacks)
+            and not exists (
+                select from public.asset where asset.id = stack."primaryAssetId" and asset."stackId" = stack.id
+            )
+            and exists (select from public.asset where asset."stackId" = stack.id)
+    );
+    if cardinality(v_headless) > 0 then
+        perform from public."stack" where id = any (v_headless) for no key update nowait;
+        perform from public."asset" where "stackId" = any (v_headless) for update nowait;
+        update public.stack
+        set "primaryAssetId" = (
+            select asset.id
+            from public.asset left join linked.member on member.asset_id = asset.id
+            where asset."stackId" = stack.id
+            order by asset."fileCreatedAt", coalesce(member.source_id, asset.id)
+            limit 1
         )
-        and exists (select from public.asset where asset."stackId" = stack.id);
+        where stack.id = any (v_headless);
+    end if;
 end
 $linked$;
 comment on function linked.dissolve_stacks(uuid[], boolean) is
@@ -10872,7 +10888,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -11010,7 +11026,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -11148,7 +11164,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -11657,7 +11673,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -11820,7 +11836,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -11967,7 +11983,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -12108,7 +12124,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -12489,6 +12505,12 @@ begin
                 on their_pair.album_id = theirs."albumId" and their_pair.owner_id = sibling.owner_id
             where sibling.source_id = member.source_id and sibling.can_write
                 and their_pair.album_key = my_pair.album_key
+        )
+        -- What is in a locked folder is in no album, and tells nothing.
+        and not exists (
+            select from linked.member sibling
+            join public.asset on asset.id = sibling.asset_id and asset.visibility = 'locked'
+            where sibling.source_id = member.source_id and sibling.can_write
         );
 end
 $linked$;
@@ -12762,13 +12784,13 @@ $linked$;
 comment on function linked.follow_deleted_albums(uuid[]) is
     'After albums were deleted: withdraws the counterparts of a creator''s album, remembers who refused one.';
 
--- Whoever sees an album because it is shared with them needs no counterpart of it. What somebody shows who may not edit it
--- takes nothing from anybody.
+-- Whoever sees an album because it is shared with them needs no counterpart of it; who had seen that counterpart now needs one.
+-- What somebody shows who may not edit it takes nothing from anybody.
 create or replace function linked.follow_shared_albums(p_albums uuid[], p_users uuid[]) returns void
 language plpgsql
 as $linked$
-begin
-    perform linked.withdraw_albums(array(
+declare
+    v_withdrawn uuid[] := array(
         select my_pair.album_id
         from unnest(p_albums, p_users) as shared (album_id, user_id)
         join linked.album_pair their_pair on their_pair.album_id = shared.album_id
@@ -12776,7 +12798,15 @@ begin
             on my_pair.album_key = their_pair.album_key and my_pair.owner_id = shared.user_id
         where my_pair.album_id <> my_pair.album_key
             and linked.may_edit_album(their_pair.album_id, their_pair.owner_id)
-    ));
+    );
+    v_left uuid[] := array(
+        select "userId" from public.album_user where "albumId" = any (v_withdrawn)
+    );
+begin
+    perform linked.withdraw_albums(v_withdrawn);
+    if cardinality(v_left) > 0 then
+        perform linked.spread_albums(linked.counterparts(p_albums), v_left);
+    end if;
 end
 $linked$;
 comment on function linked.follow_shared_albums(uuid[], uuid[]) is
@@ -13157,6 +13187,7 @@ begin
         on album_pair.album_id = mine."albumId" and album_pair.owner_id = member.owner_id
     where member.asset_id = any (p_clones) and album_pair.album_id <> album_pair.album_key
     on conflict do nothing;
+    perform linked.leave_albums_of_nobody(array(select source_id from linked.member where asset_id = any (p_clones)));
 end
 $linked$;
 comment on function linked.set_apart(uuid[]) is
@@ -13814,7 +13845,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     
@@ -14016,7 +14047,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     
@@ -14209,7 +14240,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -14357,7 +14388,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -14509,7 +14540,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -14663,7 +14694,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -14821,7 +14852,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -14971,7 +15002,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -15236,7 +15267,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);
@@ -15402,7 +15433,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
                     perform pg_catalog.set_config('search_path', v_search_path, true);

@@ -467,6 +467,9 @@ def _stacks(snapshot: Snapshot) -> Iterator[str]:
             if len(part) < 2:
                 continue
             theirs = {assets[asset]["stackId"] for asset in part}
+            # A viewer's own stack of clones stands until the next write.
+            if theirs & {row["stack_id"] for row in snapshot["linked.passing_stack"]}:
+                continue
             if len(theirs) != 1 or None in theirs:
                 yield f"stack {stack_id} is not a stack for {user}"
                 continue

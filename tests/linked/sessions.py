@@ -142,7 +142,7 @@ class Sessions:
     def _waiting(self) -> set[str]:
         rows = self._watch.execute(
             """select distinct application_name from pg_stat_activity
-               where datname = current_database() and wait_event_type = 'Lock'"""
+               where datname = current_database() and (wait_event_type = 'Lock' or wait_event = 'PgSleep')"""
         )
         return {row.application_name for row in rows} & self._sessions.keys()
 

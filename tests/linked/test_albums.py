@@ -302,6 +302,18 @@ def test_clone_s_owner_can_be_the_creator(household: Household) -> None:
     assert household.count("album") == 1
 
 
+def test_who_saw_a_counterpart_that_is_withdrawn_gets_one(household: Household) -> None:
+    photo = household.photo()
+    album = household.create_album(household.family, "Beach", assets=[photo])
+    household.share_album(counterpart(household, album, household.anna).id, household.ben)
+    assert albums(household, household.ben) == []
+    household.share_album(album, household.anna)
+    assert albums(household, household.anna) == []
+    mine = counterpart(household, album, household.ben).id
+    assert household.album_assets(mine) == {household.clone(photo, household.ben)}
+    household.check()
+
+
 def test_somebody_else_s_deletion_is_their_own(household: Household) -> None:
     photo = household.photo()
     album = household.create_album(household.family, "Beach", assets=[photo])
@@ -458,6 +470,38 @@ def test_what_a_viewer_puts_into_a_counterpart_stays_there(viewed: Viewed) -> No
     household.remove_from_album(album, viewed.other)
     household.remove_from_album(album, viewed.photo)
     assert household.album_assets(mine) == {clone}
+
+
+LEAVES: dict[str, Callable[[Household, UUID], object]] = {
+    "replaced": lambda household, clone: household.replace_asset(clone, f"/data/upload/{household.anna}/new.jpg"),
+    "unshared": lambda household, _: household.unshare_album(household.linked_album, household.anna),
+    "viewer": lambda household, _: household.set_role(household.linked_album, household.anna, "viewer"),
+    "account deleted": lambda household, _: household.delete("user", id=household.anna),
+}
+"""How a clone stops being one that its account shares with others."""
+
+
+@pytest.mark.parametrize("how", LEAVES)
+def test_what_only_an_editor_who_leaves_had_in_an_album_leaves_the_viewer_s_counterpart(
+    household: Household, how: str
+) -> None:
+    household.set_viewer(household.ben)
+    clone = household.clone(household.photo(), household.anna)
+    album = household.create_album(household.anna, "Hers", assets=[clone], users=[household.family])
+    mine = counterpart(household, album, household.ben).id
+    assert household.album_assets(mine)
+    LEAVES[how](household, clone)
+    assert household.album_assets(mine) == set()
+    household.check()
+
+
+def test_what_an_editor_locked_stays_in_the_viewer_s_counterpart(household: Household) -> None:
+    household.set_viewer(household.ben)
+    clone = household.clone(household.photo(), household.anna)
+    album = household.create_album(household.anna, "Hers", assets=[clone], users=[household.family])
+    household.lock(clone)
+    household.check()
+    assert len(household.album_assets(counterpart(household, album, household.ben).id)) == 1
 
 
 @pytest.mark.parametrize("how", ["delete", "share", "make linked"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from uuid import UUID
 
 import psycopg
@@ -9,6 +10,7 @@ import pytest
 
 from tests.database import Database
 from tests.linked.conftest import Household, install
+from tests.linked.test_reconcile import run, unseen
 
 WHO = ["family", "anna"]
 
@@ -314,3 +316,23 @@ def test_primary_asset_that_leads_another_stack_by_now_is_let_go(household: Hous
     assert household.asset(clones[1]).stackId != stack
     household.set_primary_asset(stack, clones[1])
     assert len(stacks(household, household.anna)) == 2
+
+
+PARTITIONS = ["ab", "ab cd", "ac bd", "abc", "bcd", "abcd"]
+"""How an account stacks four pictures."""
+
+
+def test_two_who_stacked_the_same_pictures_otherwise_agree_in_the_end(household: Household) -> None:
+    choices = [
+        ({letter: household.photo() for letter in "abcd"}, *choice)
+        for choice in itertools.product(PARTITIONS, repeat=2)
+    ]
+    with unseen(household.database):
+        for photos, *choice in choices:
+            for who, partition in zip(("family", "anna"), choice, strict=True):
+                for letters in partition.split():
+                    household.create_stack(
+                        getattr(household, who), [household.of(photos[letter], who) for letter in letters]
+                    )
+    assert run(household.database).failures == []
+    household.check()

@@ -1,6 +1,10 @@
 {# What the triggers share. Statement level with transition tables (a statement that changes 5,000 rows costs one call), no
    column lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations. #}
 
+{# How long, since it began, a statement may ask for its turn that takes something from somebody: longer than another one links
+   assets before it leaves the rest to the queue. #}
+{% set patience %}interval '3 seconds'{% endset %}
+
 {# Whether an asset is a member. As an expression of its own it is looked up row by row whatever the plan, which PL/pgSQL
    keeps: made for a statement of many rows, a join would read all members for every later one. #}
 {% macro is_member(asset) -%}
@@ -178,7 +182,7 @@ begin
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
                 {{ set_path("'" ~ path ~ "'") }}
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + 0.8 * current_setting('deadlock_timeout')::interval
+                    and clock_timestamp() < statement_timestamp() + {{ patience }}
                 then
                     perform pg_sleep(0.02);
                     {{ set_path("v_search_path") }}

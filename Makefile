@@ -9,7 +9,9 @@ RELEASES = $(shell $(BIN)/python -c "from linked_asset import immich; print(*imm
 # What differs most between Immich's releases, and the releases that it is tested on each time.
 CORE := $(addprefix tests/linked/test_,clone_rows.py sync.py albums.py people.py)
 # What `make test-all` asks of each release besides.
-FURTHER := $(addprefix tests/linked/test_,tags.py locked_folder.py policy.py turns.py media.py owner.py structure.py)
+FURTHER := $(addprefix tests/linked/test_,tags.py locked_folder.py policy.py turns.py media.py owner.py structure.py \
+  deletion.py unlinking.py removal.py audit.py backup.py fail_open.py membership.py roles.py overlap.py stacks.py \
+  people_duplicates.py soak.py)
 CHOSEN := v2.3.0 v2.6.0 v3.3.0
 
 .PHONY: help demo test test-all test-pg14 e2e docs dist lint bench bench-quick golden clean

@@ -50,10 +50,10 @@ def run(connection: Connection, release: str) -> None:
     rebuilt = _rebuild(connection, shipped.damages(connection, release))
     if rebuilt:
         run_script(connection, script)
-    if lost or APPROVED.intersection(rebuilt):
+    found = sorted(shipped.damages(connection, release), key=lambda one: one.object.kind != "trigger")
+    emptied = [damage.object.table for damage in found if _mend(connection, damage)]
+    if lost or APPROVED.intersection([*rebuilt, *emptied]):
         run_script(connection, "do $linked$ begin perform linked.take_over(); end $linked$")
-    for damage in sorted(shipped.damages(connection, release), key=lambda one: one.object.kind != "trigger"):
-        _mend(connection, damage)
     left = shipped.damages(connection, release)
     if left:
         raise errors.BeyondMending(what=and_more(left))
@@ -175,13 +175,21 @@ def _drop_tables(connection: Connection, tables: Iterable[str]) -> None:
         run_script(connection, f"drop table if exists {SCHEMA}.{table} cascade")
 
 
-def _mend(connection: Connection, damage: Damage) -> None:
-    """One object; what PostgreSQL does not accept (rows that a key forbids) stays, and is refused afterwards."""
+def _mend(connection: Connection, damage: Damage) -> bool:
+    """One object. Returns whether its table had to be emptied for it: rows that a key forbids can be told anew, or
+    else the damage stays, and is refused afterwards."""
     if damage.wanted is None:
         say(f"drops {damage.object}, which is not of this version")
     statements = list(_statements(damage))
-    if damage.object.table in REBUILT and damage.object.kind == "constraint":
-        statements.insert(-1, f"truncate {SCHEMA}.{damage.object.table} cascade")
+    if _is_accepted(connection, statements) or damage.object.kind != "constraint":
+        return False
+    if damage.object.table not in REBUILT:
+        return False
+    return _is_accepted(connection, [f"truncate {SCHEMA}.{damage.object.table} cascade", *statements])
+
+
+def _is_accepted(connection: Connection, statements: Iterable[str]) -> bool:
+    """Runs them all, or none when rows or other objects are in the way."""
     try:
         with connection.begin_nested():
             for statement in statements:
@@ -189,6 +197,8 @@ def _mend(connection: Connection, damage: Damage) -> None:
     except DBAPIError as error:
         if not sqlstate(error).startswith(("23", "2B")):
             raise
+        return False
+    return True
 
 
 def _statements(damage: Damage) -> Iterable[str]:

@@ -141,14 +141,30 @@ class Albums(Tags):
 
     def albums_of(self, user: UUID) -> list[Any]:
         """All that a user owns, by name."""
-        owner = (
-            sql.SQL('album."ownerId"')
-            if self.has("album", "ownerId")
-            else sql.SQL("""(select "userId" from album_user where "albumId" = album.id and role = 'owner')""")
-        )
         return self.database.fetch(
-            sql.SQL('select * from album where {} = %s order by "albumName", id').format(owner), [user]
+            sql.SQL('select * from album where {} = %s order by "albumName", id').format(self._owner), [user]
         )
+
+    def owner_of(self, album: UUID) -> UUID:
+        return self.database.value(  # type: ignore[no-any-return]
+            sql.SQL("select {} from album where id = %s").format(self._owner), [album]
+        )
+
+    def role_of(self, album: UUID, user: UUID) -> str | None:
+        """In which an album is shared with a user."""
+        rows = self.database.fetch(
+            sql.SQL("select role from album_user where {} = %s and {} = %s").format(
+                self.column("album_user", "albumId"), self.column("album_user", "userId")
+            ),
+            [album, user],
+        )
+        return rows[0].role if rows else None
+
+    @property
+    def _owner(self) -> sql.SQL:
+        if self.has("album", "ownerId"):
+            return sql.SQL('album."ownerId"')
+        return sql.SQL("""(select "userId" from album_user where "albumId" = album.id and role = 'owner')""")
 
     def _add(self, album: UUID, assets: Sequence[UUID]) -> None:
         self.insert("album_asset", *({"albumId": album, "assetId": asset} for asset in assets))

@@ -156,7 +156,14 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
 
     for album, roles, content in _linked_albums(snapshot):
         written = (album["description"] or "").split("\n")
-        lines = [line for line in written if not waits(snapshot, album, line)]
+        wait = [line for line in written if waits(snapshot, album, line)]
+        lines = [line for line in written if line not in wait]
+        # Below one that waits, what counted until now goes on to count.
+        lines += [
+            row["path"]
+            for row in snapshot["linked.prefix"]
+            if row["album_id"] == album["id"] and any(covers(line, row["path"]) for line in wait)
+        ]
         deletes_own = any("".join(line.split()).lower() == "deletes:own" for line in written) or any(
             row["policy"] for row in snapshot["linked.waiting"] if row["album_id"] == album["id"]
         )

@@ -261,9 +261,9 @@ class Life(RuleBasedStateMachine):
         self.house.create_album(self.user(who), f"Album {self.number()}", assets=self.some(who, pick), users=users)
 
     def own_album(self, who: str, pick: int) -> UUID | None:
-        sql = """select id from album where "ownerId" = %s and lower("albumName") not like 'linked%%'
-                 order by "createdAt", id"""
-        return self.pick(sql, [self.user(who)], pick)  # type: ignore[no-any-return]
+        albums = [row for row in self.house.albums_of(self.user(who)) if not row.albumName.lower().startswith("linked")]
+        albums.sort(key=lambda row: (row.createdAt, row.id))
+        return albums[pick % len(albums)].id if albums else None
 
     @rule(who=WHO, pick=PICK)
     def add_to_own_album(self, who: str, pick: int) -> None:
@@ -291,7 +291,7 @@ class Life(RuleBasedStateMachine):
     def share_own_album(self, who: str, pick: int, share: str) -> None:
         album, user = self.own_album(who, pick), self.user(share)
         if album and user != self.user(who):
-            if self.pick('select 1 from album_user where "albumsId" = %s and "usersId" = %s', [album, user], 0):
+            if self.house.role_of(album, user):
                 self.house.unshare_album(album, user)
             else:
                 self.house.share_album(album, user)
@@ -356,9 +356,9 @@ class Life(RuleBasedStateMachine):
     @rule(pick=PICK, who=WHO, role=ROLE)
     def share_or_unshare(self, pick: int, who: str, role: str) -> None:
         album, user = self.album(pick), self.user(who)
-        if album is None or self.house.album(album).ownerId == user:
+        if album is None or self.house.owner_of(album) == user:
             return
-        shared = self.pick('select role from album_user where "albumsId" = %s and "usersId" = %s', [album, user], 0)
+        shared = self.house.role_of(album, user)
         if shared is None:
             self.house.share_album(album, user, role)
         elif shared == role:
@@ -370,6 +370,11 @@ class Life(RuleBasedStateMachine):
     def edit_prefixes(self, pick: int, description: str) -> None:
         if album := self.album(pick):
             self.house.update_album(album, description=description)
+
+    @precondition(lambda self: self.house.count("linked.waiting"))
+    @rule()
+    def approve(self) -> None:
+        self.house.approve()
 
     @rule(pick=PICK, who=WHO)
     def contribute(self, pick: int, who: str) -> None:

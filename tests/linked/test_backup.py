@@ -11,6 +11,7 @@ import pytest
 
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household, upgrade
+from tests.release import ALBUM_ASSET, ALBUM_USER
 from tests.shell.conftest import shell_for
 
 Dump = Callable[..., str]
@@ -92,10 +93,11 @@ def test_immichs_triggers_find_their_tables_below_ours(
 ) -> None:
     """Immich's own functions name their tables without a schema."""
     busy.database.execute(
-        """create or replace function public.album_asset_delete_audit() returns trigger language plpgsql as $$
+        f"""create or replace function public.album_asset_delete_audit() returns trigger language plpgsql as $$
            begin
-               insert into album_asset_audit ("albumId", "assetId") select "albumsId", "assetsId" from old
-               where "albumsId" in (select id from album);
+               insert into album_asset_audit ("albumId", "assetId")
+               select {ALBUM_ASSET.albumId}, {ALBUM_ASSET.assetId} from old
+               where {ALBUM_ASSET.albumId} in (select id from album);
                return null;
            end $$"""
     )
@@ -107,7 +109,7 @@ def test_immichs_triggers_find_their_tables_below_ours(
     with household.database.connect() as connection:
         connection.execute("set search_path = ''")
         connection.execute(
-            'delete from public.album_user where "albumsId" = %s and "usersId" = %s',
+            f"delete from public.album_user where {ALBUM_USER.albumId} = %s and {ALBUM_USER.userId} = %s",
             [household.linked_album, household.anna],
         )
     assert household.find_clone(photo, household.anna) is None
@@ -198,7 +200,6 @@ def test_what_only_looks_like_a_clone_is_left_alone_and_told(busy: Household) ->
 def test_an_asset_of_its_owners_own_is_never_taken_for_a_clone(busy: Household) -> None:
     """Immich's device name is free text."""
     own = busy.photo(busy.anna)
-    busy.database.execute('update asset set "deviceId" = %s where id = %s', ["linked", own])
     same = busy.photo(busy.anna)
     busy.database.execute(
         """update asset set "originalPath" = (select "originalPath" from asset where id = %s), "isExternal" = true
@@ -207,7 +208,8 @@ def test_an_asset_of_its_owners_own_is_never_taken_for_a_clone(busy: Household) 
     )
     library = busy.create_library(busy.anna, "/pictures")
     (external,) = busy.import_library(busy.anna, library, ["/pictures/1.jpg"])
-    busy.database.execute('update asset set "deviceId" = %s where id = %s', ["linked", external])
+    if busy.has("asset", "deviceId"):
+        busy.update_assets([own, external], deviceId="linked")
     busy.database.execute("update linked.installation set script_sha256 = ''")
     install(busy)
     assert len(busy.database.fetch("select from asset where id = any(%s)", [[own, external, same]])) == 3

@@ -148,6 +148,7 @@ def edit_prefix_and_move(house: Household) -> Scripts:
         "owner": [
             lambda i: i.update_album(house.linked_album, description=f"{MEDIA}/elsewhere"),
             lambda i: i.update_album(house.linked_album, description=MEDIA),
+            lambda i: i.create_album(house.family, "Approve linked album"),
         ],
         "template": [lambda i: i.move_file(photo, f"{MEDIA}/elsewhere/{photo}.jpg")],
     }

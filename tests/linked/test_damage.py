@@ -10,7 +10,7 @@ import pytest
 
 from linked_asset import immich, render, shipped
 from tests.database import Database
-from tests.linked.conftest import Household
+from tests.linked.conftest import MEDIA, Household
 from tests.release import RELEASE
 from tests.shell.conftest import Shell, inside, one_line, shell_for
 
@@ -109,6 +109,8 @@ MENDED = (
     "alter table linked.member drop constraint linked_member_pkey",
     "alter table linked.member drop constraint linked_member_source_can_write",
     "alter table linked.prefix drop constraint linked_prefix_album_id_fkey",
+    """alter table linked.prefix drop constraint linked_prefix_album_id_fkey;
+       insert into linked.prefix values (gen_random_uuid(), '/nowhere')""",
     "drop index linked.linked_member_owner_id_idx",
     """drop index linked.linked_prefix_album_id_path_key;
        create index linked_prefix_album_id_path_key on linked.prefix (path)""",
@@ -142,6 +144,14 @@ def test_mends_what_can_be_told(shell: ShellFor, house: Household, damage: str) 
     assert clones(database) == before
     assert "is up to date" in here.alembic("upgrade", "head").stderr
     house.check()
+
+
+def test_what_waits_for_approval_waits_still(shell: ShellFor, house: Household) -> None:
+    house.update_album(house.linked_album, description=f"{MEDIA}\n/private")
+    before = house.database.fetch("select * from linked.waiting")
+    house.database.execute("alter table linked.prefix drop constraint linked_prefix_album_id_fkey")
+    shell(house.database.url).alembic("upgrade", "head")
+    assert house.database.fetch("select * from linked.waiting") == before
 
 
 BEYOND = (

@@ -9,24 +9,28 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
 
-from linked_asset import render
+from linked_asset import immich, render
 from tests.builders.media import EPOCH
 from tests.database import Database
+from tests.linked.columns import SYNCED, other_value
 from tests.linked.conftest import MEDIA, Household, upgrade
 from tests.linked.sessions import WRITERS_LOCK, wait_until
-from tests.release import RELEASE
+from tests.release import ALBUM_ASSET, ALBUM_USER, PERSON_ID, RELEASE, SHOWN, TAG_ASSET
 
+_RELEASE = immich.release(RELEASE)
 FUNCTIONS = sorted(re.findall(r"create or replace function linked\.(on_\w+)", render.install_script(RELEASE)))
 SHELL = {
     "take_turn", "stop_writing", "plan_for", "record_incident", "leave_note", "work_notes", "work_along", "work_aside",
-    "is_linked_album", "is_approval", "covered",
+    "is_linked_album", "is_approval", "covered", "follow_moved_persons",
 }  # fmt: skip
-"""What every trigger function uses, and what none fails in."""
+"""What every trigger function uses, what none fails in, and what is for few statements only."""
 
 EXCEPTION = "raise exception 'injected'"
 NO_SUCH_COLUMN = "perform no_such_column from public.asset"
@@ -48,8 +52,15 @@ UNFIT = {
 }
 """What an upgrade of Immich may do under the addon, and how it is undone."""
 
-Statement = tuple[str, dict[str, Any], int]
+Statement = tuple[str | sql.Composed, dict[str, Any], int]
 """Text, parameters, rows."""
+
+LATER = [
+    table
+    for table in ("asset_ocr", "ocr_search", "asset_edit", "asset_video", "asset_audio", "asset_keyframe")
+    if _RELEASE.has(table)
+]
+"""What hangs on an asset and was not always there."""
 
 
 @dataclass
@@ -74,10 +85,18 @@ class Scene:
             {
                 "ownerId": house.family, "checksum": b"bare", "originalPath": f"{MEDIA}/bare.jpg", "type": "IMAGE",
                 "deviceAssetId": "x", "deviceId": "x", "fileCreatedAt": EPOCH, "fileModifiedAt": EPOCH,
-                "localDateTime": EPOCH, "originalFileName": "bare.jpg",
+                "localDateTime": EPOCH, "originalFileName": "bare.jpg", "checksumAlgorithm": "sha1",
             },
         )[0].id  # fmt: skip
         """Linked, but no job has looked at it yet."""
+        for table in LATER:
+            house.insert(table, self._row(table, self.photo))
+        if group := house.create_group(house.anna):
+            left_open = house.create_face(house.clone(self.third, house.anna), None)
+            house.reassign_faces([left_open], group)
+            house.database.execute("update linked.face set left_open = true where face_id = %s", [left_open])
+        self.group = group
+        """Anna had a person of it."""
         self.replacing_stack = uuid4()
         """Immich is about to make it in the place of one that sync has made."""
         house.database.execute(
@@ -111,18 +130,28 @@ class Scene:
             "face": self.faces[0],
             "embedding": embedding,
             "anna": house.anna,
+            "person": self.person,
         }
         new = uuid4()
-        face = """insert into asset_face (id, "assetId", "personId", "imageWidth", "imageHeight", "boundingBoxX1",
+        face = f"""insert into asset_face (id, "assetId", {SHOWN}, "imageWidth", "imageHeight", "boundingBoxX1",
                     "boundingBoxY1", "boundingBoxX2", "boundingBoxY2")
                   values (%(id)s, %(photo)s, %(person)s, 100, 100, 60, 60, 90, 90)"""
         return {
-            "asset_insert": (
-                """insert into asset ("ownerId", checksum, "originalPath", "deviceAssetId", "deviceId", "fileCreatedAt",
-                     "fileModifiedAt", "localDateTime", type, "originalFileName")
-                   values (%(family)s, %(checksum)s, %(path)s, 'x', 'x', now(), now(), now(), 'IMAGE', 'x.jpg')""",
-                {"family": house.family, "checksum": hashlib.sha1(b"x").digest(), "path": f"{MEDIA}/x.jpg"},
-                1,
+            "asset_insert": self._insertion(
+                "asset",
+                {
+                    "ownerId": house.family,
+                    "checksum": hashlib.sha1(b"x").digest(),
+                    "originalPath": f"{MEDIA}/x.jpg",
+                    "deviceAssetId": "x",
+                    "deviceId": "x",
+                    "fileCreatedAt": EPOCH,
+                    "fileModifiedAt": EPOCH,
+                    "localDateTime": EPOCH,
+                    "type": "IMAGE",
+                    "originalFileName": "x.jpg",
+                    "checksumAlgorithm": "sha1",
+                },
             ),
             "asset_update": (
                 """update asset set "deletedAt" = now(), status = 'trashed' where id = %(photo)s""",
@@ -163,9 +192,9 @@ class Scene:
                 names,
                 1,
             ),
-            "asset_face_insert": (face, {**names, "id": new, "person": self.person}, 1),
+            "asset_face_insert": (face, {**names, "id": new}, 1),
             "asset_face_update": (
-                """update asset_face set "personId" = %(person)s, "imageWidth" = 999 where id = any(%(faces)s)""",
+                f"""update asset_face set {SHOWN} = %(person)s, "imageWidth" = 999 where id = any(%(faces)s)""",
                 {"person": self.person, "faces": self.faces},
                 2,
             ),
@@ -181,7 +210,14 @@ class Scene:
                 1,
             ),
             "album_insert": (
-                """insert into album ("ownerId", "albumName") values (%(anna)s, 'Linked album of mine')""",
+                """insert into album ("ownerId", "albumName") values (%(anna)s, 'Linked album of mine')"""
+                if house.has("album", "ownerId")
+                else """with album as (
+                          insert into album ("albumName") values ('Linked album of mine') returning *
+                        ), album_user as (
+                          insert into album_user ("albumId", "userId", role) select id, %(anna)s, 'owner' from album
+                        )
+                        select * from album""",
                 names,
                 1,
             ),
@@ -192,27 +228,29 @@ class Scene:
             ),
             "album_delete": ("delete from album where id = %(id)s", {"id": house.linked_album}, 1),
             "album_user_insert": (
-                """insert into album_user ("albumsId", "usersId") values (%(id)s, %(clara)s)""",
+                f"""insert into album_user ({ALBUM_USER.albumId}, {ALBUM_USER.userId}, role)
+                    values (%(id)s, %(clara)s, 'editor')""",
                 {"id": house.linked_album, "clara": house.clara},
                 1,
             ),
             "album_user_update": (
-                """update album_user set role = 'viewer' where "albumsId" = %(id)s""",
+                f"""update album_user set role = 'viewer' where {ALBUM_USER.albumId} = %(id)s and role <> 'owner'""",
                 {"id": house.linked_album},
                 2,
             ),
             "album_user_delete": (
-                """delete from album_user where "albumsId" = %(id)s and "usersId" = %(anna)s""",
+                f"""delete from album_user where {ALBUM_USER.albumId} = %(id)s and {ALBUM_USER.userId} = %(anna)s""",
                 {"id": house.linked_album, "anna": house.anna},
                 1,
             ),
             "album_asset_insert": (
-                """insert into album_asset ("albumsId", "assetsId") values (%(album)s, %(third)s)""",
+                f"""insert into album_asset ({ALBUM_ASSET.albumId}, {ALBUM_ASSET.assetId})
+                    values (%(album)s, %(third)s)""",
                 {"album": self.album, "third": self.third},
                 1,
             ),
             "album_asset_delete": (
-                """delete from album_asset where "albumsId" = %(album)s""",
+                f"delete from album_asset where {ALBUM_ASSET.albumId} = %(album)s",
                 {"album": self.album},
                 2,
             ),
@@ -223,11 +261,12 @@ class Scene:
             ),
             "user_delete": ("""delete from "user" where id = %(clara)s""", {"clara": house.clara}, 1),
             "tag_asset_insert": (
-                """insert into tag_asset ("tagsId", "assetsId") values (%(tag)s, %(photo)s), (%(tag)s, %(other)s)""",
+                f"""insert into tag_asset ({TAG_ASSET.tagId}, {TAG_ASSET.assetId})
+                    values (%(tag)s, %(photo)s), (%(tag)s, %(other)s)""",
                 {"tag": self.new_tag, "photo": photo, "other": self.other},
                 2,
             ),
-            "tag_asset_delete": ("""delete from tag_asset where "tagsId" = %(tag)s""", {"tag": self.tag}, 1),
+            "tag_asset_delete": (f"delete from tag_asset where {TAG_ASSET.tagId} = %(tag)s", {"tag": self.tag}, 1),
             "tag_update": ("update tag set color = '#fff' where id = %(tag)s", {"tag": self.tag}, 1),
             "tag_delete": ("delete from tag where id = %(tag)s", {"tag": self.tag}, 1),
             "stack_insert": (
@@ -241,8 +280,44 @@ class Scene:
                 1,
             ),
             "stack_delete": ("delete from stack where id = %(stack)s", {"stack": self.stack}, 1),
-            "person_update": ("update person set name = 'Somebody' where id = %(id)s", {"id": self.person}, 1),
-            "person_delete": ("delete from person where id = %(id)s", {"id": self.person}, 1),
+            "person_update": (
+                f"update person set name = 'Somebody' where {PERSON_ID} = %(id)s",
+                {"id": self.person},
+                1,
+            ),
+            "person_delete": (f"delete from person where {PERSON_ID} = %(id)s", {"id": self.person}, 1),
+            "person_insert": self._insertion("person", {"ownerId": house.anna, "personGroupId": self.group}),
+            **{
+                f"{table}_{event}": statement
+                for table in LATER
+                for event, statement in self._row_of_an_asset(table).items()
+            },
+        }
+
+    def _insertion(self, table: str, values: dict[str, Any]) -> Statement:
+        """One row; columns that the release does not have are left out."""
+        house = self.house
+        keys = [key for key in values if house.has(table, key)]
+        statement = sql.SQL("insert into {} ({}) values ({})").format(
+            sql.Identifier(table), house.columns(table, keys), sql.SQL(", ").join(map(sql.Placeholder, keys))
+        )
+        return statement, values, 1
+
+    def _row(self, table: str, asset: UUID) -> dict[str, Any]:
+        synced = [column for column in _RELEASE.table(table).columns if column.policy in SYNCED]
+        values = {column.name: other_value(self.house, column) for column in synced}
+        return {"assetId": asset} | {
+            name: Jsonb(value) if isinstance(value, dict) else value for name, value in values.items()
+        }
+
+    def _row_of_an_asset(self, table: str) -> dict[str, Statement]:
+        column, value = list(self._row(table, self.photo).items())[-1]
+        values = {"value": value, "photo": self.photo}
+        of_photo = '"assetId" = %(photo)s'
+        return {
+            "insert": self._insertion(table, self._row(table, self.bare)),
+            "update": (f'update {table} set "{column}" = %(value)s where {of_photo}', values, 1),
+            "delete": (f"delete from {table} where {of_photo}", values, 1),
         }
 
 

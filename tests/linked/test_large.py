@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from tests.linked.conftest import MEDIA, Household
+from tests.release import PERSON_ID, SHOWN
 
 ASSETS = 20_000
 WITH_FACES = 4_000
@@ -17,26 +18,49 @@ FILL = """
     select linked.start_writing();
     create temporary table new on commit drop as
         select gen_random_uuid() as id, gen_random_uuid() as face_id, n from generate_series(1, {assets}) as n;
-    insert into asset (id, "ownerId", checksum, "originalPath", "deviceAssetId", "deviceId", "fileCreatedAt",
-        "fileModifiedAt", "localDateTime", type, "originalFileName")
-    select id, '{owner}', decode(md5(n::text), 'hex'), '{media}/' || n / 1000 || '/' || n || '.jpg', n::text, 'x',
-        now(), now(), now(), 'IMAGE', n || '.jpg'
-    from new;
+    insert into asset ({columns}) select {values} from new;
     insert into asset_exif ("assetId", description, "fileSizeInByte") select id, 'text ' || n, 1000 from new;
     insert into asset_file ("assetId", type, path)
     select id, type, '/data/thumbs/' || id || type from new, unnest(array['preview', 'thumbnail']) as type;
     insert into asset_job_status ("assetId", "metadataExtractedAt") select id, now() from new;
     insert into smart_search select id, '{embedding}' from new;
-    insert into person ("ownerId", name) select '{owner}', 'Person ' || n from generate_series(0, 19) as n;
-    insert into asset_face (id, "assetId", "personId", "imageWidth", "imageHeight", "boundingBoxX2", "boundingBoxY2")
-    select face_id, new.id, person.id, 100, 100, 50, 50
+    insert into asset_face (id, "assetId", {shown}, "imageWidth", "imageHeight", "boundingBoxX2", "boundingBoxY2")
+    select face_id, new.id, person.{person_id}, 100, 100, 50, 50
     from new join person on person.name = 'Person ' || n % 20
     where n <= {faces};
     insert into face_search select face_id, '{embedding}' from new where n <= {faces};
     select linked.stop_writing()
 """
 
+NEW_ASSET = {
+    "id": "id", "ownerId": "'{owner}'", "checksum": "decode(md5(n::text), 'hex')", "checksumAlgorithm": "'sha1'",
+    "originalPath": "'{media}/' || n / 1000 || '/' || n || '.jpg'", "deviceAssetId": "n::text", "deviceId": "'x'",
+    "fileCreatedAt": "now()", "fileModifiedAt": "now()", "localDateTime": "now()", "type": "'IMAGE'",
+    "originalFileName": "n || '.jpg'",
+}  # fmt: skip
+
 T = TypeVar("T")
+
+
+def fill(household: Household, assets: int, faces: int) -> None:
+    """So many assets of the family that nobody else has, so many of them with a face."""
+    new = {column: value for column, value in NEW_ASSET.items() if household.has("asset", column)}
+    script = FILL.replace("{values}", ", ".join(new.values())).format(
+        columns=", ".join(f'"{column}"' for column in new),
+        shown=SHOWN,
+        person_id=PERSON_ID,
+        assets=assets,
+        faces=faces,
+        owner=household.family,
+        media=MEDIA,
+        embedding=household.embedding("any"),
+    )
+    for number in range(20):
+        household.create_person(household.family, f"Person {number}")
+    with household.database.transaction():
+        for statement in script.split(";"):
+            household.database.execute(statement)
+    household.database.execute("analyze")
 
 
 def timed(what: str, act: Callable[[], T]) -> tuple[float, T]:
@@ -52,12 +76,7 @@ def test_sharing_a_large_album(household: Household) -> None:
     database = household.database
     for user in (household.anna, household.ben):
         household.unshare_album(household.linked_album, user)
-    with database.transaction():
-        for statement in FILL.format(
-            assets=ASSETS, faces=WITH_FACES, owner=household.family, media=MEDIA, embedding=household.embedding("any")
-        ).split(";"):
-            database.execute(statement)
-    database.execute("analyze")
+    fill(household, ASSETS, WITH_FACES)
 
     def queued() -> int:
         return household.count("linked.queue")
@@ -87,7 +106,7 @@ def test_sharing_a_large_album(household: Household) -> None:
         assert household.count(clones) == ASSETS
     assert (
         household.count(f"""linked.face join linked.member using (asset_id) join asset_face on id = face_id
-        where owner_id = '{household.anna}' and "personId" is not null""")
+        where owner_id = '{household.anna}' and {SHOWN} is not null""")
         == WITH_FACES
     )
 

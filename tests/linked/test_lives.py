@@ -17,7 +17,7 @@ from linked_asset.reconcile import reconcile
 from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA
 from tests.linked.test_always_true import PICK, WHO, Life
-from tests.release import PERSON_ID
+from tests.release import ALBUM_ASSET, PERSON_ID, TAG_ASSET
 
 ROLES = st.sampled_from([None, "editor", "viewer"])
 
@@ -44,7 +44,7 @@ class AnyFamily(Life):
         )
 
 
-FILES_AND_ROWS = ("originalPath", "checksum", "sidecarPath", "deletedAt", "status", "isOffline")
+FILES_AND_ROWS = ("originalPath", "checksum", "deletedAt", "status", "isOffline")
 """What moves, replaces or deletes: of this the source's counts after something was missed."""
 
 
@@ -86,7 +86,8 @@ class Outages(Life):
 
     def assets(self) -> dict[UUID, tuple[Any, ...]]:
         names = ", ".join(f'"{name}"' for name in FILES_AND_ROWS)
-        return {row[0]: row[1:] for row in self.house.database.fetch(f"select id, {names} from asset")}
+        rows = self.house.database.fetch(f"select id, {names} from asset")
+        return {row[0]: (*row[1:], self.house.file_of(row[0], "sidecar")) for row in rows}
 
 
 def reconciled(database: Database) -> None:
@@ -177,6 +178,11 @@ class Viewer(Life):
         if self.away == who:
             self.away = None
 
+    def marked_albums(self) -> list[tuple[UUID, UUID]]:
+        """Album and owner."""
+        rows = self.house.database.fetch('select id from album where "albumName" like %s', [f"{MARK}%"])
+        return [(row.id, self.house.owner_of(row.id)) for row in rows]
+
     @invariant()
     def nothing_of_the_viewer_leaves(self) -> None:
         found = self.house.database.fetch(
@@ -184,24 +190,24 @@ class Viewer(Life):
                 where description like '{MARK}%%'
                 union all select 'person', "ownerId" from person where name like '{MARK}%%'
                 union all select 'tag', "userId" from tag where value like '{MARK}%%'
-                union all select 'album', "ownerId" from album where "albumName" like '{MARK}%%'
                 union all select 'face', "ownerId" from asset_face join asset on asset.id = "assetId"
                 where "boundingBoxX1" = {BOX[0]}"""
         )
-        leaked = [row.what for row in found if row.owner != self.house.ben]
+        found += [("album", owner) for _, owner in self.marked_albums()]
+        leaked = [what for what, owner in found if owner != self.house.ben]
         assert not leaked, leaked
 
     @invariant()
     def nothing_is_taken_from_the_viewer(self) -> None:
         kept = frozenset(
             self.house.database.fetch(
-                f"""select 'tag' as what, "assetsId" as asset, value from tag_asset join tag on tag.id = "tagsId"
-                    where value like '{MARK}%%'
-                    union all select 'album', "assetsId", album.id::text from album_asset
-                    join album on album.id = "albumsId" where "albumName" like '{MARK}%%' and "ownerId" = %(ben)s
+                f"""select 'tag' as what, {TAG_ASSET.assetId} as asset, value from tag_asset
+                    join tag on tag.id = {TAG_ASSET.tagId} where value like '{MARK}%%'
+                    union all select 'album', {ALBUM_ASSET.assetId}, {ALBUM_ASSET.albumId}::text from album_asset
+                    where {ALBUM_ASSET.albumId} = any(%(albums)s)
                     union all select 'face', "assetId", asset_face.id::text from asset_face
                     where "boundingBoxX1" = {BOX[0]}""",
-                {"ben": self.house.ben},
+                {"albums": [album for album, owner in self.marked_albums() if owner == self.house.ben]},
             )
         )
         there = {row.id for row in self.house.database.fetch("select id from asset")}

@@ -117,7 +117,7 @@ def test_what_comes_back_after_all_deletions_is_settled(household: Household) ->
     house, photo = household, household.photo()
     clone = house.clone(photo, house.anna)
     tell_database(house, clone)
-    house.database.execute("update linked.produced set told_at = told_at - interval '2 minutes'")
+    house.database.execute("update linked.produced set told_at = told_at - linked.unsettled_for(kind)")
     tell_database(house, photo)
     assert not is_unsettled(house, photo)
     tell_database(house, clone)
@@ -335,6 +335,7 @@ def test_members_of_a_group_are_not_neighbours(household: Household) -> None:
         house.photo(house.clara, f"/data/library/clara/{number}.jpg")
     album = house.create_album(house.clara, "Pictures", users=dict.fromkeys(others, "editor"))
     house.update_album(album, albumName="Linked album", description="/data/library/clara")
+    house.approve()
     rows = house.database.fetch(
         """select asset."ownerId" as owner from asset
            join linked.member on asset_id = id and asset_id <> source_id order by asset.ctid"""

@@ -8,20 +8,21 @@ import pytest
 
 from tests.builders.media import upload_path
 from tests.linked.conftest import Household
+from tests.release import SHOWN
 
 
 @pytest.mark.slow
 def test_sharing_with_somebody_who_has_many_persons(household: Household) -> None:
     own = household.photo(household.clara, upload_path(household.clara, "jpg"))
+    known = [household.create_person(household.clara) for _ in range(1000)]
     household.database.execute(
-        """with known as (insert into person ("ownerId") select %(user)s from generate_series(1, 1000) returning id),
-           face as (insert into asset_face ("assetId", "personId", "imageWidth", "imageHeight")
-                    select %(asset)s, id, 1000, 1000 from known returning id)
+        f"""with face as (insert into asset_face ("assetId", {SHOWN}, "imageWidth", "imageHeight")
+                    select %(asset)s, id, 1000, 1000 from unnest(%(known)s) as id returning id)
            insert into face_search ("faceId", embedding)
            select id, (select ('[' || string_agg((random() - 0.5)::text, ',') || ']')::vector
                        from generate_series(1, 512) where face.id is not null)
            from face""",
-        {"user": household.clara, "asset": own},
+        {"known": known, "asset": own},
     )
     for _ in range(100):
         (face,) = household.detect_faces(household.photo(), [(1, 1, 20, 20)])

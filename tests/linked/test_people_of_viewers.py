@@ -18,6 +18,7 @@ from tests.linked.test_people import (
     people,
     private_photo,
 )
+from tests.release import ALBUM_USER
 
 SECRET = {"name": "Secret", "birthDate": dt.date(1999, 9, 9), "color": "#123456"}
 ELSEWHERE = "/data/library/elsewhere"
@@ -615,7 +616,8 @@ def test_two_viewers_become_editors_at_once(household: Household) -> None:
     for clone, box in zip(clones, (BOX, OTHER_BOX), strict=True):
         household.create_face(clone, household.create_person(household.asset(clone).ownerId, f"{box}"), box)
     household.database.execute(
-        "update album_user set role = 'editor' where \"albumsId\" = %s", [household.linked_album]
+        f"update album_user set role = 'editor' where {ALBUM_USER.albumId} = %s and role = 'viewer'",
+        [household.linked_album],
     )
     for member in household.group(photo):
         assert len(household.faces(member)) == 2

@@ -11,7 +11,7 @@ import pytest
 from tests.builders import Immich
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household
-from tests.linked.test_large import FILL
+from tests.linked.test_large import fill
 from tests.release import RELEASE
 
 ASSETS = 1000
@@ -46,12 +46,7 @@ ACTS: dict[str, Act] = {
 
 @pytest.fixture
 def filled(household: Household) -> Household:
-    with household.database.transaction():
-        for statement in FILL.format(
-            assets=ASSETS, faces=WITH_FACES, owner=household.family, media=MEDIA, embedding=household.embedding("any")
-        ).split(";"):
-            household.database.execute(statement)
-    household.database.execute("analyze")
+    fill(household, ASSETS, WITH_FACES)
     household.database.execute("select linked.enqueue_all()")
     while household.database.value("select linked.work_off('10 seconds')"):
         pass

@@ -24,17 +24,19 @@ from linked_asset.watch import watch
 from sample import create_immich
 from sample.server import embedded_server
 from tests.database import Database, Databases
-from tests.linked.conftest import MEDIA, Household, upgrade
+from tests.linked.conftest import MEDIA, Household, approve, upgrade
 from tests.linked.invariants import violations
 from tests.linked.sessions import wait_until
-from tests.release import PERSON_ID, RELEASE, SHOWN
+from tests.release import PERSON_ID, RELEASE, SHOWN, column_name
 
+IN_ALBUM = column_name("album_asset", "assetId")
 CLONES = "(select asset_id from linked.member where asset_id <> source_id order by asset_id limit 3)"
 DAMAGES = {
     "a column of asset": f"""update asset set "originalFileName" = 'x' where id in {CLONES}""",
     "trash": f"""update asset set "deletedAt" = now(), status = 'trashed' where id in {CLONES}""",
     "live photo": """update asset set "livePhotoVideoId" = null where id in (
-        select id from asset where "livePhotoVideoId" is not null and "deviceId" = 'linked' limit 1)""",
+        select id from asset join linked.member on asset_id = id
+        where "livePhotoVideoId" is not null and asset_id <> source_id limit 1)""",
     "exif": f"""update asset_exif set description = 'x' where "assetId" in {CLONES}""",
     "exif rows": f"""delete from asset_exif where "assetId" in {CLONES}""",
     "files": f"""delete from asset_file where "assetId" in {CLONES}""",
@@ -53,8 +55,8 @@ DAMAGES = {
         join asset_face on asset_face.id = face_id
         where asset_id <> source_id and {SHOWN} is not null limit 3)""",
     "tags": "delete from tag_asset where ctid in (select ctid from tag_asset limit 7)",
-    "content of albums": """delete from album_asset where "assetsId" in (
-        select asset_id from linked.member join album_asset on "assetsId" = asset_id
+    "content of albums": f"""delete from album_asset where "{IN_ALBUM}" in (
+        select asset_id from linked.member join album_asset on "{IN_ALBUM}" = asset_id
         where asset_id <> source_id limit 3)""",
     "names of albums": """update album set "albumName" = 'x' where id in (
         select album_id from linked.album_pair where album_id <> album_key)""",
@@ -154,6 +156,7 @@ def test_damage_is_found_and_repaired(busy: Database, damage: str) -> None:
     assert (problems(busy) == []) == (damage in UNSEEN_BY_DOCTOR)
 
     assert run(busy).as_json()["differences"] > 0
+    approve(busy)
     assert held(busy) == []
     assert rows(busy) == before
     assert run(busy, dry_run=True).differences == []
@@ -539,7 +542,7 @@ def test_partner_sharing_that_shows_everything_twice_is_advised_against(househol
 
 
 def test_a_storage_template_that_moves_files_out_of_a_prefix_is_advised_against(household: Household) -> None:
-    household.update_album(household.linked_album, description=f"/data/upload/{household.family}")
+    household.link_folders(f"/data/upload/{household.family}")
     household.photo(household.family, f"/data/upload/{household.family}/1.jpg")
     assert advice(household.database) == []
     household.database.execute(

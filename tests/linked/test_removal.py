@@ -21,7 +21,7 @@ from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import Household, install, remove
 from tests.linked.test_audit import left
-from tests.release import PERSON_ID, RELEASE, SHOWN
+from tests.release import PERSON_ID, RELEASE, SHOWN, column_name
 from tests.shell.conftest import CHECKOUT, inside
 
 
@@ -177,12 +177,17 @@ def test_clients_learn_what_is_gone_once_and_nothing_else(before: Household) -> 
     busy(before)
     there = public_rows(before.database)
     found = left(before, lambda: remove(before.database))
-    gone = {table: missing(rows, public_rows(before.database)[table]) for table, rows in there.items()}
-    assert all(gone[table] for table in ("asset", "album", "stack", "person"))
+    after = public_rows(before.database)
+    groups = ["person_group"] if before.release.has("person_group") else []
+    gone = {
+        table: missing(table, there[table], after[table])
+        for table in ("asset", "album", "album_user", "album_asset", "stack", "person", *groups)
+    }
+    assert all(gone[table] for table in ("asset", "album", "stack", "person", *groups))
     owner_is_shared_with = not before.has("album", "ownerId")
     assert set(found) == {
         "asset_audit", "album_audit", "album_asset_audit", "stack_audit", "person_audit",
-        *(["album_user_audit"] if owner_is_shared_with else []),
+        *(["album_user_audit"] if owner_is_shared_with else []), *(f"{table}_audit" for table in groups),
     }  # fmt: skip
     assert found["asset_audit"] == pairs(gone["asset"], "id", "ownerId")
     if owner_is_shared_with:
@@ -192,26 +197,25 @@ def test_clients_learn_what_is_gone_once_and_nothing_else(before: Household) -> 
         assert found["album_audit"] == pairs(gone["album"], "id", "ownerId")
     # Of albums that go, Immich's foreign key takes these rows along.
     albums = ids({"album": gone["album"]})
-    left_albums = [row for row in gone["album_asset"] if row[name("album_asset", "albumId")] not in albums]
+    left_albums = [row for row in gone["album_asset"] if row[column_name("album_asset", "albumId")] not in albums]
     assert found["album_asset_audit"] == pairs(
-        left_albums, name("album_asset", "albumId"), name("album_asset", "assetId")
+        left_albums, column_name("album_asset", "albumId"), column_name("album_asset", "assetId")
     )
     assert found["stack_audit"] == pairs(gone["stack"], "id", "ownerId")
-    assert found["person_audit"] == pairs(gone["person"], "id", "ownerId")
-
-
-def name(table: str, column: str) -> str:
-    return model.release(RELEASE).table(table).column(column).name
+    assert found["person_audit"] == pairs(gone["person"], column_name("person", "personGroupId"), "ownerId")
+    for table in groups:
+        assert found[f"{table}_audit"] == pairs(gone[table], "id", "clusterGroupId")
 
 
 Rows = list[dict[str, Any]]
 
 
-def missing(before: Rows, after: Rows) -> Rows:
+def missing(table: str, before: Rows, after: Rows) -> Rows:
     """Rows whose key is there no more."""
+    keys = [column_name(table, column) for column in model.release(RELEASE).table(table).primary_key]
 
-    def key(row: dict[str, Any]) -> object:
-        return row.get("id") or tuple(value for name, value in sorted(row.items()) if name.endswith("Id"))
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[column] for column in keys)
 
     left_over = {key(row) for row in after}
     return [row for row in before if key(row) not in left_over]
@@ -331,10 +335,10 @@ def what_is_bens_own_is_his(household: Household) -> None:
 
 CHANGES = {
     "nothing": "select",
-    "columns of tag_asset": f"""alter table tag_asset rename "{name("tag_asset", "tagId")}" to t;
-                                alter table tag_asset rename "{name("tag_asset", "assetId")}" to a""",
-    "columns of album_asset": f"""alter table album_asset rename "{name("album_asset", "assetId")}" to a;
-                                 alter table album_asset rename "{name("album_asset", "albumId")}" to b;
+    "columns of tag_asset": f"""alter table tag_asset rename "{column_name("tag_asset", "tagId")}" to t;
+                                alter table tag_asset rename "{column_name("tag_asset", "assetId")}" to a""",
+    "columns of album_asset": f"""alter table album_asset rename "{column_name("album_asset", "assetId")}" to a;
+                                 alter table album_asset rename "{column_name("album_asset", "albumId")}" to b;
                                  create or replace function album_asset_delete_audit() returns trigger
                                  language plpgsql as 'begin return null; end'""",
     "suspended": "update linked.installation set suspended_at = now(), suspended_why = 'x'",
@@ -363,7 +367,7 @@ def test_renamed_columns_are_found(mixed: Household, change: str) -> None:
     ("change", "said"),
     [
         (
-            f'alter table tag_asset drop constraint "tag_asset_{name("tag_asset", "tagId")}_fkey"',
+            f'alter table tag_asset drop constraint "tag_asset_{column_name("tag_asset", "tagId")}_fkey"',
             'which column of Immich\'s table "tag_asset" refers to "tag"',
         ),
         ("drop table tag_asset", 'which column of Immich\'s table "tag_asset"'),

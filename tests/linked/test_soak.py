@@ -222,7 +222,10 @@ class Actor:
         return self.one('select id from tag where "userId" = %s', user)  # type: ignore[no-any-return]
 
     def _album(self, user: UUID) -> UUID:
-        return self.one("""select id from album where "ownerId" = %s and "albumName" = 'Album'""", user)  # type: ignore[no-any-return]
+        albums = [album.id for album in self.immich.albums_of(user) if album.albumName == "Album"]
+        if not albums:
+            raise ValueError(user)
+        return self.random.choice(albums)
 
 
 RARE = {"do_delete": 2, "do_share_and_unshare": 1, "do_album": 2, "do_recount": 2}

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.linked.conftest import MEDIA, Household
+from tests.release import column_name
 
 UNLINK: dict[str, Callable[[Household], object]] = {
     "unshared": lambda household: household.unshare_album(household.linked_album, household.anna),
@@ -103,15 +104,21 @@ def test_made_person_on_a_picture_of_the_user_s_own_stays(household: Household) 
 
 def test_clients_learn_of_everything_that_goes(household: Household) -> None:
     busy(household)
+    mine = household.rows_of(household.anna)
+    keys = {
+        ("asset", "id"): "assetId",
+        ("album", "id"): "albumId",
+        ("stack", "id"): "stackId",
+        ("person", "personGroupId"): "personGroupId",
+    }
     gone = {
-        table: {json.loads(row)["id"] for row in rows}
-        for table, rows in household.rows_of(household.anna).items()
-        if table in ("asset", "person", "album", "stack")
+        (table, audited): {json.loads(row)[column_name(table, key)] for row in mine[table]}
+        for (table, key), audited in keys.items()
     }
     household.unshare_album(household.linked_album, household.anna)
-    for table, ids in gone.items():
-        column = "assetId" if table == "asset" else f"{table}Id"
-        told = {str(row[0]) for row in household.database.fetch(f'select "{column}" from {table}_audit')}
+    for (table, audited), ids in gone.items():
+        audit = f"{table}_audit"
+        told = {str(row[0]) for row in household.database.fetch(f'select "{column_name(audit, audited)}" from {audit}')}
         assert ids, table
         assert ids <= told, table
 

@@ -45,7 +45,7 @@ test: $(READY)
 
 test-all: $(READY)
 	$(PYTEST) -n $(WORKERS)
-	for release in $(RELEASES); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) $(CORE) $(FURTHER) || exit 1; done
+	for release in $(RELEASES); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) -m 'not slow' $(CORE) $(FURTHER) || exit 1; done
 	$(MAKE) test-pg14
 
 test-pg14: $(READY)

@@ -202,13 +202,8 @@ class Household(Immich):
         with self.database.connect() as connection:
             found = violations(connection, self.running)
         assert not found, "\n".join(found)
-        # A viewer's own stack of clones stands until the next write.
         differences = self.database.fetch(
-            """select found.*
-               from linked.disagreements(array(select source_id from linked.member where asset_id = source_id)) as found
-               left join asset on asset.id = found.asset_id
-               where kind <> 'stack' or asset."ownerId" not in (
-                 select "ownerId" from stack join linked.passing_stack on stack_id = stack.id)"""
+            "select * from linked.disagreements(array(select source_id from linked.member where asset_id = source_id))"
         )
         assert not differences, differences
 

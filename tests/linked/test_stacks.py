@@ -318,6 +318,16 @@ def test_primary_asset_that_leads_another_stack_by_now_is_let_go(household: Hous
     assert len(stacks(household, household.anna)) == 2
 
 
+def test_viewer_who_stacks_part_of_a_stack_makes_nobody_differ(household: Household) -> None:
+    photos, _ = stacked(household)
+    other = household.photo()
+    household.set_viewer(household.ben)
+    household.create_stack(household.ben, [household.of(photo, "ben") for photo in (other, *photos[1:])])
+    household.check()
+    household.next_write()
+    assert in_every_account(household, photos[0], photos)
+
+
 PARTITIONS = ["ab", "ab cd", "ac bd", "abc", "bcd", "abcd"]
 """How an account stacks four pictures."""
 

@@ -13546,7 +13546,15 @@ as $linked$
     join public.asset mine on mine.id = sibling.asset_id
     left join linked.stack_pair my_pair on my_pair.stack_id = mine."stackId"
     left join public.stack my_stack on my_stack.id = mine."stackId"
-    where (sibling.can_write or mine."stackId" is null)
+    where (
+            sibling.can_write
+            -- Beside stacks of a viewer's that stand until the next write.
+            or mine."stackId" is null and not exists (
+                select from linked.passing_stack
+                join public.stack passing on passing.id = passing_stack.stack_id
+                where passing."ownerId" = sibling.owner_id
+            )
+        )
         and case
             when (my_pair.stack_key = stacked.stack_key) is not true then exists (
                 select from public.asset mate

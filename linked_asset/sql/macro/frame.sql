@@ -70,26 +70,22 @@ array(
 
    A search path that belongs to the function would be a third of what the look costs. So whatever is asked before it is set
    names the schema of each operator, and calls nothing (`qualified`); types of variables, which are looked up even earlier, have
-   theirs, too (`typed`). Where a look has to call a function (`calls`) the trigger function has the path. Immich's own path is
+   theirs, too (`typed`). Where a look has to call a function (`calls`) the path is set before. Immich's own path is
    left as it is where it finds the same: every plan that is kept belongs to a path, and with another one each statement in
    Immich's own triggers would be planned anew for the rows that sync writes, and again for Immich's next. #}
 {% macro on(table, event, what, look="", closer="", columns=[], key="id", concern="true", sources="null", patient="false", calls=false, meanwhile="") %}
 {% set rows = "stale" if event == "delete" else "fresh" %}
 {% set path = "pg_catalog, public, vectors, pg_temp" %}
 {% macro set_path() -%}
-{% if not calls -%}
 if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
     perform pg_catalog.set_config('search_path', '{{ path }}', true);
 end if;
-{%- endif %}
 {% endmacro %}
 {% macro restore_path() -%}
-{% if not calls -%}
 if v_search_path is not null then
     perform pg_catalog.set_config('search_path', v_search_path, true);
 end if;
-{%- endif %}
 {% endmacro %}
 {% macro do_meanwhile() %}
 {% if meanwhile %}
@@ -103,15 +99,10 @@ end;
 {% filter typed %}
 create or replace function linked.on_{{ table }}_{{ event }}() returns trigger
 language plpgsql security definer
-{% if calls %}
-set search_path = {{ path }}
-{% endif %}
 as $linked$
 declare
     v_is_due boolean;
-{% if not calls %}
     v_search_path text;
-{% endif %}
     v_lock_timeout text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -133,6 +124,9 @@ begin
     end if;
     loop
         begin
+{% if calls %}
+{{ set_path() | indent(12, first=True) }}
+{% endif %}
             select has_work or exists (select from linked.note),
                 {{ (look if calls else look | qualified) or "exists (select from " ~ rows ~ ")" }}
             into v_is_due, v_concerns_us
@@ -144,11 +138,15 @@ begin
                 v_concerns_us := {{ closer | qualified }};
             end if;
 {% endif %}
-            if v_is_due or v_concerns_us then
-{{ set_path() | indent(16, first=True) }}
-            else
+            if not (v_is_due or v_concerns_us) is true then
+{% if calls %}
+{{ restore_path() | indent(16, first=True) }}
+{% endif %}
                 return null;
             end if;
+{% if not calls %}
+{{ set_path() | indent(12, first=True) }}
+{% endif %}
 {% if columns %}
             if v_concerns_us then
                 v_columns := {{ changed_columns("fresh", "stale", columns, key, concern) }};

@@ -69,7 +69,7 @@ def run() -> dict[str, Any]:
                 "incidents": linked.value("select count(*) from linked.incident"),
             }  # fmt: skip
         found["reconcile"] = reconcile.measure(databases)
-        found["scaling"] = list(scaling.scaling(databases, scaling.STATEMENTS))
+        found["scaling"] = list(scaling.scaling(databases, scaling.MAIN))
     found["writers"] = writers.measure()
     return found
 

@@ -55,6 +55,7 @@ INDEXES = """
     using hnsw (embedding vector_cosine_ops) with (ef_construction = 300, m = 16);
     create index face_index on face_search
     using hnsw (embedding vector_cosine_ops) with (ef_construction = 300, m = 16)
+"""
 """What Immich's server makes when it starts."""
 
 

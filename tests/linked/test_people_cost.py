@@ -19,7 +19,7 @@ def test_sharing_with_somebody_who_has_many_persons(household: Household) -> Non
         f"""with face as (insert into asset_face ("assetId", {SHOWN}, "imageWidth", "imageHeight")
                     select %(asset)s, id, 1000, 1000 from unnest(%(known)s) as id returning id)
            insert into face_search ("faceId", embedding)
-           select id, (select ('[' || string_agg((random() - 0.5)::text, ',') || ']')::vector
+           select id, (select array_agg(random() - 0.5)::real[]
                        from generate_series(1, 512) where face.id is not null)
            from face""",
         {"known": known, "asset": own},

@@ -1440,14 +1440,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -1459,6 +1459,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1503,6 +1504,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1512,6 +1514,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -1519,6 +1522,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -1533,6 +1537,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -1547,6 +1552,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -1555,6 +1561,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -1640,14 +1647,14 @@ begin
                     where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
                 );
             end if;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -1697,6 +1704,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1863,6 +1871,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1872,6 +1881,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -1879,6 +1889,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                 begin
@@ -1898,6 +1909,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -1912,6 +1924,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
     begin
         if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
     exception when others then
@@ -1925,6 +1938,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -2219,14 +2233,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -2238,6 +2252,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2329,6 +2344,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2338,6 +2354,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -2345,6 +2362,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -2359,6 +2377,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -2373,6 +2392,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -2381,6 +2401,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -2910,14 +2931,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -2936,6 +2957,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2969,6 +2991,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2978,6 +3001,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -2985,6 +3009,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -2999,6 +3024,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3013,6 +3039,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3021,6 +3048,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3079,14 +3107,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -3142,6 +3170,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3175,6 +3204,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3184,6 +3214,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3191,6 +3222,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3205,6 +3237,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3219,6 +3252,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3227,6 +3261,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3318,14 +3353,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -3344,6 +3379,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3402,6 +3438,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3411,6 +3448,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3418,6 +3456,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3432,6 +3471,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3446,6 +3486,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3454,6 +3495,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3536,14 +3578,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -3562,6 +3604,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3624,6 +3667,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3633,6 +3677,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3640,6 +3685,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3654,6 +3700,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3668,6 +3715,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3676,6 +3724,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3762,14 +3811,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -3788,6 +3837,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3846,6 +3896,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3855,6 +3906,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3862,6 +3914,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3876,6 +3929,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3890,6 +3944,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3898,6 +3953,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3980,14 +4036,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -4006,6 +4062,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4044,6 +4101,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4053,6 +4111,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4060,6 +4119,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4074,6 +4134,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4088,6 +4149,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4096,6 +4158,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4159,14 +4222,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -4199,6 +4262,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4237,6 +4301,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4246,6 +4311,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4253,6 +4319,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4267,6 +4334,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4281,6 +4349,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4289,6 +4358,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4362,14 +4432,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -4388,6 +4458,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4421,6 +4492,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4430,6 +4502,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4437,6 +4510,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4451,6 +4525,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4465,6 +4540,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4473,6 +4549,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4531,14 +4608,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -4567,6 +4644,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4600,6 +4678,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4609,6 +4688,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4616,6 +4696,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4630,6 +4711,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4644,6 +4726,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4652,6 +4735,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5088,14 +5172,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := case
                 when not exists (select from fresh where fresh."personId" is not null)
@@ -5117,6 +5201,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5152,6 +5237,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5161,6 +5247,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5168,6 +5255,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5182,6 +5270,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5196,6 +5285,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5204,6 +5294,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5264,14 +5355,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -5283,6 +5374,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5322,6 +5414,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5331,6 +5424,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5338,6 +5432,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5352,6 +5447,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5366,6 +5462,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5374,6 +5471,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5438,14 +5536,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -5464,6 +5562,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5500,6 +5599,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5509,6 +5609,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5516,6 +5617,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5530,6 +5632,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5544,6 +5647,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5552,6 +5656,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5612,14 +5717,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -5638,6 +5743,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5674,6 +5780,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5683,6 +5790,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5690,6 +5798,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5704,6 +5813,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5718,6 +5828,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5726,6 +5837,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -6776,14 +6888,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -6813,6 +6925,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6943,6 +7056,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6952,6 +7066,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -6959,6 +7074,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6973,6 +7089,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6987,6 +7104,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6995,6 +7113,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -7168,14 +7287,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -7187,6 +7306,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7240,6 +7360,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7249,6 +7370,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -7256,6 +7378,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -7270,6 +7393,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -7284,6 +7408,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -7292,6 +7417,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -7373,14 +7499,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -7392,6 +7518,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7419,6 +7546,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7428,6 +7556,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -7435,6 +7564,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -7449,6 +7579,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -7463,6 +7594,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -7471,6 +7603,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8056,14 +8189,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -8075,6 +8208,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8104,6 +8238,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8113,6 +8248,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8120,6 +8256,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8134,6 +8271,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8148,6 +8286,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8156,6 +8295,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8213,14 +8353,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -8232,6 +8372,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8261,6 +8402,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8270,6 +8412,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8277,6 +8420,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8291,6 +8435,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8305,6 +8450,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8313,6 +8459,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8371,14 +8518,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -8390,6 +8537,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8418,6 +8566,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8427,6 +8576,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8434,6 +8584,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8448,6 +8599,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8462,6 +8614,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8470,6 +8623,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8892,14 +9046,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -8911,6 +9065,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8946,6 +9101,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8955,6 +9111,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8962,6 +9119,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8976,6 +9134,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8990,6 +9149,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8998,6 +9158,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -9068,14 +9229,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -9087,6 +9248,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9128,6 +9290,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9137,6 +9300,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -9144,6 +9308,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -9158,6 +9323,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -9172,6 +9338,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -9180,6 +9347,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -9246,14 +9414,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -9265,6 +9433,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9294,6 +9463,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9303,6 +9473,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -9310,6 +9481,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -9324,6 +9496,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -9338,6 +9511,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -9346,6 +9520,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -9404,14 +9579,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -9423,6 +9598,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -9454,6 +9630,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -9463,6 +9640,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -9470,6 +9648,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -9484,6 +9663,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -9498,6 +9678,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -9506,6 +9687,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -11141,10 +11323,10 @@ comment on function linked.common_end(text, text) is 'The whole path components 
 
 create or replace function linked.on_album_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11163,14 +11345,21 @@ begin
     end if;
     loop
         begin
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             select has_work or exists (select from linked.note),
                 exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                
-            else
+            if not (v_is_due or v_concerns_us) is true then
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             if v_concerns_us then
@@ -11181,7 +11370,10 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11212,18 +11404,28 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     continue;
                 end if;
                                 begin
@@ -11235,7 +11437,10 @@ begin
                         current_query(),
                         v_sources
                     );
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11246,13 +11451,20 @@ begin
                 exit;
         end;
     end loop;
-    
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
+
         begin
         perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
     end;
-    
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
+
     return null;
 end
 $linked$;
@@ -11284,10 +11496,10 @@ comment on function linked.redo_album_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -11307,6 +11519,11 @@ begin
     end if;
     loop
         begin
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
@@ -11319,9 +11536,11 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                
-            else
+            if not (v_is_due or v_concerns_us) is true then
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             if v_concerns_us then
@@ -11346,7 +11565,10 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11402,18 +11624,28 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     continue;
                 end if;
                                 begin
@@ -11425,7 +11657,10 @@ begin
                         current_query(),
                         v_sources
                     );
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11436,13 +11671,20 @@ begin
                 exit;
         end;
     end loop;
-    
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
+
         begin
         perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
     end;
-    
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
+
     return null;
 end
 $linked$;
@@ -11542,14 +11784,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -11561,6 +11803,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11591,6 +11834,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11600,6 +11844,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -11607,6 +11852,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -11621,6 +11867,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11635,6 +11882,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -11643,6 +11891,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -11698,14 +11947,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -11717,6 +11966,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11758,6 +12008,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11767,6 +12018,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -11774,6 +12026,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -11788,6 +12041,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11802,6 +12056,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -11810,6 +12065,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -11875,14 +12131,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -11894,6 +12150,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11929,6 +12186,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11938,6 +12196,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -11945,6 +12204,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -11959,6 +12219,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11973,6 +12234,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -11981,6 +12243,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12040,14 +12303,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12059,6 +12322,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12102,6 +12366,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12111,6 +12376,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12118,6 +12384,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12132,6 +12399,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12146,6 +12414,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12154,6 +12423,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12226,14 +12496,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12245,6 +12515,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12279,6 +12550,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12288,6 +12560,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12295,6 +12568,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12309,6 +12583,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12323,6 +12598,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12331,6 +12607,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12394,14 +12671,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12413,6 +12690,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12448,6 +12726,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12457,6 +12736,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12464,6 +12744,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12478,6 +12759,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12492,6 +12774,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12500,6 +12783,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12647,14 +12931,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -12681,6 +12965,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12730,6 +13015,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12739,6 +13025,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12746,6 +13033,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12760,6 +13048,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12774,6 +13063,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12782,6 +13072,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12864,14 +13155,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12883,6 +13174,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12913,6 +13205,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12922,6 +13215,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12929,6 +13223,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12943,6 +13238,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12957,6 +13253,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12965,6 +13262,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;

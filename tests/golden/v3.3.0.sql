@@ -1506,14 +1506,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -1525,6 +1525,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1569,6 +1570,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1578,6 +1580,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -1585,6 +1588,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -1599,6 +1603,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -1613,6 +1618,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -1621,6 +1627,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -1706,14 +1713,14 @@ begin
                     where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
                 );
             end if;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -1765,6 +1772,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -1916,6 +1924,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -1925,6 +1934,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -1932,6 +1942,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                 begin
@@ -1951,6 +1962,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -1965,6 +1977,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
     begin
         if v_columns && array['deletedAt', 'status'] then perform linked.spare_files(array(select id from fresh)); end if;
     exception when others then
@@ -1978,6 +1991,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -2259,14 +2273,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -2278,6 +2292,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -2369,6 +2384,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -2378,6 +2394,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -2385,6 +2402,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -2399,6 +2417,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -2413,6 +2432,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -2421,6 +2441,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3179,14 +3200,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -3205,6 +3226,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3238,6 +3260,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3247,6 +3270,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3254,6 +3278,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3268,6 +3293,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3282,6 +3308,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_exif insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3290,6 +3317,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3348,14 +3376,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -3413,6 +3441,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3446,6 +3475,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3455,6 +3485,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3462,6 +3493,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3476,6 +3508,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3490,6 +3523,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_exif update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3498,6 +3532,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3591,14 +3626,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -3617,6 +3652,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3676,6 +3712,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3685,6 +3722,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3692,6 +3730,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3706,6 +3745,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3720,6 +3760,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_file insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3728,6 +3769,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -3811,14 +3853,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -3837,6 +3879,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -3899,6 +3942,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -3908,6 +3952,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -3915,6 +3960,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -3929,6 +3975,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -3943,6 +3990,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_file update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -3951,6 +3999,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4037,14 +4086,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -4063,6 +4112,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4121,6 +4171,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4130,6 +4181,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4137,6 +4189,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4151,6 +4204,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4165,6 +4219,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_file delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4173,6 +4228,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4255,14 +4311,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -4281,6 +4337,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4319,6 +4376,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4328,6 +4386,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4335,6 +4394,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4349,6 +4409,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4363,6 +4424,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_job_status insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4371,6 +4433,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4434,14 +4497,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -4473,6 +4536,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4511,6 +4575,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4520,6 +4585,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4527,6 +4593,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4541,6 +4608,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4555,6 +4623,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_job_status update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4563,6 +4632,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4635,14 +4705,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -4661,6 +4731,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4694,6 +4765,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4703,6 +4775,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4710,6 +4783,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4724,6 +4798,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4738,6 +4813,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('smart_search insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4746,6 +4822,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4804,14 +4881,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -4840,6 +4917,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -4873,6 +4951,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -4882,6 +4961,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -4889,6 +4969,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -4903,6 +4984,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -4917,6 +4999,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('smart_search update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -4925,6 +5008,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -4989,14 +5073,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -5015,6 +5099,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5048,6 +5133,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5057,6 +5143,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5064,6 +5151,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5078,6 +5166,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5092,6 +5181,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_video insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5100,6 +5190,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5158,14 +5249,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -5209,6 +5300,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5242,6 +5334,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5251,6 +5344,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5258,6 +5352,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5272,6 +5367,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5286,6 +5382,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_video update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5294,6 +5391,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5373,14 +5471,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -5399,6 +5497,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5432,6 +5531,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5441,6 +5541,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5448,6 +5549,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5462,6 +5564,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5476,6 +5579,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_audio insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5484,6 +5588,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5542,14 +5647,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -5581,6 +5686,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5614,6 +5720,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5623,6 +5730,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5630,6 +5738,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5644,6 +5753,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5658,6 +5768,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_audio update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5666,6 +5777,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5733,14 +5845,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -5759,6 +5871,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5792,6 +5905,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5801,6 +5915,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5808,6 +5923,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -5822,6 +5938,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -5836,6 +5953,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_keyframe insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -5844,6 +5962,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -5902,14 +6021,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -5943,6 +6062,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -5976,6 +6096,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -5985,6 +6106,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -5992,6 +6114,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6006,6 +6129,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6020,6 +6144,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_keyframe update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6028,6 +6153,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -6097,14 +6223,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -6123,6 +6249,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6162,6 +6289,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6171,6 +6299,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -6178,6 +6307,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6192,6 +6322,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6206,6 +6337,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_edit insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6214,6 +6346,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -6277,14 +6410,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -6303,6 +6436,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6344,6 +6478,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6353,6 +6488,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -6360,6 +6496,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6374,6 +6511,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6388,6 +6526,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_edit update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6396,6 +6535,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -6461,14 +6601,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -6487,6 +6627,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6526,6 +6667,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6535,6 +6677,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -6542,6 +6685,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6556,6 +6700,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6570,6 +6715,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_edit delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6578,6 +6724,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -6641,14 +6788,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -6667,6 +6814,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6706,6 +6854,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6715,6 +6864,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -6722,6 +6872,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6736,6 +6887,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6750,6 +6902,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_ocr insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6758,6 +6911,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -6821,14 +6975,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -6847,6 +7001,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -6888,6 +7043,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -6897,6 +7053,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -6904,6 +7061,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -6918,6 +7076,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -6932,6 +7091,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_ocr update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -6940,6 +7100,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -7005,14 +7166,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -7031,6 +7192,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7070,6 +7232,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7079,6 +7242,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -7086,6 +7250,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -7100,6 +7265,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -7114,6 +7280,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_ocr delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -7122,6 +7289,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -7185,14 +7353,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -7211,6 +7379,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7244,6 +7413,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7253,6 +7423,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -7260,6 +7431,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -7274,6 +7446,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -7288,6 +7461,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('ocr_search insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -7296,6 +7470,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -7354,14 +7529,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -7390,6 +7565,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7423,6 +7599,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7432,6 +7609,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -7439,6 +7617,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -7453,6 +7632,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -7467,6 +7647,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('ocr_search update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -7475,6 +7656,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -7539,14 +7721,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -7565,6 +7747,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -7598,6 +7781,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -7607,6 +7791,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -7614,6 +7799,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -7628,6 +7814,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -7642,6 +7829,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('ocr_search delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -7650,6 +7838,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8120,14 +8309,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := case
                 when not exists (select from fresh where fresh."personGroupId" is not null)
@@ -8149,6 +8338,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8184,6 +8374,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8193,6 +8384,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8200,6 +8392,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8214,6 +8407,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8228,6 +8422,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_face insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8236,6 +8431,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8296,14 +8492,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -8315,6 +8511,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8354,6 +8551,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8363,6 +8561,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8370,6 +8569,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8384,6 +8584,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8398,6 +8599,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_face delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8406,6 +8608,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8470,14 +8673,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -8496,6 +8699,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8532,6 +8736,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8541,6 +8746,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8548,6 +8754,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8562,6 +8769,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8576,6 +8784,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('face_search insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8584,6 +8793,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -8644,14 +8854,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := array(
                     select distinct source_id
@@ -8670,6 +8880,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -8706,6 +8917,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -8715,6 +8927,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -8722,6 +8935,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -8736,6 +8950,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -8750,6 +8965,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('face_search update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -8758,6 +8974,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -9945,14 +10162,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -9983,6 +10200,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10127,6 +10345,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10136,6 +10355,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -10143,6 +10363,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -10157,6 +10378,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -10171,6 +10393,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('asset_face update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -10179,6 +10402,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -10367,14 +10591,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -10386,6 +10610,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10449,6 +10674,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10458,6 +10684,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -10465,6 +10692,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -10479,6 +10707,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -10493,6 +10722,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('person update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -10501,6 +10731,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -10595,14 +10826,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -10614,6 +10845,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10641,6 +10873,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10650,6 +10883,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -10657,6 +10891,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -10671,6 +10906,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -10685,6 +10921,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('person insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -10693,6 +10930,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -10748,14 +10986,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -10767,6 +11005,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -10801,6 +11040,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -10810,6 +11050,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -10817,6 +11058,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -10831,6 +11073,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -10845,6 +11088,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('person delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -10853,6 +11097,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -11445,14 +11690,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -11464,6 +11709,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11493,6 +11739,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11502,6 +11749,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -11509,6 +11757,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -11523,6 +11772,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11537,6 +11787,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('stack insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -11545,6 +11796,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -11602,14 +11854,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -11621,6 +11873,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11650,6 +11903,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11659,6 +11913,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -11666,6 +11921,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -11680,6 +11936,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11694,6 +11951,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('stack update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -11702,6 +11960,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -11760,14 +12019,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -11779,6 +12038,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -11807,6 +12067,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -11816,6 +12077,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -11823,6 +12085,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -11837,6 +12100,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -11851,6 +12115,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('stack delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -11859,6 +12124,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12281,14 +12547,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12300,6 +12566,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12335,6 +12602,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12344,6 +12612,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12351,6 +12620,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12365,6 +12635,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12379,6 +12650,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12387,6 +12659,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12457,14 +12730,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12476,6 +12749,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12517,6 +12791,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12526,6 +12801,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12533,6 +12809,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12547,6 +12824,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12561,6 +12839,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12569,6 +12848,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12635,14 +12915,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12654,6 +12934,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12683,6 +12964,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12692,6 +12974,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12699,6 +12982,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12713,6 +12997,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12727,6 +13012,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12735,6 +13021,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -12793,14 +13080,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -12812,6 +13099,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -12843,6 +13131,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -12852,6 +13141,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -12859,6 +13149,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -12873,6 +13164,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -12887,6 +13179,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('tag delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -12895,6 +13188,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -14526,10 +14820,10 @@ comment on function linked.common_end(text, text) is 'The whole path components 
 
 create or replace function linked.on_album_insert() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14548,14 +14842,21 @@ begin
     end if;
     loop
         begin
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             select has_work or exists (select from linked.note),
                 exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                
-            else
+            if not (v_is_due or v_concerns_us) is true then
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             if v_concerns_us then
@@ -14566,7 +14867,10 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14597,18 +14901,28 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     continue;
                 end if;
                                 begin
@@ -14620,7 +14934,10 @@ begin
                         current_query(),
                         v_sources
                     );
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -14631,13 +14948,20 @@ begin
                 exit;
         end;
     end loop;
-    
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
+
         begin
         perform linked.record_incident('album insert', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album insert', v_message, v_sqlstate;
     end;
-    
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
+
     return null;
 end
 $linked$;
@@ -14669,10 +14993,10 @@ comment on function linked.redo_album_insert(jsonb, jsonb, text) is
 
 create or replace function linked.on_album_update() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 declare
     v_is_due boolean;
+    v_search_path pg_catalog.text;
     v_lock_timeout pg_catalog.text;
     v_concerns_us boolean;
     v_is_patient boolean := false;
@@ -14692,6 +15016,11 @@ begin
     end if;
     loop
         begin
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             select has_work or exists (select from linked.note),
                 exists (
                     select from fresh
@@ -14704,9 +15033,11 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                
-            else
+            if not (v_is_due or v_concerns_us) is true then
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             if v_concerns_us then
@@ -14731,7 +15062,10 @@ begin
                 if v_is_due and pg_trigger_depth() = 1 then
                     perform linked.work_aside();
                 end if;
-                
+                if v_search_path is not null then
+                    perform pg_catalog.set_config('search_path', v_search_path, true);
+                end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -14799,18 +15133,28 @@ begin
             end if;
             perform linked.stop_writing();
             perform set_config('lock_timeout', v_lock_timeout, true);
-            
+            if v_search_path is not null then
+                perform pg_catalog.set_config('search_path', v_search_path, true);
+            end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
                 get stacked diagnostics
                     v_sqlstate = returned_sqlstate, v_message = message_text, v_context = pg_exception_context;
-                
+                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+                end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
                     perform pg_sleep(0.02);
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     continue;
                 end if;
                                 begin
@@ -14822,7 +15166,10 @@ begin
                         current_query(),
                         v_sources
                     );
-                    
+                    if v_search_path is not null then
+                        perform pg_catalog.set_config('search_path', v_search_path, true);
+                    end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -14833,13 +15180,20 @@ begin
                 exit;
         end;
     end loop;
-    
+    if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+        v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+        perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+    end if;
+
         begin
         perform linked.record_incident('album update', v_sqlstate, v_message, v_context);
     exception when others then
         raise log 'linked assets: % (%) in album update', v_message, v_sqlstate;
     end;
-    
+    if v_search_path is not null then
+        perform pg_catalog.set_config('search_path', v_search_path, true);
+    end if;
+
     return null;
 end
 $linked$;
@@ -14951,14 +15305,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -14970,6 +15324,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15000,6 +15355,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -15009,6 +15365,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -15016,6 +15373,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -15030,6 +15388,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -15044,6 +15403,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -15052,6 +15412,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -15107,14 +15468,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -15126,6 +15487,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15167,6 +15529,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -15176,6 +15539,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -15183,6 +15547,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -15197,6 +15562,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -15211,6 +15577,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_user insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -15219,6 +15586,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -15284,14 +15652,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -15303,6 +15671,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15338,6 +15707,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -15347,6 +15717,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -15354,6 +15725,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -15368,6 +15740,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -15382,6 +15755,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_user update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -15390,6 +15764,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -15449,14 +15824,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -15468,6 +15843,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15511,6 +15887,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -15520,6 +15897,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -15527,6 +15905,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -15541,6 +15920,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -15555,6 +15935,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_user delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -15563,6 +15944,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -15635,14 +16017,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -15654,6 +16036,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15688,6 +16071,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -15697,6 +16081,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -15704,6 +16089,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -15718,6 +16104,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -15732,6 +16119,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_asset insert', v_sqlstate, v_message, v_context);
     exception when others then
@@ -15740,6 +16128,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -15803,14 +16192,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -15822,6 +16211,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -15857,6 +16247,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -15866,6 +16257,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -15873,6 +16265,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -15887,6 +16280,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -15901,6 +16295,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('album_asset delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -15909,6 +16304,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -16056,14 +16452,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_columns := (
             select array_remove(array[
@@ -16091,6 +16487,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -16141,6 +16538,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -16150,6 +16548,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -16157,6 +16556,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -16171,6 +16571,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -16185,6 +16586,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('user update', v_sqlstate, v_message, v_context);
     exception when others then
@@ -16193,6 +16595,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;
@@ -16277,14 +16680,14 @@ begin
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
-            if v_is_due or v_concerns_us then
-                if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
-                    v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
-                    perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
-                end if;
-            else
+            if not (v_is_due or v_concerns_us) is true then
                 return null;
             end if;
+            if pg_catalog.current_schemas(true) operator(pg_catalog.<>) '{pg_catalog,public}' then
+                v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
+                perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
+            end if;
+
             if v_concerns_us then
                 v_sources := null;
                 v_concerns_us := v_sources is distinct from '{}';
@@ -16296,6 +16699,7 @@ begin
                 if v_search_path is not null then
                     perform pg_catalog.set_config('search_path', v_search_path, true);
                 end if;
+
                 return null;
             end if;
             -- Many groups are as good as all.
@@ -16326,6 +16730,7 @@ begin
             if v_search_path is not null then
                 perform pg_catalog.set_config('search_path', v_search_path, true);
             end if;
+
             return null;
         exception
             when lock_not_available or deadlock_detected or serialization_failure or unique_violation or foreign_key_violation then
@@ -16335,6 +16740,7 @@ begin
                     v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
                     perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
                 end if;
+
                 if v_is_patient
                     and clock_timestamp() < statement_timestamp() + interval '3 seconds'
                 then
@@ -16342,6 +16748,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     continue;
                 end if;
                                 begin
@@ -16356,6 +16763,7 @@ begin
                     if v_search_path is not null then
                         perform pg_catalog.set_config('search_path', v_search_path, true);
                     end if;
+
                     return null;
                 exception when others then
                     exit;
@@ -16370,6 +16778,7 @@ begin
         v_search_path := coalesce(v_search_path, pg_catalog.current_setting('search_path'));
         perform pg_catalog.set_config('search_path', 'pg_catalog, public, vectors, pg_temp', true);
     end if;
+
         begin
         perform linked.record_incident('user delete', v_sqlstate, v_message, v_context);
     exception when others then
@@ -16378,6 +16787,7 @@ begin
     if v_search_path is not null then
         perform pg_catalog.set_config('search_path', v_search_path, true);
     end if;
+
     return null;
 end
 $linked$;

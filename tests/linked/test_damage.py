@@ -219,7 +219,7 @@ TAMPERED = {
     """create trigger one_more after delete on asset referencing old table as stale
        for each statement execute function linked.on_asset_delete()""": "trigger one_more on asset is not ours",
     "alter function linked.on_asset_update() security invoker": "function linked.on_asset_update() is not as shipped",
-    "alter function linked.on_album_update() reset search_path": "function linked.on_album_update() is not as shipped",
+    "alter function linked.replace_stack() reset search_path": "function linked.replace_stack() is not as shipped",
     "alter function linked.on_asset_update() set search_path = public":
         "function linked.on_asset_update() is not as shipped",
     "alter function linked.covered(uuid[]) volatile": "is not as shipped",

@@ -84,7 +84,7 @@ ACTS: dict[str, Callable[[Family, str], object]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("who", ["Family", "Anna"])
+@pytest.mark.parametrize("who", [pytest.param("Family", marks=pytest.mark.slow), "Anna"])
 def test_what_anybody_does_is_the_same_for_all(family: Family, who: str) -> None:
     install(family)
     for act in ACTS.values():

@@ -242,9 +242,11 @@ CONCERNS = {
 """What happens more often than the rest: two acts on the same rows have to meet."""
 
 
-@pytest.mark.parametrize("concern", CONCERNS)
-@pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
-def test_many_at_once(household: Household, seconds: int, concern: str) -> None:
+@pytest.mark.parametrize(
+    ("concern", "seconds"),
+    [("all", 4), ("stacks", 4), *(pytest.param(concern, 30, marks=pytest.mark.slow) for concern in CONCERNS)],
+)
+def test_many_at_once(household: Household, concern: str, seconds: int) -> None:
     for _ in range(GROUPS):
         household.photo()
     turns = {user: threading.Lock() for user in (household.family, household.anna, household.ben)}

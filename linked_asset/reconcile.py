@@ -113,7 +113,7 @@ def reconcile(connection: Connection, *, dry_run: bool, progress: Callable[[str,
         done += len(part)
         advance(done)
     if not dry_run:
-        resolve(connection, incidents)
+        _resolve(connection, incidents)
     return report
 
 
@@ -189,7 +189,7 @@ def _note(report: Report, rows: Sequence[Mapping[str, Any]]) -> None:
     report.failures += failed.values()
 
 
-def resolve(connection: Connection, incidents: frozenset[tuple[int, str]]) -> None:
+def _resolve(connection: Connection, incidents: frozenset[tuple[int, str]]) -> None:
     """Notes that these were repaired, but for those that have happened once more."""
     with _transaction(connection):
         parameters = {"ids": [id_ for id_, _ in incidents], "versions": [version for _, version in incidents]}

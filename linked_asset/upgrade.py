@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from linked_asset import adoption, climb, detection, errors, guard, linking, operations, reconcile, render, shipped
+from linked_asset import adoption, climb, detection, errors, guard, linking, operations, render, shipped
 from linked_asset.database import (
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
@@ -93,13 +93,11 @@ def change(connection: Connection) -> None:
     name, step_function = command(), _step_function()
     tell = cache(say)  # once, however often it is tried
     with _telling_who_is_waited_for(connection):
-        has_queued_all = _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
+        _unless_busy(connection, lambda: _change_once(connection, name, step_function, tell))
         if _is_installed(connection):
-            incidents = reconcile.open_incidents(connection)
             linking.link_queued(connection)
             _refuse_suspended(connection, name)
-            if has_queued_all:
-                reconcile.resolve(connection, incidents)
+            _resolve_incidents(connection)
 
 
 def write_script() -> None:
@@ -128,7 +126,7 @@ def write_script() -> None:
         emit("call linked.drain();")
 
 
-def _unless_busy(connection: Connection, work: Callable[[], bool]) -> bool:
+def _unless_busy(connection: Connection, work: Callable[[], None]) -> None:
     """Does the work of one transaction, again when Immich holds the locks, for half a minute in all."""
     give_up = time.monotonic() + operations.SECONDS_TO_WAIT
     while True:
@@ -137,7 +135,8 @@ def _unless_busy(connection: Connection, work: Callable[[], bool]) -> bool:
                 left = max(give_up - time.monotonic(), 1)
                 connection.execute(text("select set_config('linked.patience', :left, true)"), {"left": f"{left:.1f}"})
                 connection.exec_driver_sql(f"set local lock_timeout = '{operations.LOCK_TIMEOUT}'")
-                return work()
+                work()
+                return
         except DBAPIError as error:
             if sqlstate(error) not in LOCK_NOT_AVAILABLE:
                 _explain(error)
@@ -172,8 +171,7 @@ def _telling_who_is_waited_for(connection: Connection) -> Iterator[None]:
         raw.remove_notice_handler(tell)
 
 
-def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> bool:
-    """Whether something was installed, which queues all that is linked to be repaired."""
+def _change_once(connection: Connection, name: str, step_function: StepFunction, tell: Callable[[str], None]) -> None:
     _wait_for_others(connection)
     if context.config.attributes.get(ADOPT):
         adoption.set_aside(connection, _known_releases())
@@ -188,7 +186,7 @@ def _change_once(connection: Connection, name: str, step_function: StepFunction,
     current = _only(heads)
     if name != "upgrade" and current is None:
         say("linked assets are not installed, there is nothing to do")
-        return False
+        return
     if name == "upgrade":
         guard.refuse_other_databases(connection)
         guard.refuse_other_isolation(connection)
@@ -199,7 +197,6 @@ def _change_once(connection: Connection, name: str, step_function: StepFunction,
     for remark in plan.remarks:
         tell(remark)
     _carry_out(connection, current, plan)
-    return plan.target is not None and bool(plan.steps or plan.again)
 
 
 def _restore_version(connection: Connection) -> None:
@@ -278,6 +275,12 @@ def _refuse_suspended(connection: Connection, name: str) -> None:
         state = shipped.installation(connection)
     if name == "upgrade" and state and state["suspended_at"]:
         raise errors.SuspendedAgain(why=state["suspended_why"])
+
+
+def _resolve_incidents(connection: Connection) -> None:
+    """Whatever is installed queues all that is linked to be repaired: what had happened before is made good."""
+    with connection.begin():
+        connection.execute(query("operation/resolve"))
 
 
 def _is_installed(connection: Connection) -> bool:

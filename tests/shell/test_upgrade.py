@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from psycopg import sql
 
-from linked_asset import __version__, operations
+from linked_asset import __version__, linking, operations
 from tests.database import Database
 from tests.linked.sessions import wait_until
 from tests.shell.conftest import Shell, inside, one_line
@@ -36,16 +36,52 @@ def test_installs_and_links_what_exists(own_process: ShellFor, family: Database)
     assert (row.immich_version, row.package_version, row.suspended_at) == ("v1.138.0", __version__, None)
 
 
+INCIDENT = "select linked.record_incident('asset update', '42703', 'no such column', '')"
+OPEN_INCIDENTS = "select count(*) from linked.incident where resolved_at is null"
+SUSPEND = "update linked.installation set suspended_at = now(), suspended_why = 'no such column'"
+
+
 def test_what_an_upgrade_repairs_is_no_incident_any_more(shell: ShellFor, family: Database) -> None:
     shell(family.url).alembic("upgrade", "head")
-    incident = "select linked.record_incident('asset update', '42703', 'no such column', '')"
-    still_open = "select count(*) from linked.incident where resolved_at is null"
-    family.execute(incident)
+    family.execute(INCIDENT)
     assert "up to date" in shell(family.url).alembic("upgrade", "head").stderr
-    assert family.value(still_open) == 1
-    family.execute("update linked.installation set suspended_at = now(), suspended_why = 'no such column'")
+    assert family.value(OPEN_INCIDENTS) == 1
+    family.execute(SUSPEND)
     shell(family.url).alembic("upgrade", "head")
-    assert family.value(still_open) == 0
+    assert family.value(OPEN_INCIDENTS) == 0
+
+
+def test_what_happens_while_an_upgrade_links_stays_an_incident(
+    shell: ShellFor, family: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell(family.url).alembic("upgrade", "head")
+    family.execute(SUSPEND)
+
+    def link_queued(connection: object) -> None:
+        family.execute(INCIDENT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linking, "link_queued", link_queued)
+        shell(family.url).alembic("upgrade", "head")
+    assert family.value(OPEN_INCIDENTS) == 1
+
+
+def test_an_upgrade_that_was_interrupted_resolves_incidents_when_it_goes_on(
+    shell: ShellFor, family: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell(family.url).alembic("upgrade", "head")
+    family.execute(INCIDENT)
+    family.execute(SUSPEND)
+
+    def link_queued(connection: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linking, "link_queued", link_queued)
+        assert shell(family.url).alembic("upgrade", "head", check=False).returncode == 130
+    assert family.value(OPEN_INCIDENTS) == 1
+    shell(family.url).alembic("upgrade", "head")
+    assert family.value(OPEN_INCIDENTS) == 0
 
 
 def test_version_table_is_not_in_public(shell: ShellFor, immich: Database) -> None:

@@ -90,6 +90,7 @@ def live_together(database: Database) -> None:
     house.tag_assets(house.upsert_tag(house.family, "holiday/sea"), *photos)
     house.create_album(house.family, "Summer", assets=photos)
     house.create_stack(house.family, photos[:2])
+    house.next_write()
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ begin
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began. Raises lock_not_available.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began (less where statement_timeout is short). Raises lock_not_available.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.

@@ -354,6 +354,23 @@ def test_unsharing_is_complete_when_the_statement_returns(household: Household, 
     assert notes(household) == []
 
 
+@pytest.mark.parametrize("what", ["unshare", "hide", "delete the album"])
+def test_who_waits_patiently_is_not_cancelled_for_it(household: Household, what: str) -> None:
+    clone, database = household.clone(household.photo(), household.ben), household.database
+    household.set_viewer(household.ben)
+    acts: dict[str, Callable[[], object]] = {
+        "unshare": lambda: household.unshare_album(household.linked_album, household.ben),
+        "hide": lambda: household.force_delete([clone]),
+        "delete the album": lambda: household.delete_album(household.linked_album),
+    }
+    with somebody_has_the_turn(household):
+        database.execute("set statement_timeout = '1s'")
+        acts[what]()
+        database.execute("reset statement_timeout")
+    household.next_write()
+    assert household.owned(household.ben) == 0
+
+
 @pytest.mark.parametrize("what", ["tag", "album"])
 def test_a_note_that_had_to_wait_again_takes_nothing_back(household: Household, what: str) -> None:
     """Taken out and put in again: the first is tried a second time after the other is done."""

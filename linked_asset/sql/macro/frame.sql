@@ -2,8 +2,10 @@
    column lists, no conditions, not deferrable: each of these would stop one of Immich's own migrations. #}
 
 {# How long, since it began, a statement may ask for its turn that takes something from somebody: longer than another one links
-   assets before it leaves the rest to the queue. #}
-{% set patience %}interval '3 seconds'{% endset %}
+   assets before it leaves the rest to the queue, and well below a timeout that the role, the database or the session has set. #}
+{% set patience -%}
+least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
+{%- endset %}
 
 {# Whether an asset is a member. As an expression of its own it is looked up row by row whatever the plan, which PL/pgSQL
    keeps: made for a statement of many rows, a join would read all members for every later one. #}

@@ -458,6 +458,12 @@ begin
         from public.album_user where {{ album_user.albumId }} = any (p_albums);
     end if;
     {{ hold("album", "id = any (p_albums)", "update") }}
+    -- While the content is there: where the owner is a user of the album, it goes with its owner's row.
+    delete from linked.brought
+    using public.album_asset
+    where album_asset.{{ album_asset.albumId }} = any (p_albums)
+        and brought.asset_id = album_asset.{{ album_asset.assetId }}
+        and brought.holder_id = album_asset.{{ album_asset.albumId }};
     delete from public.album_user where {{ album_user.albumId }} = any (p_albums);
 {% if "ownerId" in album %}
     if pg_trigger_depth() > 0 then
@@ -465,11 +471,6 @@ begin
         select id, "ownerId" from public.album where id = any (p_albums);
     end if;
 {% endif %}
-    delete from linked.brought
-    using public.album_asset
-    where album_asset.{{ album_asset.albumId }} = any (p_albums)
-        and brought.asset_id = album_asset.{{ album_asset.assetId }}
-        and brought.holder_id = album_asset.{{ album_asset.albumId }};
     delete from public.album where id = any (p_albums);
     delete from linked.album_pair where album_id = any (p_albums);
 end

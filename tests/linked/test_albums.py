@@ -859,3 +859,11 @@ def test_editor_who_locked_the_pictures_of_a_counterpart_renames_it(household: H
         household.remove_from_album(album, household.clone(photo, household.ben))
     household.update_album(counterpart(household, album, getattr(household, who)).id, albumName="Lake")
     assert household.album(album).albumName == "Lake"
+
+
+def test_of_a_viewer_s_withdrawn_counterpart_nothing_is_remembered(household: Household) -> None:
+    household.set_viewer(household.ben)
+    album = household.create_album(household.family, "Trip", assets=[household.photo()])
+    assert household.database.value("select count(*) from linked.brought") == 1
+    household.share_album(album, household.ben, "viewer")
+    assert household.database.value("select count(*) from linked.brought") == 0

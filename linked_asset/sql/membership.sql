@@ -367,8 +367,31 @@ $linked$;
 comment on function linked.keep_statistics() is
     'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
 
--- What only has to be linked comes first. Of groups that may have missed changes most have not: many are compared at once,
--- and a few repaired.
+-- A row in an index over vectors takes as much time as up to ten clones without.
+create or replace function linked.take_slice(p_size integer) returns uuid[]
+language sql volatile
+as $linked$
+    with waiting as (
+        select source_id, queued_at from linked.queue where not thorough order by queued_at limit p_size
+    ), counted as (
+        select source_id, sum(
+            (select count(*) from public.smart_search where smart_search."assetId" = source_id)
+            + (select count(*) from public.asset_face where asset_face."assetId" = source_id)
+        ) over (order by queued_at, source_id) as vectors, row_number() over (order by queued_at, source_id) as place
+        from waiting
+    ), slice as (
+        delete from linked.queue
+        where source_id in (select source_id from counted where vectors <= 2 * p_size or place = 1)
+        returning source_id
+    )
+    select array_agg(source_id) from slice
+$linked$;
+comment on function linked.take_slice(integer) is
+    'Takes from the queue what is only to be linked: at most p_size sources with at most twice as many faces and embeddings, one source at least. Null: there is none.';
+
+-- What only has to be linked comes first. Every slice has its statements planned anew (some 50 milliseconds): the first is
+-- small, the others as large as the time allows that is left, by what the session has seen. Of groups that may have missed
+-- changes most have not: many are compared at once, and a few repaired.
 create or replace function linked.work_slices(p_budget interval, p_slice integer) returns void
 language plpgsql
 as $linked$
@@ -379,6 +402,9 @@ declare
     v_sources integer := greatest(
         1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
+    v_rate numeric := nullif(current_setting('linked.sources_per_second', true), '');
+    v_size integer := greatest(v_sources, least(v_rate * extract(epoch from v_left), 8 * v_sources));
+    v_begun timestamptz;
     v_slice uuid[];
     v_differ uuid[];
 begin
@@ -387,16 +413,17 @@ begin
     end if;
     perform linked.plan_for(10 * v_sources);
     loop
-        with slice as (
-            delete from linked.queue
-            where source_id in (
-                select source_id from linked.queue where not thorough order by queued_at limit v_sources
-            )
-            returning source_id
-        )
-        select array_agg(source_id) into v_slice from slice;
+        v_begun := clock_timestamp();
+        v_slice := linked.take_slice(v_size);
         if v_slice is not null then
             perform linked.attempt(v_slice, false);
+            v_rate := v_size / extract(epoch from clock_timestamp() - v_begun);
+            -- The last slice is not a whole one.
+            if exists (select from linked.queue where not thorough) then
+                perform set_config('linked.sources_per_second', v_rate::text, false);
+            end if;
+            v_size := least(v_rate * extract(epoch from v_until - clock_timestamp()), 8 * v_sources);
+            exit when v_size < greatest(1, v_sources / 2);
         else
             v_slice := array(select source_id from linked.queue order by queued_at limit 10 * v_sources);
             exit when cardinality(v_slice) = 0;
@@ -418,7 +445,7 @@ begin
 end
 $linked$;
 comment on function linked.work_slices(interval, integer) is
-    'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
+    'Works off what is queued, first about p_slice clones (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
 -- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
 create or replace function linked.drop_needless_queue() returns void

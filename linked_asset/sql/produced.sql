@@ -102,7 +102,8 @@ comment on function linked.remember_unsettled(uuid[], text) is
 
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
--- members do without the encoded file.
+-- members do without the encoded file. Of a picture that is edited it makes only what the edits make of it (v2.5 to v3.1 at
+-- least): until then the source passes for one that is not.
 create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
@@ -126,7 +127,7 @@ begin
     into v_images, v_videos
     from due;
     {{ hold("asset", "id in (select asset_id from linked.member where source_id = any (v_images || v_videos))") }}
-    update public.asset set thumbhash = null where id = any (v_images);
+    update public.asset set thumbhash = null{% if "isEdited" in asset %}, "isEdited" = false{% endif %} where id = any (v_images);
 {% if "encodedVideoPath" in asset %}
     update public.asset set "encodedVideoPath" = null where id = any (v_videos);
     update public.asset mine
@@ -150,13 +151,17 @@ $linked$;
 comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
 
--- The job of the source has written what was missing. Where others came in between, the source is marked once more.
+-- The job of the source has written what was missing. Where others came in between, or the picture was edited meanwhile (then
+-- it has written what the edits make of it, no more), the source is marked once more.
 create or replace function linked.note_settled(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    if not exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is not null) then
+        return;
+    end if;
     with written as (
-        select source_id, what, since > marked_at as again
+        select source_id, what, since > marked_at{% if "isEdited" in asset %} or what = 'image' and "isEdited"{% endif %} as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
             and case what
@@ -171,11 +176,48 @@ begin
         update linked.unsettled set marked_at = null
         from written
         where written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
-    )
+    ){% if "isEdited" in asset %}, edited as (
+        update public.asset set "isEdited" = true
+        from written
+        where asset.id = written.source_id and written.what = 'image' and not asset."isEdited"
+            and exists (select from public.asset_edit where asset_edit."assetId" = asset.id)
+    ){% endif %}
+
     delete from linked.unsettled
     using written
     where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what);
+    if exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is null) then
+        perform linked.tell_of_work(true);
+    end if;
 end
 $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';
+
+{% if has("asset_edit") %}
+-- Immich tells on which asset the edits are, and only where that changes: of a marked source it does not.
+create or replace function linked.follow_edits(p_edited uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_clones uuid[] := array(
+        select clone.asset_id
+        from linked.member
+        join linked.unsettled on unsettled.source_id = member.source_id and what = 'image' and marked_at is not null
+        join linked.member clone on clone.source_id = member.source_id and clone.asset_id <> clone.source_id
+        where member.asset_id = any (p_edited)
+    );
+begin
+    if cardinality(v_clones) = 0 then
+        return;
+    end if;
+    {{ hold("asset", "id = any (v_clones)") }}
+    update public.asset
+    set "isEdited" = not "isEdited"
+    where id = any (v_clones)
+        and "isEdited" <> exists (select from public.asset_edit where asset_edit."assetId" = asset.id);
+end
+$linked$;
+comment on function linked.follow_edits(uuid[]) is
+    'Has clones whose source is marked say whether they are edited.';
+{% endif %}

@@ -96,7 +96,7 @@ case when {{ is_asked(column) }} then {{ theirs }} else {{ mine }} end
 {%- endmacro %}
 {# Columns that a member does not simply take over from another. #}
 {% set exceptions = [] %}
-{% for column in ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] if column in asset %}
+{% for column in ["visibility", "thumbhash", "isEdited", "encodedVideoPath", "sidecarPath"] if column in asset %}
 {{- exceptions.append(column) or "" }}
 {%- endfor %}
 {% macro taken_over(column) %}
@@ -105,7 +105,7 @@ case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility 
 {%- elif column == "sidecarPath" -%}
 case when member.can_write then theirs."sidecarPath" else linked.viewers_sidecar(theirs."originalPath") end
 {%- else -%}
-case when {{ "image" if column == "thumbhash" else "video" }}.source_id in (mine.id, theirs.id) then mine."{{ column }}" else theirs."{{ column }}" end
+case when {{ "video" if column == "encodedVideoPath" else "image" }}.source_id in (mine.id, theirs.id) then mine."{{ column }}" else theirs."{{ column }}" end
 {%- endif %}
 {% endmacro %}
 -- The locked folder is personal: nobody is locked by a sibling, and a locked clone stays locked whatever the others do. What
@@ -461,6 +461,9 @@ comment on function linked.propagate_rows(uuid[], uuid[]) is
             if v_from is not null then
                 perform linked.propagate_{{ table }}(v_from, v_to{% if changed_names %}, v_columns{% elif key(table) %}, v_keys{% endif %});
             end if;
+{% if table == "asset_edit" %}
+            perform linked.follow_edits(array(select "assetId" from {{ stale if event == "delete" else fresh }}));
+{% endif %}
 {% if key(table) %}
             end;
 {% endif %}

@@ -5,7 +5,7 @@
 
 {% from "macro/person.sql" import shown, is_person with context %}
 {% from "macro/hold.sql" import hold %}
-{% set exceptions = ["visibility", "thumbhash", "encodedVideoPath", "sidecarPath"] %}
+{% set exceptions = ["visibility", "thumbhash", "isEdited", "encodedVideoPath", "sidecarPath"] %}
 
 create or replace function linked.member_disagreements(p_sources uuid[])
 returns table (source_id uuid, asset_id uuid, kind text)
@@ -64,7 +64,7 @@ as $linked$
     left join linked.member video on video.source_id = source."livePhotoVideoId" and video.owner_id = pair.owner_id
     where {{ differ("asset", "shared", "mine", "source", without=exceptions) }}
         or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
-{% for column, what in [("thumbhash", "image"), ("encodedVideoPath", "video")] if column in asset %}
+{% for column, what in [("thumbhash", "image"), ("isEdited", "image"), ("encodedVideoPath", "video")] if column in asset %}
         or (
             mine."{{ column }}" is distinct from source."{{ column }}"
             and not exists (

@@ -318,7 +318,7 @@ begin
             end loop;
         end if;
         v_until := coalesce(v_until, case
-            when p_patient then statement_timestamp() + interval '3 seconds'
+            when p_patient then statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
             when current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then '-infinity'
             else clock_timestamp() + interval '100 milliseconds'
         end);
@@ -330,7 +330,7 @@ begin
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began. Raises lock_not_available.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began (less where statement_timeout is short). Raises lock_not_available.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.
@@ -1516,7 +1516,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -1883,7 +1883,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -2356,7 +2356,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3003,7 +3003,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3216,7 +3216,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3450,7 +3450,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3679,7 +3679,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3908,7 +3908,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4113,7 +4113,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4313,7 +4313,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4504,7 +4504,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4690,7 +4690,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4875,7 +4875,8 @@ comment on function linked.remember_unsettled(uuid[], text) is
 
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
--- members do without the encoded file.
+-- members do without the encoded file. Of a picture that is edited it makes only what the edits make of it (v2.5 to v3.1 at
+-- least): until then the source passes for one that is not.
 create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
@@ -4915,11 +4916,15 @@ $linked$;
 comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
 
--- The job of the source has written what was missing. Where others came in between, the source is marked once more.
+-- The job of the source has written what was missing. Where others came in between, or the picture was edited meanwhile (then
+-- it has written what the edits make of it, no more), the source is marked once more.
 create or replace function linked.note_settled(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    if not exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is not null) then
+        return;
+    end if;
     with written as (
         select source_id, what, since > marked_at as again
         from linked.unsettled join public.asset on asset.id = source_id
@@ -4936,10 +4941,14 @@ begin
     delete from linked.unsettled
     using written
     where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what);
+    if exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is null) then
+        perform linked.tell_of_work(true);
+    end if;
 end
 $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';
+
 
 -- Faces: the same face on each member, told apart by a key because a face has no natural one.
 
@@ -5249,7 +5258,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5426,7 +5435,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5611,7 +5620,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5792,7 +5801,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7068,7 +7077,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7372,7 +7381,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7558,7 +7567,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -8250,7 +8259,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -8414,7 +8423,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -8578,7 +8587,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -9113,7 +9122,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -9302,7 +9311,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -9475,7 +9484,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -9642,7 +9651,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -10221,16 +10230,17 @@ begin
         from public.album_user where "albumsId" = any (p_albums);
     end if;
     perform from public."album" where id = any (p_albums) for update nowait;
-    delete from public.album_user where "albumsId" = any (p_albums);
-    if pg_trigger_depth() > 0 then
-        insert into public.album_audit ("albumId", "userId")
-        select id, "ownerId" from public.album where id = any (p_albums);
-    end if;
+    -- While the content is there: where the owner is a user of the album, it goes with its owner's row.
     delete from linked.brought
     using public.album_asset
     where album_asset."albumsId" = any (p_albums)
         and brought.asset_id = album_asset."assetsId"
         and brought.holder_id = album_asset."albumsId";
+    delete from public.album_user where "albumsId" = any (p_albums);
+    if pg_trigger_depth() > 0 then
+        insert into public.album_audit ("albumId", "userId")
+        select id, "ownerId" from public.album where id = any (p_albums);
+    end if;
     delete from public.album where id = any (p_albums);
     delete from linked.album_pair where album_id = any (p_albums);
 end
@@ -10793,8 +10803,31 @@ $linked$;
 comment on function linked.keep_statistics() is
     'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
 
--- What only has to be linked comes first. Of groups that may have missed changes most have not: many are compared at once,
--- and a few repaired.
+-- A row in an index over vectors takes as much time as up to ten clones without.
+create or replace function linked.take_slice(p_size integer) returns uuid[]
+language sql volatile
+as $linked$
+    with waiting as (
+        select source_id, queued_at from linked.queue where not thorough order by queued_at limit p_size
+    ), counted as (
+        select source_id, sum(
+            (select count(*) from public.smart_search where smart_search."assetId" = source_id)
+            + (select count(*) from public.asset_face where asset_face."assetId" = source_id)
+        ) over (order by queued_at, source_id) as vectors, row_number() over (order by queued_at, source_id) as place
+        from waiting
+    ), slice as (
+        delete from linked.queue
+        where source_id in (select source_id from counted where vectors <= 2 * p_size or place = 1)
+        returning source_id
+    )
+    select array_agg(source_id) from slice
+$linked$;
+comment on function linked.take_slice(integer) is
+    'Takes from the queue what is only to be linked: at most p_size sources with at most twice as many faces and embeddings, one source at least. Null: there is none.';
+
+-- What only has to be linked comes first. Every slice has its statements planned anew (some 50 milliseconds): the first is
+-- small, the others as large as the time allows that is left, by what the session has seen. Of groups that may have missed
+-- changes most have not: many are compared at once, and a few repaired.
 create or replace function linked.work_slices(p_budget interval, p_slice integer) returns void
 language plpgsql
 as $linked$
@@ -10805,6 +10838,9 @@ declare
     v_sources integer := greatest(
         1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
+    v_rate numeric := nullif(current_setting('linked.sources_per_second', true), '');
+    v_size integer := greatest(v_sources, least(v_rate * extract(epoch from v_left), 8 * v_sources));
+    v_begun timestamptz;
     v_slice uuid[];
     v_differ uuid[];
 begin
@@ -10813,16 +10849,17 @@ begin
     end if;
     perform linked.plan_for(10 * v_sources);
     loop
-        with slice as (
-            delete from linked.queue
-            where source_id in (
-                select source_id from linked.queue where not thorough order by queued_at limit v_sources
-            )
-            returning source_id
-        )
-        select array_agg(source_id) into v_slice from slice;
+        v_begun := clock_timestamp();
+        v_slice := linked.take_slice(v_size);
         if v_slice is not null then
             perform linked.attempt(v_slice, false);
+            v_rate := v_size / extract(epoch from clock_timestamp() - v_begun);
+            -- The last slice is not a whole one.
+            if exists (select from linked.queue where not thorough) then
+                perform set_config('linked.sources_per_second', v_rate::text, false);
+            end if;
+            v_size := least(v_rate * extract(epoch from v_until - clock_timestamp()), 8 * v_sources);
+            exit when v_size < greatest(1, v_sources / 2);
         else
             v_slice := array(select source_id from linked.queue order by queued_at limit 10 * v_sources);
             exit when cardinality(v_slice) = 0;
@@ -10844,7 +10881,7 @@ begin
 end
 $linked$;
 comment on function linked.work_slices(interval, integer) is
-    'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
+    'Works off what is queued, first about p_slice clones (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
 -- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
 create or replace function linked.drop_needless_queue() returns void
@@ -11419,7 +11456,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -11639,7 +11676,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -11846,7 +11883,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12020,7 +12057,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12198,7 +12235,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12378,7 +12415,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12562,7 +12599,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12738,7 +12775,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -13027,7 +13064,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -13217,7 +13254,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then

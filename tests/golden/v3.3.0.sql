@@ -318,7 +318,7 @@ begin
             end loop;
         end if;
         v_until := coalesce(v_until, case
-            when p_patient then statement_timestamp() + interval '3 seconds'
+            when p_patient then statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
             when current_setting('linked.gave_up', true) = extract(epoch from statement_timestamp())::text then '-infinity'
             else clock_timestamp() + interval '100 milliseconds'
         end);
@@ -330,7 +330,7 @@ begin
 end
 $linked$;
 comment on function linked.wait_for_turn(uuid[], boolean) is
-    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began. Raises lock_not_available.';
+    'Waits for the turn on these groups, or on everything (null): 100 ms or, patiently, three seconds since the statement began (less where statement_timeout is short). Raises lock_not_available.';
 
 -- The mark is the transaction's own id, which no other transaction ever has: left on in a pooled session, or set for a
 -- role or a database, it marks nothing.
@@ -1582,7 +1582,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -1936,7 +1936,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -2396,7 +2396,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -2598,10 +2598,10 @@ begin
 "status" = case when (p_columns is null or 'status' = any (p_columns)) then theirs."status" else mine."status" end,
 "width" = case when (p_columns is null or 'width' = any (p_columns)) then theirs."width" else mine."width" end,
 "height" = case when (p_columns is null or 'height' = any (p_columns)) then theirs."height" else mine."height" end,
-"isEdited" = case when (p_columns is null or 'isEdited' = any (p_columns)) then theirs."isEdited" else mine."isEdited" end,
 "checksumAlgorithm" = case when (p_columns is null or 'checksumAlgorithm' = any (p_columns)) then theirs."checksumAlgorithm" else mine."checksumAlgorithm" end,
         "visibility" = case when (p_columns is null or 'visibility' = any (p_columns)) then case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end else mine."visibility" end,
-        "thumbhash" = case when (p_columns is null or 'thumbhash' = any (p_columns)) then case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end else mine."thumbhash" end
+        "thumbhash" = case when (p_columns is null or 'thumbhash' = any (p_columns)) then case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end else mine."thumbhash" end,
+        "isEdited" = case when (p_columns is null or 'isEdited' = any (p_columns)) then case when image.source_id in (mine.id, theirs.id) then mine."isEdited" else theirs."isEdited" end else mine."isEdited" end
 
     from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
@@ -2625,10 +2625,10 @@ begin
             (p_columns is null or 'status' = any (p_columns)) and mine."status" is distinct from theirs."status" or
             (p_columns is null or 'width' = any (p_columns)) and mine."width" is distinct from theirs."width" or
             (p_columns is null or 'height' = any (p_columns)) and mine."height" is distinct from theirs."height" or
-            (p_columns is null or 'isEdited' = any (p_columns)) and mine."isEdited" is distinct from theirs."isEdited" or
             (p_columns is null or 'checksumAlgorithm' = any (p_columns)) and mine."checksumAlgorithm" is distinct from theirs."checksumAlgorithm" or
             (p_columns is null or 'visibility' = any (p_columns)) and mine."visibility" is distinct from case when 'locked' in (mine.visibility, theirs.visibility) then mine.visibility else theirs.visibility end or
-            (p_columns is null or 'thumbhash' = any (p_columns)) and mine."thumbhash" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end
+            (p_columns is null or 'thumbhash' = any (p_columns)) and mine."thumbhash" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."thumbhash" else theirs."thumbhash" end or
+            (p_columns is null or 'isEdited' = any (p_columns)) and mine."isEdited" is distinct from case when image.source_id in (mine.id, theirs.id) then mine."isEdited" else theirs."isEdited" end
         );
 end
 $linked$;
@@ -3272,7 +3272,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3487,7 +3487,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3724,7 +3724,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -3954,7 +3954,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4183,7 +4183,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4388,7 +4388,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4587,7 +4587,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4777,7 +4777,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -4963,7 +4963,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5145,7 +5145,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5346,7 +5346,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5543,7 +5543,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5732,7 +5732,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -5917,7 +5917,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -6108,7 +6108,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -6278,6 +6278,7 @@ begin
             if v_from is not null then
                 perform linked.propagate_asset_edit(v_from, v_to, v_keys);
             end if;
+            perform linked.follow_edits(array(select "assetId" from fresh));
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
@@ -6301,7 +6302,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -6375,6 +6376,7 @@ begin
             if v_from is not null then
                 perform linked.propagate_asset_edit(v_from, v_to, v_keys);
             end if;
+            perform linked.follow_edits(array(select "assetId" from jsonb_populate_recordset(null::public."asset_edit", p_fresh) as fresh));
             end;
 
 end
@@ -6467,6 +6469,7 @@ begin
             if v_from is not null then
                 perform linked.propagate_asset_edit(v_from, v_to, v_keys);
             end if;
+            perform linked.follow_edits(array(select "assetId" from fresh));
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
@@ -6490,7 +6493,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -6566,6 +6569,7 @@ begin
             if v_from is not null then
                 perform linked.propagate_asset_edit(v_from, v_to, v_keys);
             end if;
+            perform linked.follow_edits(array(select "assetId" from jsonb_populate_recordset(null::public."asset_edit", p_fresh) as fresh));
             end;
 
 end
@@ -6656,6 +6660,7 @@ begin
             if v_from is not null then
                 perform linked.propagate_asset_edit(v_from, v_to, v_keys);
             end if;
+            perform linked.follow_edits(array(select "assetId" from stale));
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
@@ -6679,7 +6684,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -6753,6 +6758,7 @@ begin
             if v_from is not null then
                 perform linked.propagate_asset_edit(v_from, v_to, v_keys);
             end if;
+            perform linked.follow_edits(array(select "assetId" from jsonb_populate_recordset(null::public."asset_edit", p_stale) as stale));
             end;
 
 end
@@ -6866,7 +6872,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7055,7 +7061,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7244,7 +7250,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7425,7 +7431,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7611,7 +7617,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7793,7 +7799,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -7971,7 +7977,8 @@ comment on function linked.remember_unsettled(uuid[], text) is
 
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
--- members do without the encoded file.
+-- members do without the encoded file. Of a picture that is edited it makes only what the edits make of it (v2.5 to v3.1 at
+-- least): until then the source passes for one that is not.
 create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
@@ -7995,7 +8002,7 @@ begin
     into v_images, v_videos
     from due;
     perform from public."asset" where id in (select asset_id from linked.member where source_id = any (v_images || v_videos)) for no key update nowait;
-    update public.asset set thumbhash = null where id = any (v_images);
+    update public.asset set thumbhash = null, "isEdited" = false where id = any (v_images);
     delete from public.asset_file where "assetId" = any (v_videos) and type = 'encoded_video';
     delete from public.asset_file mine
     using linked.member, public.asset source
@@ -8011,13 +8018,17 @@ $linked$;
 comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
 
--- The job of the source has written what was missing. Where others came in between, the source is marked once more.
+-- The job of the source has written what was missing. Where others came in between, or the picture was edited meanwhile (then
+-- it has written what the edits make of it, no more), the source is marked once more.
 create or replace function linked.note_settled(p_changed uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    if not exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is not null) then
+        return;
+    end if;
     with written as (
-        select source_id, what, since > marked_at as again
+        select source_id, what, since > marked_at or what = 'image' and "isEdited" as again
         from linked.unsettled join public.asset on asset.id = source_id
         where source_id = any (p_changed) and marked_at is not null
             and case what
@@ -8028,14 +8039,48 @@ begin
         update linked.unsettled set marked_at = null
         from written
         where written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
+    ), edited as (
+        update public.asset set "isEdited" = true
+        from written
+        where asset.id = written.source_id and written.what = 'image' and not asset."isEdited"
+            and exists (select from public.asset_edit where asset_edit."assetId" = asset.id)
     )
     delete from linked.unsettled
     using written
     where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what);
+    if exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is null) then
+        perform linked.tell_of_work(true);
+    end if;
 end
 $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';
+
+-- Immich tells on which asset the edits are, and only where that changes: of a marked source it does not.
+create or replace function linked.follow_edits(p_edited uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_clones uuid[] := array(
+        select clone.asset_id
+        from linked.member
+        join linked.unsettled on unsettled.source_id = member.source_id and what = 'image' and marked_at is not null
+        join linked.member clone on clone.source_id = member.source_id and clone.asset_id <> clone.source_id
+        where member.asset_id = any (p_edited)
+    );
+begin
+    if cardinality(v_clones) = 0 then
+        return;
+    end if;
+    perform from public."asset" where id = any (v_clones) for no key update nowait;
+    update public.asset
+    set "isEdited" = not "isEdited"
+    where id = any (v_clones)
+        and "isEdited" <> exists (select from public.asset_edit where asset_edit."assetId" = asset.id);
+end
+$linked$;
+comment on function linked.follow_edits(uuid[]) is
+    'Has clones whose source is marked say whether they are edited.';
 
 -- Faces: the same face on each member, told apart by a key because a face has no natural one.
 
@@ -8386,7 +8431,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -8563,7 +8608,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -8748,7 +8793,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -8929,7 +8974,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -10357,7 +10402,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -10686,7 +10731,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -10885,7 +10930,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -11052,7 +11097,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -11751,7 +11796,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -11915,7 +11960,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12079,7 +12124,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12614,7 +12659,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12803,7 +12848,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -12976,7 +13021,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -13143,7 +13188,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -13725,12 +13770,13 @@ begin
         from public.album_user where "albumId" = any (p_albums);
     end if;
     perform from public."album" where id = any (p_albums) for update nowait;
-    delete from public.album_user where "albumId" = any (p_albums);
+    -- While the content is there: where the owner is a user of the album, it goes with its owner's row.
     delete from linked.brought
     using public.album_asset
     where album_asset."albumId" = any (p_albums)
         and brought.asset_id = album_asset."assetId"
         and brought.holder_id = album_asset."albumId";
+    delete from public.album_user where "albumId" = any (p_albums);
     delete from public.album where id = any (p_albums);
     delete from linked.album_pair where album_id = any (p_albums);
 end
@@ -14291,8 +14337,31 @@ $linked$;
 comment on function linked.keep_statistics() is
     'Has PostgreSQL look anew at what the addon remembers, whenever that has doubled.';
 
--- What only has to be linked comes first. Of groups that may have missed changes most have not: many are compared at once,
--- and a few repaired.
+-- A row in an index over vectors takes as much time as up to ten clones without.
+create or replace function linked.take_slice(p_size integer) returns uuid[]
+language sql volatile
+as $linked$
+    with waiting as (
+        select source_id, queued_at from linked.queue where not thorough order by queued_at limit p_size
+    ), counted as (
+        select source_id, sum(
+            (select count(*) from public.smart_search where smart_search."assetId" = source_id)
+            + (select count(*) from public.asset_face where asset_face."assetId" = source_id)
+        ) over (order by queued_at, source_id) as vectors, row_number() over (order by queued_at, source_id) as place
+        from waiting
+    ), slice as (
+        delete from linked.queue
+        where source_id in (select source_id from counted where vectors <= 2 * p_size or place = 1)
+        returning source_id
+    )
+    select array_agg(source_id) from slice
+$linked$;
+comment on function linked.take_slice(integer) is
+    'Takes from the queue what is only to be linked: at most p_size sources with at most twice as many faces and embeddings, one source at least. Null: there is none.';
+
+-- What only has to be linked comes first. Every slice has its statements planned anew (some 50 milliseconds): the first is
+-- small, the others as large as the time allows that is left, by what the session has seen. Of groups that may have missed
+-- changes most have not: many are compared at once, and a few repaired.
 create or replace function linked.work_slices(p_budget interval, p_slice integer) returns void
 language plpgsql
 as $linked$
@@ -14303,6 +14372,9 @@ declare
     v_sources integer := greatest(
         1, p_slice * least(1, extract(epoch from v_left) / nullif(extract(epoch from p_budget), 0)) / greatest(1, v_users)
     );
+    v_rate numeric := nullif(current_setting('linked.sources_per_second', true), '');
+    v_size integer := greatest(v_sources, least(v_rate * extract(epoch from v_left), 8 * v_sources));
+    v_begun timestamptz;
     v_slice uuid[];
     v_differ uuid[];
 begin
@@ -14311,16 +14383,17 @@ begin
     end if;
     perform linked.plan_for(10 * v_sources);
     loop
-        with slice as (
-            delete from linked.queue
-            where source_id in (
-                select source_id from linked.queue where not thorough order by queued_at limit v_sources
-            )
-            returning source_id
-        )
-        select array_agg(source_id) into v_slice from slice;
+        v_begun := clock_timestamp();
+        v_slice := linked.take_slice(v_size);
         if v_slice is not null then
             perform linked.attempt(v_slice, false);
+            v_rate := v_size / extract(epoch from clock_timestamp() - v_begun);
+            -- The last slice is not a whole one.
+            if exists (select from linked.queue where not thorough) then
+                perform set_config('linked.sources_per_second', v_rate::text, false);
+            end if;
+            v_size := least(v_rate * extract(epoch from v_until - clock_timestamp()), 8 * v_sources);
+            exit when v_size < greatest(1, v_sources / 2);
         else
             v_slice := array(select source_id from linked.queue order by queued_at limit 10 * v_sources);
             exit when cardinality(v_slice) = 0;
@@ -14342,7 +14415,7 @@ begin
 end
 $linked$;
 comment on function linked.work_slices(interval, integer) is
-    'Works off what is queued, about p_slice clones at a time (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
+    'Works off what is queued, first about p_slice clones (fewer where statement_timeout is short), until p_budget is used up or nothing is left.';
 
 -- Immich takes linking back before it is done: the album is unshared, an account deleted, a prefix removed.
 create or replace function linked.drop_needless_queue() returns void
@@ -14916,7 +14989,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -15148,7 +15221,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -15367,7 +15440,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -15541,7 +15614,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -15719,7 +15792,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -15899,7 +15972,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -16083,7 +16156,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -16259,7 +16332,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -16550,7 +16623,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -16742,7 +16815,7 @@ begin
                 end if;
 
                 if v_is_patient
-                    and clock_timestamp() < statement_timestamp() + interval '3 seconds'
+                    and clock_timestamp() < statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4)
                 then
                     perform pg_sleep(0.02);
                     if v_search_path is not null then
@@ -17159,10 +17232,17 @@ as $linked$
     join public.asset source on source.id = pair.source_id
     join public.asset mine on mine.id = pair.asset_id
     left join linked.member video on video.source_id = source."livePhotoVideoId" and video.owner_id = pair.owner_id
-    where row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status", mine."width", mine."height", mine."isEdited", mine."checksumAlgorithm")::record *<> row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status", source."width", source."height", source."isEdited", source."checksumAlgorithm")::record
+    where row(mine."type", mine."originalPath", mine."fileCreatedAt", mine."fileModifiedAt", mine."duration", mine."checksum", mine."originalFileName", mine."isOffline", mine."deletedAt", mine."localDateTime", mine."status", mine."width", mine."height", mine."checksumAlgorithm")::record *<> row(source."type", source."originalPath", source."fileCreatedAt", source."fileModifiedAt", source."duration", source."checksum", source."originalFileName", source."isOffline", source."deletedAt", source."localDateTime", source."status", source."width", source."height", source."checksumAlgorithm")::record
         or (mine.visibility <> source.visibility and 'locked' not in (mine.visibility, source.visibility))
         or (
             mine."thumbhash" is distinct from source."thumbhash"
+            and not exists (
+                select from linked.unsettled
+                where unsettled.source_id = source.id and what = 'image' and marked_at is not null
+            )
+        )
+        or (
+            mine."isEdited" is distinct from source."isEdited"
             and not exists (
                 select from linked.unsettled
                 where unsettled.source_id = source.id and what = 'image' and marked_at is not null

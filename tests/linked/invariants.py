@@ -300,6 +300,8 @@ def _agreement(snapshot: Snapshot) -> Iterator[str]:
                 expected = source[name]
                 if name == "visibility" and "locked" in (clone[name], source[name]):
                     continue
+                if name == "isEdited" and (source_id, "thumbhash") in marked:
+                    expected = bool(rows["asset_edit"].get(source_id))
                 if (source_id, name) in marked:
                     if not expected and clone[name]:
                         continue

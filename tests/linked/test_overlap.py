@@ -236,6 +236,45 @@ def test_only_the_source_is_marked_whatever_comes_then(storage: Storage, change:
     assert storage.generate_missing() == []
 
 
+ROTATE = ("rotate", {"angle": 90})
+
+
+@pytest.mark.since("v2.5.0")
+@pytest.mark.parametrize("when", ["before", "meanwhile by the family", "meanwhile by a clone", "undone meanwhile"])
+def test_of_an_edited_picture_all_thumbnails_are_made_anew(storage: Storage, when: str) -> None:
+    house, photo = storage.house, storage.upload()
+    clone = house.clone(photo, house.anna)
+    if when in ("before", "undone meanwhile"):
+        house.edit(photo, ROTATE)
+    unsettle(storage, photo)
+    storage.grow_quiet()
+    assert house.asset(clone).isEdited == (when in ("before", "undone meanwhile"))
+    assert house.asset(photo).thumbhash is None
+    if when.startswith("meanwhile"):
+        edited = photo if when == "meanwhile by the family" else clone
+        house.edit(edited, ROTATE)
+        house.update_asset(edited, thumbhash=b"edited")
+    elif when == "undone meanwhile":
+        house.edit(photo)
+    storage.generate_missing()
+    if storage.unsettled():
+        storage.settle()
+    assert (storage.missing(), storage.unsettled()) == ([], 0)
+    assert {house.asset(member).isEdited for member in house.group(photo)} == {when != "undone meanwhile"}
+
+
+@pytest.mark.since("v2.5.0")
+def test_removal_leaves_no_edited_picture_marked_as_not_edited(storage: Storage) -> None:
+    house, photo = storage.house, storage.upload()
+    house.edit(photo, ROTATE)
+    unsettle(storage, photo)
+    storage.grow_quiet()
+    remove(house.database)
+    assert house.asset(photo).isEdited
+    run(storage.generate_thumbnails(photo))
+    install(house.database)
+
+
 def test_what_overlaps_with_the_settling_job_is_settled_again(storage: Storage) -> None:
     house, photo = storage.house, storage.upload()
     unsettle(storage, photo)

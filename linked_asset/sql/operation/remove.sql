@@ -246,6 +246,12 @@ begin
             v_mark.name, v_mark.what, linked.removal_key('asset')
         );
     end loop;
+    if to_regclass('linked.unsettled') is not null and to_regclass('public.asset_edit') is not null then
+        update public.asset set "isEdited" = true
+        from linked.unsettled
+        where unsettled.source_id = asset.id and not asset."isEdited"
+            and exists (select from public.asset_edit where asset_edit."assetId" = asset.id);
+    end if;
 end
 $linked$;
 

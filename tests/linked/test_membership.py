@@ -730,3 +730,23 @@ def test_unlinking_is_never_queued(household: Household, many: list[UUID]) -> No
         household.update_exif(many[0], rating=number % 5)
     household.database.value("select linked.work_off(interval '1 minute')")
     assert household.owned(household.anna) == household.owned(household.ben) == 0
+
+
+def test_a_slice_is_the_smaller_the_more_faces_its_pictures_have(household: Household) -> None:
+    photos = [household.photo() for _ in range(5)]
+    household.detect_faces(photos[0], [(0, 0, 10 * n, 10 * n) for n in range(1, 8)])
+    household.database.execute(
+        """insert into linked.queue (source_id, queued_at)
+           select id, now() + place * interval '1 second'
+           from unnest(%s::uuid[]) with ordinality as queued (id, place)""",
+        [photos],
+    )
+
+    def take(size: int) -> set[UUID] | None:
+        taken = household.database.value("select linked.take_slice(%s)", [size])
+        return set(taken) if taken else None
+
+    assert take(3) == {photos[0]}
+    assert take(3) == set(photos[1:4])
+    assert take(3) == {photos[4]}
+    assert take(3) is None

@@ -106,7 +106,7 @@ def busy_template(databases: Databases, linked_template: str) -> str:
 @pytest.fixture
 def busy(databases: Databases, busy_template: str) -> Iterator[Database]:
     with databases.copy(busy_template) as database:
-        # Transactions of other databases on the server can have held back second looks, which repair unseen what differs.
+        # Second looks, held back by transactions of other databases, repair what differs before it is reported.
         left = "select linked.work_off('1 second') + (select count(*) from linked.second_look)"
         wait_until(lambda: not database.value(left))
         yield database

@@ -49,7 +49,9 @@ begin
         insert into public.asset_audit ("assetId", "ownerId")
         select id, "ownerId" from public.asset where id = any (p_assets);
     end if;
+    perform linked.keep_plans();
     delete from public.asset where id = any (p_assets);
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.delete_assets(uuid[]) is

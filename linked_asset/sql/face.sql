@@ -108,11 +108,13 @@ begin
         insert into public.asset_face (id, "assetId", {{ names("asset_face", "shared") }})
         select missing.face_id, missing.to_id, {{ names("asset_face", "shared", "theirs") }}
         from missing join public.asset_face theirs on theirs.id = missing.their_face_id
+        where (select linked.keep_plans())
         returning id
     )
     insert into linked.face (face_id, face_key, asset_id)
     select missing.face_id, missing.face_key, missing.to_id
     from missing join made on made.id = missing.face_id;
+    perform linked.plan_anew();
 
     insert into public.face_search ("faceId", {{ names("face_search", "shared") }})
     select my_face.face_id, {{ names("face_search", "shared", "theirs") }}
@@ -188,7 +190,9 @@ begin
         insert into public.asset_face_audit ("assetFaceId", "assetId")
         select id, "assetId" from public.asset_face where id = any (p_faces);
     end if;
+    perform linked.keep_plans();
     delete from public.asset_face where id = any (p_faces);
+    perform linked.plan_anew();
     delete from linked.face where face_id = any (p_faces);
 end
 $linked$;

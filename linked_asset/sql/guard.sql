@@ -113,6 +113,35 @@ $linked$;
 comment on function linked.plan_for(bigint) is
     'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
+-- The setting holds for whatever runs meanwhile: with it PostgreSQL also plans anew, for every single row, what foreign keys
+-- check or delete, and (from PostgreSQL 18 on) what a default written in SQL computes. A statement that inserts or deletes
+-- much has these keep their plans once it is planned itself.
+create or replace function linked.keep_plans() returns boolean
+language plpgsql
+as $linked$
+begin
+    if current_setting('plan_cache_mode') = 'force_custom_plan' then
+        perform set_config('plan_cache_mode', 'auto', true);
+        perform set_config('linked.plans', 'anew', true);
+    end if;
+    return true;
+end
+$linked$;
+comment on function linked.keep_plans() is
+    'Has plans kept until linked.plan_anew(), whatever linked.plan_for() said. Always true: a condition of the statement for whose rows it is meant.';
+
+create or replace function linked.plan_anew() returns void
+language plpgsql
+as $linked$
+begin
+    if current_setting('linked.plans', true) = 'anew' then
+        perform set_config('plan_cache_mode', 'force_custom_plan', true);
+        perform set_config('linked.plans', '', true);
+    end if;
+end
+$linked$;
+comment on function linked.plan_anew() is 'Ends what linked.keep_plans() began.';
+
 -- How much of p_budget a statement may still use: well below a timeout that the role or the database has set, so that
 -- what is too much for one statement is queued instead of cancelled.
 create or replace function linked.time_left(p_budget interval) returns interval

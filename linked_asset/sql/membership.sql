@@ -216,6 +216,7 @@ begin
             case when plan.can_write then s."sidecarPath" else linked.viewers_sidecar(s."originalPath") end{% endif %}
 
         from plan join public.asset s on s.id = plan.source_id
+        where (select linked.keep_plans())
         order by plan.user_id, plan.position
         for key share of s nowait
         on conflict do nothing
@@ -227,6 +228,7 @@ begin
         returning asset_id, source_id
     )
     select array_agg(source_id), array_agg(asset_id) into v_sources, v_clones from clone;
+    perform linked.plan_anew();
     if v_sources is null then
         return;
     end if;

@@ -320,7 +320,7 @@ begin
     left join public.{{ table }} mine
         on mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null
 {%- if is_keyed and has_unique_key(table) %} or {{ differ(table, "shared", "mine", "theirs") }}{% endif %})
 {{- is_meant("theirs") }}
@@ -333,6 +333,7 @@ begin
 
     on conflict ("assetId") do nothing
 {%- endif %};
+    perform linked.plan_anew();
 {% if table == "asset_file" and sidecar_rows_of_viewers %}
     perform linked.assign_sidecars(p_from || p_to);
 {% endif %}

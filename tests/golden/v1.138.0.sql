@@ -391,6 +391,35 @@ $linked$;
 comment on function linked.plan_for(bigint) is
     'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
+-- The setting holds for whatever runs meanwhile: with it PostgreSQL also plans anew, for every single row, what foreign keys
+-- check or delete, and (from PostgreSQL 18 on) what a default written in SQL computes. A statement that inserts or deletes
+-- much has these keep their plans once it is planned itself.
+create or replace function linked.keep_plans() returns boolean
+language plpgsql
+as $linked$
+begin
+    if current_setting('plan_cache_mode') = 'force_custom_plan' then
+        perform set_config('plan_cache_mode', 'auto', true);
+        perform set_config('linked.plans', 'anew', true);
+    end if;
+    return true;
+end
+$linked$;
+comment on function linked.keep_plans() is
+    'Has plans kept until linked.plan_anew(), whatever linked.plan_for() said. Always true: a condition of the statement for whose rows it is meant.';
+
+create or replace function linked.plan_anew() returns void
+language plpgsql
+as $linked$
+begin
+    if current_setting('linked.plans', true) = 'anew' then
+        perform set_config('plan_cache_mode', 'force_custom_plan', true);
+        perform set_config('linked.plans', '', true);
+    end if;
+end
+$linked$;
+comment on function linked.plan_anew() is 'Ends what linked.keep_plans() began.';
+
 -- How much of p_budget a statement may still use: well below a timeout that the role or the database has set, so that
 -- what is too much for one statement is queued instead of cancelled.
 create or replace function linked.time_left(p_budget interval) returns interval
@@ -1245,7 +1274,9 @@ begin
         insert into public.asset_audit ("assetId", "ownerId")
         select id, "ownerId" from public.asset where id = any (p_assets);
     end if;
+    perform linked.keep_plans();
     delete from public.asset where id = any (p_assets);
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.delete_assets(uuid[]) is
@@ -2749,9 +2780,10 @@ begin
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_exif(uuid[], uuid[], text[]) is
@@ -2778,12 +2810,13 @@ begin
     join public.asset_file theirs on theirs."assetId" = pair.from_id
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type"
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null or row(mine."path")::record *<> row(theirs."path")::record)
         and (p_keys is null or row(theirs."type")::text = any (p_keys))
         and theirs.type <> 'sidecar'
     on conflict ("assetId", "type") do update
     set "path" = excluded."path";
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
@@ -2818,9 +2851,10 @@ begin
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
@@ -2851,9 +2885,10 @@ begin
     join public.smart_search theirs on theirs."assetId" = pair.from_id
     left join public.smart_search mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_smart_search(uuid[], uuid[], text[]) is
@@ -5058,11 +5093,13 @@ begin
         insert into public.asset_face (id, "assetId", "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt")
         select missing.face_id, missing.to_id, theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt"
         from missing join public.asset_face theirs on theirs.id = missing.their_face_id
+        where (select linked.keep_plans())
         returning id
     )
     insert into linked.face (face_id, face_key, asset_id)
     select missing.face_id, missing.face_key, missing.to_id
     from missing join made on made.id = missing.face_id;
+    perform linked.plan_anew();
 
     insert into public.face_search ("faceId", "embedding")
     select my_face.face_id, theirs."embedding"
@@ -5091,7 +5128,9 @@ begin
         insert into public.asset_face_audit ("assetFaceId", "assetId")
         select id, "assetId" from public.asset_face where id = any (p_faces);
     end if;
+    perform linked.keep_plans();
     delete from public.asset_face where id = any (p_faces);
+    perform linked.plan_anew();
     delete from linked.face where face_id = any (p_faces);
 end
 $linked$;
@@ -10652,6 +10691,7 @@ begin
         select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."encodedVideoPath", s."checksum", s."originalFileName", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."deviceAssetId", 'linked', s."createdAt", true,
             case when plan.can_write then s."sidecarPath" else linked.viewers_sidecar(s."originalPath") end
         from plan join public.asset s on s.id = plan.source_id
+        where (select linked.keep_plans())
         order by plan.user_id, plan.position
         for key share of s nowait
         on conflict do nothing
@@ -10663,6 +10703,7 @@ begin
         returning asset_id, source_id
     )
     select array_agg(source_id), array_agg(asset_id) into v_sources, v_clones from clone;
+    perform linked.plan_anew();
     if v_sources is null then
         return;
     end if;

@@ -391,6 +391,35 @@ $linked$;
 comment on function linked.plan_for(bigint) is
     'Has everything that follows planned for its own arrays where a statement has many rows. Until linked.stop_writing().';
 
+-- The setting holds for whatever runs meanwhile: with it PostgreSQL also plans anew, for every single row, what foreign keys
+-- check or delete, and (from PostgreSQL 18 on) what a default written in SQL computes. A statement that inserts or deletes
+-- much has these keep their plans once it is planned itself.
+create or replace function linked.keep_plans() returns boolean
+language plpgsql
+as $linked$
+begin
+    if current_setting('plan_cache_mode') = 'force_custom_plan' then
+        perform set_config('plan_cache_mode', 'auto', true);
+        perform set_config('linked.plans', 'anew', true);
+    end if;
+    return true;
+end
+$linked$;
+comment on function linked.keep_plans() is
+    'Has plans kept until linked.plan_anew(), whatever linked.plan_for() said. Always true: a condition of the statement for whose rows it is meant.';
+
+create or replace function linked.plan_anew() returns void
+language plpgsql
+as $linked$
+begin
+    if current_setting('linked.plans', true) = 'anew' then
+        perform set_config('plan_cache_mode', 'force_custom_plan', true);
+        perform set_config('linked.plans', '', true);
+    end if;
+end
+$linked$;
+comment on function linked.plan_anew() is 'Ends what linked.keep_plans() began.';
+
 -- How much of p_budget a statement may still use: well below a timeout that the role or the database has set, so that
 -- what is too much for one statement is queued instead of cancelled.
 create or replace function linked.time_left(p_budget interval) returns interval
@@ -1300,7 +1329,9 @@ begin
         insert into public.asset_audit ("assetId", "ownerId")
         select id, "ownerId" from public.asset where id = any (p_assets);
     end if;
+    perform linked.keep_plans();
     delete from public.asset where id = any (p_assets);
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.delete_assets(uuid[]) is
@@ -2754,9 +2785,10 @@ begin
     join public.asset_exif theirs on theirs."assetId" = pair.from_id
     left join public.asset_exif mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_exif(uuid[], uuid[], text[]) is
@@ -2791,7 +2823,7 @@ begin
     join public.asset_file theirs on theirs."assetId" = pair.from_id
     left join public.asset_file mine
         on mine."assetId" = pair.to_id and mine."type" = theirs."type" and mine."isEdited" = theirs."isEdited"
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null or row(mine."path", mine."isProgressive", mine."isTransparent")::record *<> row(theirs."path", theirs."isProgressive", theirs."isTransparent")::record)
         and (p_keys is null or row(theirs."type", theirs."isEdited")::text = any (p_keys))
         and (
@@ -2804,6 +2836,7 @@ begin
         )
     on conflict ("assetId", "type", "isEdited") do update
     set "path" = excluded."path", "isProgressive" = excluded."isProgressive", "isTransparent" = excluded."isTransparent";
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
@@ -2837,9 +2870,10 @@ begin
     join public.asset_job_status theirs on theirs."assetId" = pair.from_id
     left join public.asset_job_status mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
@@ -2870,9 +2904,10 @@ begin
     join public.smart_search theirs on theirs."assetId" = pair.from_id
     left join public.smart_search mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_smart_search(uuid[], uuid[], text[]) is
@@ -2918,9 +2953,10 @@ begin
     join public.asset_video theirs on theirs."assetId" = pair.from_id
     left join public.asset_video mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_video(uuid[], uuid[], text[]) is
@@ -2954,9 +2990,10 @@ begin
     join public.asset_audio theirs on theirs."assetId" = pair.from_id
     left join public.asset_audio mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_audio(uuid[], uuid[], text[]) is
@@ -2992,9 +3029,10 @@ begin
     join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
     left join public.asset_keyframe mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_keyframe(uuid[], uuid[], text[]) is
@@ -3025,11 +3063,12 @@ begin
     join public.asset_edit theirs on theirs."assetId" = pair.from_id
     left join public.asset_edit mine
         on mine."assetId" = pair.to_id and mine."sequence" = theirs."sequence"
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null or row(mine."action", mine."parameters")::record *<> row(theirs."action", theirs."parameters")::record)
         and (p_keys is null or row(theirs."sequence")::text = any (p_keys))
     on conflict ("assetId", "sequence") do update
     set "action" = excluded."action", "parameters" = excluded."parameters";
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_edit(uuid[], uuid[], text[]) is
@@ -3075,9 +3114,10 @@ begin
     join public.asset_ocr theirs on theirs."assetId" = pair.from_id
     left join public.asset_ocr mine
         on mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
         and (p_keys is null or row(theirs."x1", theirs."y1", theirs."x2", theirs."y2", theirs."x3", theirs."y3", theirs."x4", theirs."y4", theirs."text")::text = any (p_keys));
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_asset_ocr(uuid[], uuid[], text[]) is
@@ -3115,9 +3155,10 @@ begin
     join public.ocr_search theirs on theirs."assetId" = pair.from_id
     left join public.ocr_search mine
         on mine."assetId" = pair.to_id
-    where (
+    where (select linked.keep_plans()) and (
         mine."assetId" is null)
     on conflict ("assetId") do nothing;
+    perform linked.plan_anew();
 end
 $linked$;
 comment on function linked.propagate_ocr_search(uuid[], uuid[], text[]) is
@@ -8190,11 +8231,13 @@ begin
         insert into public.asset_face (id, "assetId", "imageWidth", "imageHeight", "boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2", "sourceType", "deletedAt", "isVisible")
         select missing.face_id, missing.to_id, theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible"
         from missing join public.asset_face theirs on theirs.id = missing.their_face_id
+        where (select linked.keep_plans())
         returning id
     )
     insert into linked.face (face_id, face_key, asset_id)
     select missing.face_id, missing.face_key, missing.to_id
     from missing join made on made.id = missing.face_id;
+    perform linked.plan_anew();
 
     insert into public.face_search ("faceId", "embedding")
     select my_face.face_id, theirs."embedding"
@@ -8264,7 +8307,9 @@ begin
         insert into public.asset_face_audit ("assetFaceId", "assetId")
         select id, "assetId" from public.asset_face where id = any (p_faces);
     end if;
+    perform linked.keep_plans();
     delete from public.asset_face where id = any (p_faces);
+    perform linked.plan_anew();
     delete from linked.face where face_id = any (p_faces);
 end
 $linked$;
@@ -14186,6 +14231,7 @@ begin
         insert into public.asset (id, "ownerId", "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "visibility", "width", "height", "isEdited", "checksumAlgorithm", "createdAt", "isExternal")
         select plan.clone_id, plan.user_id, s."type", s."originalPath", s."fileCreatedAt", s."fileModifiedAt", s."duration", s."checksum", s."originalFileName", s."thumbhash", s."isOffline", s."deletedAt", s."localDateTime", s."status", s."visibility", s."width", s."height", s."isEdited", s."checksumAlgorithm", s."createdAt", true
         from plan join public.asset s on s.id = plan.source_id
+        where (select linked.keep_plans())
         order by plan.user_id, plan.position
         for key share of s nowait
         on conflict do nothing
@@ -14197,6 +14243,7 @@ begin
         returning asset_id, source_id
     )
     select array_agg(source_id), array_agg(asset_id) into v_sources, v_clones from clone;
+    perform linked.plan_anew();
     if v_sources is null then
         return;
     end if;

@@ -95,3 +95,17 @@ def test_no_small_statement_reads_a_large_table(filled: Household) -> None:
             assert read_whole(immich, private.pop()) == set(), times
     finally:
         immich.database.close()
+
+
+@pytest.mark.parametrize("rows", [1, 4000])
+def test_foreign_keys_keep_their_plans_and_nothing_else_does(household: Household, rows: int) -> None:
+    database = household.database
+    mode = "select current_setting('plan_cache_mode')"
+    with database.transaction():
+        database.execute("select linked.plan_for(%s)", [rows])
+        before = database.value(mode)
+        assert before == ("force_custom_plan" if rows > 1 else "auto")
+        database.execute("select 1 where (select linked.keep_plans())")
+        assert database.value(mode) == "auto"
+        database.execute("select linked.plan_anew()")
+        assert database.value(mode) == before

@@ -8097,7 +8097,8 @@ $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';
 
--- Immich tells on which asset the edits are, and only where that changes: of a marked source it does not.
+-- That the last edit is gone Immich tells of the asset that it was taken from, where it says it was edited: a marked source does not,
+-- and what becomes of a marked source is not carried to the clones.
 create or replace function linked.follow_edits(p_edited uuid[]) returns void
 language plpgsql
 as $linked$

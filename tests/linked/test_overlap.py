@@ -240,15 +240,18 @@ ROTATE = ("rotate", {"angle": 90})
 
 
 @pytest.mark.since("v2.5.0")
-@pytest.mark.parametrize("when", ["before", "meanwhile by the family", "meanwhile by a clone", "undone meanwhile"])
+@pytest.mark.parametrize(
+    "when", ["before", "meanwhile by the family", "meanwhile by a clone", "undone meanwhile", "seen by others"]
+)
 def test_of_an_edited_picture_all_thumbnails_are_made_anew(storage: Storage, when: str) -> None:
     house, photo = storage.house, storage.upload()
     clone = house.clone(photo, house.anna)
-    if when in ("before", "undone meanwhile"):
+    is_edited_before = not when.startswith("meanwhile")
+    if is_edited_before:
         house.edit(photo, ROTATE)
     unsettle(storage, photo)
     storage.grow_quiet()
-    assert house.asset(clone).isEdited == (when in ("before", "undone meanwhile"))
+    assert house.asset(clone).isEdited == is_edited_before
     assert house.asset(photo).thumbhash is None
     if when.startswith("meanwhile"):
         edited = photo if when == "meanwhile by the family" else clone
@@ -256,6 +259,9 @@ def test_of_an_edited_picture_all_thumbnails_are_made_anew(storage: Storage, whe
         house.update_asset(edited, thumbhash=b"edited")
     elif when == "undone meanwhile":
         house.edit(photo)
+    elif when == "seen by others":
+        house.share_album(house.linked_album, house.clara)
+        assert house.asset(house.clone(photo, house.clara)).isEdited
     storage.generate_missing()
     if storage.unsettled():
         storage.settle()

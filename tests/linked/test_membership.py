@@ -674,7 +674,7 @@ def many(household: Household) -> list[UUID]:
     """More than is linked within one statement."""
     household.update_album(household.linked_album, description="none")
     library = household.create_library(household.family, "/mnt/scans")
-    return household.import_library(household.family, library, [f"/mnt/scans/{n}.jpg" for n in range(1200)])
+    return household.import_library(household.family, library, [f"/mnt/scans/{n}.jpg" for n in range(3000)])
 
 
 def queued(household: Household) -> int:
@@ -685,12 +685,12 @@ def test_a_statement_is_done_well_before_its_timeout(household: Household, many:
     database = household.database
     describe(household, "none\n" + "/mnt/elsewhere")
     with database.transaction():
-        database.execute("set local statement_timeout = '2s'")
+        database.execute("set local statement_timeout = '1s'")
         describe(household, "/mnt/scans")
     assert 0 < household.owned(household.anna) < len(many)
     assert queued(household)
     with database.transaction():
-        database.execute("set local statement_timeout = '2s'")
+        database.execute("set local statement_timeout = '1s'")
         household.update_exif(many[0], rating=1)
 
 

@@ -151,6 +151,11 @@ case
                     join linked.member on member.asset_id = path.id
                     where path.old is distinct from path.new;
 {% endif %}
+{% if "isEdited" in asset %}
+                    if v_columns && array['width', 'height'] then
+                        perform linked.keep_measures(v_changed);
+                    end if;
+{% endif %}
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
                     select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);

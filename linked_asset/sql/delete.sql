@@ -82,6 +82,7 @@ begin
     )
     select v_gone || array_agg(asset_id) into v_gone from alone;
     delete from linked.face where asset_id = any (v_gone);
+    perform linked.forget_marks(v_gone);
     perform linked.leave_albums_of_nobody(v_sources);
 end
 $linked$;

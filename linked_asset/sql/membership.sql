@@ -413,7 +413,7 @@ begin
     if v_left < interval '0' then
         return;
     end if;
-    perform linked.plan_for(10 * v_sources);
+    perform linked.plan_for(8 * p_slice);
     loop
         v_begun := clock_timestamp();
         v_slice := linked.take_slice(v_size);

@@ -1307,6 +1307,7 @@ begin
     )
     select v_gone || array_agg(asset_id) into v_gone from alone;
     delete from linked.face where asset_id = any (v_gone);
+    perform linked.forget_marks(v_gone);
     perform linked.leave_albums_of_nobody(v_sources);
 end
 $linked$;
@@ -4911,7 +4912,7 @@ comment on function linked.remember_unsettled(uuid[], text) is
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
 -- members do without the encoded file. Of a picture that is edited it makes only what the edits make of it (v2.5 to v3.1 at
--- least): until then the source passes for one that is not.
+-- least): until then the source passes for one that is not. An asset without siblings is told to Immich, no more: nothing overlaps.
 create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
@@ -4934,15 +4935,24 @@ begin
     select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
     into v_images, v_videos
     from due;
-    perform from public."asset" where id in (select asset_id from linked.member where source_id = any (v_images || v_videos)) for no key update nowait;
-    update public.asset set thumbhash = null where id = any (v_images);
+    if v_images is null and v_videos is null then
+        return;
+    end if;
+    perform from public."asset" where id in (
+            select unnest(v_images || v_videos)
+            union all
+            select asset_id from linked.member where source_id = any (v_images || v_videos)
+        ) for no key update nowait;
+    update public.asset
+    set thumbhash = null
+    where id = any (v_images);
     update public.asset set "encodedVideoPath" = null where id = any (v_videos);
     update public.asset mine
     set "encodedVideoPath" = null
     from linked.member join public.asset source on source.id = member.source_id
     where member.source_id = any (v_videos) and source.visibility = 'hidden' and mine.id = member.asset_id;
     delete from linked.unsettled
-    where source_id = any (v_images || v_videos) and not exists (select from public.asset where asset.id = source_id);
+    where source_id = any (v_images || v_videos) and not exists (select from linked.member where member.asset_id = source_id);
     delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
@@ -4950,6 +4960,17 @@ end
 $linked$;
 comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
+
+-- Of what is marked no more nothing is left but what Immich does about it.
+create or replace function linked.forget_marks(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.unsettled where source_id = any (p_sources) and marked_at is not null;
+end
+$linked$;
+comment on function linked.forget_marks(uuid[]) is
+    'Has assets that leave their groups pass no more for what they are not.';
 
 -- The job of the source has written what was missing. Where others came in between, or the picture was edited meanwhile (then
 -- it has written what the edits make of it, no more), the source is marked once more.
@@ -10888,7 +10909,7 @@ begin
     if v_left < interval '0' then
         return;
     end if;
-    perform linked.plan_for(10 * v_sources);
+    perform linked.plan_for(8 * p_slice);
     loop
         v_begun := clock_timestamp();
         v_slice := linked.take_slice(v_size);

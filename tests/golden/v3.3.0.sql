@@ -1362,6 +1362,7 @@ begin
     )
     select v_gone || array_agg(asset_id) into v_gone from alone;
     delete from linked.face where asset_id = any (v_gone);
+    perform linked.forget_marks(v_gone);
     perform linked.leave_albums_of_nobody(v_sources);
 end
 $linked$;
@@ -1864,6 +1865,9 @@ begin
                         from (select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "width", "height", "isEdited", "checksumAlgorithm" from fresh except select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "width", "height", "isEdited", "checksumAlgorithm" from stale) as changed
                         join linked.member on member.asset_id = changed.id
                     );
+                    if v_columns && array['width', 'height'] then
+                        perform linked.keep_measures(v_changed);
+                    end if;
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
                     select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
@@ -2099,6 +2103,9 @@ begin
                         from (select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "width", "height", "isEdited", "checksumAlgorithm" from jsonb_populate_recordset(null::public."asset", p_fresh) as fresh except select id, visibility, "type", "originalPath", "fileCreatedAt", "fileModifiedAt", "duration", "checksum", "originalFileName", "thumbhash", "isOffline", "deletedAt", "localDateTime", "status", "width", "height", "isEdited", "checksumAlgorithm" from jsonb_populate_recordset(null::public."asset", p_stale) as stale) as changed
                         join linked.member on member.asset_id = changed.id
                     );
+                    if v_columns && array['width', 'height'] then
+                        perform linked.keep_measures(v_changed);
+                    end if;
                     perform linked.note_settled(v_changed);
                     perform linked.follow_viewers(v_changed);
                     select from_ids, to_ids into v_from, v_to from linked.siblings(v_changed, false);
@@ -8019,7 +8026,7 @@ comment on function linked.remember_unsettled(uuid[], text) is
 -- Of what the source alone is marked with nothing is carried to the clones or from them (linked.propagate_asset): Immich's job for
 -- what is missing would take them too, or not the source. It never takes a hidden video, the moving part of a live photo: there all
 -- members do without the encoded file. Of a picture that is edited it makes only what the edits make of it (v2.5 to v3.1 at
--- least): until then the source passes for one that is not.
+-- least): until then the source passes for one that is not. An asset without siblings is told to Immich, no more: nothing overlaps.
 create or replace function linked.settle() returns void
 language plpgsql
 as $linked$
@@ -8042,15 +8049,25 @@ begin
     select array_agg(source_id) filter (where what = 'image'), array_agg(source_id) filter (where what = 'video')
     into v_images, v_videos
     from due;
-    perform from public."asset" where id in (select asset_id from linked.member where source_id = any (v_images || v_videos)) for no key update nowait;
-    update public.asset set thumbhash = null, "isEdited" = false where id = any (v_images);
+    if v_images is null and v_videos is null then
+        return;
+    end if;
+    perform from public."asset" where id in (
+            select unnest(v_images || v_videos)
+            union all
+            select asset_id from linked.member where source_id = any (v_images || v_videos)
+        ) for no key update nowait;
+    update public.asset
+    set thumbhash = null,
+        "isEdited" = "isEdited" and not exists (select from linked.member where member.asset_id = asset.id)
+    where id = any (v_images);
     delete from public.asset_file where "assetId" = any (v_videos) and type = 'encoded_video';
     delete from public.asset_file mine
     using linked.member, public.asset source
     where member.source_id = any (v_videos) and source.id = member.source_id and source.visibility = 'hidden'
         and mine."assetId" = member.asset_id and mine.type = 'encoded_video';
     delete from linked.unsettled
-    where source_id = any (v_images || v_videos) and not exists (select from public.asset where asset.id = source_id);
+    where source_id = any (v_images || v_videos) and not exists (select from linked.member where member.asset_id = source_id);
     delete from linked.unsettled
     using public.asset
     where source_id = any (v_videos) and what = 'video' and asset.id = source_id and asset.visibility = 'hidden';
@@ -8058,6 +8075,20 @@ end
 $linked$;
 comment on function linked.settle() is
     'Marks the sources of unsettled groups that have been quiet for Immich''s job for missing thumbnails (or videos).';
+
+-- Of what is marked no more nothing is left but what Immich does about it.
+create or replace function linked.forget_marks(p_sources uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    delete from linked.unsettled where source_id = any (p_sources) and marked_at is not null;
+    if found then
+        perform linked.say_edited(p_sources);
+    end if;
+end
+$linked$;
+comment on function linked.forget_marks(uuid[]) is
+    'Has assets that leave their groups pass no more for what they are not.';
 
 -- The job of the source has written what was missing. Where others came in between, or the picture was edited meanwhile (then
 -- it has written what the edits make of it, no more), the source is marked once more.
@@ -8080,15 +8111,11 @@ begin
         update linked.unsettled set marked_at = null
         from written
         where written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what)
-    ), edited as (
-        update public.asset set "isEdited" = true
-        from written
-        where asset.id = written.source_id and written.what = 'image' and not asset."isEdited"
-            and exists (select from public.asset_edit where asset_edit."assetId" = asset.id)
     )
     delete from linked.unsettled
     using written
     where not written.again and (unsettled.source_id, unsettled.what) = (written.source_id, written.what);
+    perform linked.say_edited(p_changed);
     if exists (select from linked.unsettled where source_id = any (p_changed) and marked_at is null) then
         perform linked.tell_of_work(true);
     end if;
@@ -8096,6 +8123,53 @@ end
 $linked$;
 comment on function linked.note_settled(uuid[]) is
     'Forgets that groups are unsettled when what their source was marked with has been written.';
+
+create or replace function linked.say_edited(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[] := array(
+        select id
+        from public.asset
+        where id = any (p_assets) and not "isEdited"
+            and exists (select from public.asset_edit where asset_edit."assetId" = asset.id)
+            and not exists (
+                select from linked.unsettled
+                where unsettled.source_id = asset.id and what = 'image' and marked_at is not null
+            )
+    );
+begin
+    if cardinality(v_assets) = 0 then
+        return;
+    end if;
+    perform from public."asset" where id = any (v_assets) for no key update nowait;
+    update public.asset set "isEdited" = true where id = any (v_assets);
+end
+$linked$;
+comment on function linked.say_edited(uuid[]) is
+    'Has those of these assets that passed for not edited, and are marked no more, say again that they are.';
+
+-- Immich writes what it reads of the file unless the picture is edited, which a marked source does not say.
+create or replace function linked.keep_measures(p_changed uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    update public.asset source
+    set width = theirs.width, height = theirs.height
+    from (
+        select distinct on (unsettled.source_id) unsettled.source_id, clone.width, clone.height
+        from linked.unsettled
+        join linked.member on member.source_id = unsettled.source_id and member.asset_id <> member.source_id
+        join public.asset clone on clone.id = member.asset_id and clone."isEdited"
+        where unsettled.source_id = any (p_changed) and what = 'image' and marked_at is not null
+        order by unsettled.source_id, clone.id
+    ) as theirs
+    where source.id = theirs.source_id and not source."isEdited"
+        and (source.width, source.height) is distinct from (theirs.width, theirs.height);
+end
+$linked$;
+comment on function linked.keep_measures(uuid[]) is
+    'Gives marked sources of edited pictures that have just changed the measures back that the edits give them.';
 
 -- That the last edit is gone Immich tells of the asset that it was taken from, where it says it was edited: a marked source does not,
 -- and what becomes of a marked source is not carried to the clones.
@@ -14429,7 +14503,7 @@ begin
     if v_left < interval '0' then
         return;
     end if;
-    perform linked.plan_for(10 * v_sources);
+    perform linked.plan_for(8 * p_slice);
     loop
         v_begun := clock_timestamp();
         v_slice := linked.take_slice(v_size);

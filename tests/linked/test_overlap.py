@@ -241,8 +241,12 @@ ROTATE = ("rotate", {"angle": 90})
 
 @pytest.mark.since("v2.5.0")
 @pytest.mark.parametrize(
-    "when", ["before", "meanwhile by the family", "meanwhile by a clone", "undone meanwhile", "seen by others"]
-)
+    "when",
+    [
+        "before", "meanwhile by the family", "meanwhile by a clone", "undone meanwhile", "seen by others",
+        "metadata read again",
+    ],
+)  # fmt: skip
 def test_of_an_edited_picture_all_thumbnails_are_made_anew(storage: Storage, when: str) -> None:
     house, photo = storage.house, storage.upload()
     clone = house.clone(photo, house.anna)
@@ -262,11 +266,35 @@ def test_of_an_edited_picture_all_thumbnails_are_made_anew(storage: Storage, whe
     elif when == "seen by others":
         house.share_album(house.linked_album, house.clara)
         assert house.asset(house.clone(photo, house.clara)).isEdited
+    elif when == "metadata read again":
+        # Of what is edited Immich leaves the measures alone; it takes the marked source for a picture that is not.
+        house.update_asset(clone, width=300, height=400)
+        house.update_asset(photo, width=400, height=300)
+        assert {house.asset(member).width for member in house.group(photo)} == {300}
     storage.generate_missing()
     if storage.unsettled():
         storage.settle()
     assert (storage.missing(), storage.unsettled()) == ([], 0)
     assert {house.asset(member).isEdited for member in house.group(photo)} == {when != "undone meanwhile"}
+
+
+@pytest.mark.parametrize("what", ["marked", "waiting"])
+def test_what_is_unlinked_is_nothing_to_settle(storage: Storage, what: str) -> None:
+    house, photo = storage.house, storage.upload()
+    if house.has("asset", "isEdited"):
+        house.edit(photo, ROTATE)
+    unsettle(storage, photo)
+    if what == "marked":
+        storage.grow_quiet()
+    house.delete_album(house.linked_album)
+    storage.grow_quiet()
+    assert house.asset(photo).thumbhash is None
+    assert storage.unsettled() == 0
+    if house.has("asset", "isEdited"):
+        assert house.asset(photo).isEdited
+        run(storage.generate_thumbnails(photo))
+    else:
+        assert storage.generate_missing() == [photo]
 
 
 @pytest.mark.since("v2.5.0")

@@ -246,11 +246,18 @@ begin
             v_mark.name, v_mark.what, linked.removal_key('asset')
         );
     end loop;
-    if to_regclass('linked.unsettled') is not null and to_regclass('public.asset_edit') is not null then
-        update public.asset set "isEdited" = true
-        from linked.unsettled
-        where unsettled.source_id = asset.id and not asset."isEdited"
-            and exists (select from public.asset_edit where asset_edit."assetId" = asset.id);
+    if to_regclass('linked.unsettled') is not null and to_regclass('public.asset_edit') is not null
+        and exists (
+            select from pg_catalog.pg_attribute as a
+            where a.attrelid = to_regclass('public.asset') and a.attname = 'isEdited' and not a.attisdropped
+        )
+    then
+        execute format(
+            'update public.asset set "isEdited" = true from linked.unsettled
+            where unsettled.what = ''image'' and unsettled.source_id = asset.%1$s and not asset."isEdited"
+                and exists (select from public.asset_edit where asset_edit.%2$s = asset.%1$s)',
+            linked.removal_key('asset'), linked.removal_column('asset_edit', 'asset')
+        );
     end if;
 end
 $linked$;

@@ -14379,7 +14379,8 @@ $linked$;
 comment on function linked.bring_in(uuid[]) is
     'Gives what viewers had put on these clones to the siblings, now that they may write.';
 
--- What an account shared while it could write is the group's; the albums that it made itself are its own.
+-- What an account shared while it could write is the group's; the albums that it made itself are its own. Stacks of one linked
+-- picture and others of the account's were never shared: of viewers they do not last.
 create or replace function linked.set_apart(p_clones uuid[]) returns void
 language plpgsql
 as $linked$
@@ -14404,6 +14405,8 @@ begin
     where member.asset_id = any (p_clones) and album_pair.album_id <> album_pair.album_key
     on conflict do nothing;
     perform linked.leave_albums_of_nobody(array(select source_id from linked.member where asset_id = any (p_clones)));
+    perform linked.propagate_stacks(array_agg(source_id), array_agg(asset_id))
+    from linked.member where asset_id = any (p_clones);
 end
 $linked$;
 comment on function linked.set_apart(uuid[]) is

@@ -38,6 +38,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
+def wait_until_nothing_is_left(database: Database) -> None:
+    """Second looks wait for all older transactions of the server, those of other databases too."""
+    left = "select linked.work_off('1 second') + (select count(*) from linked.second_look)"
+    wait_until(lambda: not database.value(left))
+
+
 class Stuck(AssertionError):
     """Sessions wait for each other in a way that PostgreSQL does not see, or for something that nobody will do."""
 

@@ -614,6 +614,7 @@ def test_savepoints_of_immich(household: Household) -> None:
 
 def test_what_writes_nothing_gets_no_transaction_id(household: Household) -> None:
     household.photo()
+    household.next_write()
     database = household.database
     with household.transaction():
         for table in ("asset", "asset_exif", "album", "album_asset", "tag_asset", "asset_face", "user"):

@@ -16,6 +16,8 @@ from tests.database import Database
 from tests.linked.conftest import Household
 from tests.shell.conftest import shell_for
 
+pytestmark = pytest.mark.until("v1.138.0")
+
 MIGRATIONS = {
     "v2.3.0": """
         alter table album_asset rename column "albumsId" to "albumId";

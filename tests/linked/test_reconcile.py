@@ -26,7 +26,7 @@ from sample.server import embedded_server
 from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA, Household, approve, upgrade
 from tests.linked.invariants import violations
-from tests.linked.sessions import wait_until
+from tests.linked.sessions import wait_until, wait_until_nothing_is_left
 from tests.release import PERSON_ID, RELEASE, SHOWN, column_name
 
 IN_ALBUM = column_name("album_asset", "assetId")
@@ -106,9 +106,7 @@ def busy_template(databases: Databases, linked_template: str) -> str:
 @pytest.fixture
 def busy(databases: Databases, busy_template: str) -> Iterator[Database]:
     with databases.copy(busy_template) as database:
-        # Second looks, held back by transactions of other databases, repair what differs before it is reported.
-        left = "select linked.work_off('1 second') + (select count(*) from linked.second_look)"
-        wait_until(lambda: not database.value(left))
+        wait_until_nothing_is_left(database)
         yield database
 
 

@@ -417,6 +417,33 @@ def test_what_an_editor_shared_is_the_group_s_when_made_a_viewer(household: Hous
     assert household.album_assets(album) == {mine}
 
 
+@pytest.mark.parametrize("how", ["role", "another album", "while off"])
+@pytest.mark.parametrize("private", [1, 2])
+@pytest.mark.parametrize("shared", [1, 2])
+def test_the_stacks_that_an_editor_shared_are_the_group_s_when_made_a_viewer(
+    household: Household, how: str, private: int, shared: int
+) -> None:
+    """One linked picture among others of the account's own is no stack of the group's."""
+    photos = [household.photo() for _ in range(shared)]
+    mine = [household.clone(photo, household.ben) for photo in photos]
+    own = [household.photo(household.ben, f"/data/upload/ben/{number}.jpg") for number in range(private)]
+    stack = household.create_stack(household.ben, [*mine, *own])
+    match how:
+        case "role":
+            household.set_role(household.linked_album, household.ben, "viewer")
+        case "another album":
+            household.create_album(household.family, "Linked album 2", MEDIA, users={household.ben: "viewer"})
+            household.unshare_album(household.linked_album, household.ben)
+        case "while off":
+            household.database.execute("update linked.installation set suspended_at = now(), suspended_why = 'test'")
+            household.set_role(household.linked_album, household.ben, "viewer")
+            household.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
+            household.database.execute("call linked.drain()")
+    assert [household.clone(photo, household.ben) for photo in photos] == mine
+    assert {household.asset(clone).stackId for clone in mine} == ({None} if shared == 1 else {stack})
+    assert {household.asset(asset).stackId for asset in own} == ({None} if shared == private == 1 else {stack})
+
+
 def test_what_a_viewer_hid_stays_hidden_when_made_an_editor(household: Household, photo: UUID, view: UUID) -> None:
     household.trash([view])
     household.set_role(household.linked_album, household.anna, "editor")

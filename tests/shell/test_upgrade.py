@@ -9,7 +9,7 @@ from psycopg import sql
 
 from linked_asset import __version__, linking, operations
 from tests.database import Database
-from tests.linked.sessions import wait_until
+from tests.linked.sessions import wait_until, wait_until_nothing_is_left
 from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
@@ -83,9 +83,7 @@ def test_version_table_is_not_in_public(shell: ShellFor, immich: Database) -> No
 
 def test_a_second_time_changes_nothing(shell: ShellFor, family: Database, pg_dump: Callable[..., str]) -> None:
     shell(family.url).alembic("upgrade", "head")
-    # What was linked is compared once more when all transactions of the server are over, those of other databases too.
-    left = "select linked.work_off('1 second') + (select count(*) from linked.second_look)"
-    wait_until(lambda: not family.value(left))
+    wait_until_nothing_is_left(family)
     before = pg_dump(family)
     result = shell(family.url).alembic("upgrade", "head")
     assert result.stderr.startswith("linked-asset: is up to date for Immich v1.138.0\n")

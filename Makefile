@@ -8,10 +8,6 @@ WORKERS ?= 2
 RELEASES = $(shell $(BIN)/python -c "from linked_asset import immich; print(*immich.RELEASES)")
 # What differs most between Immich's releases, and the releases that it is tested on each time.
 CORE := $(addprefix tests/linked/test_,clone_rows.py sync.py albums.py people.py)
-# What `make test-all` asks of each release besides.
-FURTHER := $(addprefix tests/linked/test_,tags.py locked_folder.py policy.py turns.py media.py owner.py structure.py \
-  deletion.py unlinking.py removal.py audit.py backup.py fail_open.py membership.py roles.py overlap.py stacks.py \
-  people_duplicates.py soak.py)
 CHOSEN := v2.3.0 v2.6.0 v3.3.0
 
 .PHONY: help demo test test-all test-pg14 e2e docs dist lint bench bench-quick golden clean
@@ -20,7 +16,7 @@ CHOSEN := v2.3.0 v2.6.0 v3.3.0
 help:
 	@echo "make demo       a family with four accounts, linked before your eyes (needs no Immich, no Docker)"
 	@echo "make test       tests on a real PostgreSQL, about a quarter of an hour"
-	@echo "make test-all   all tests, the slow ones too, the core on every release of Immich, then once more on PostgreSQL 14"
+	@echo "make test-all   all tests, the slow ones too, then the behaviour on every release of Immich, then all once more on PostgreSQL 14"
 	@echo "make test-pg14  tests on PostgreSQL 14, what Immich's own image runs"
 	@echo "make docs       the documentation as a site: build/docs"
 	@echo "make e2e        watches a running Immich through its API (IMMICH_URL, ..., see tests/e2e/target.py)"
@@ -44,8 +40,8 @@ test: $(READY)
 	for release in $(CHOSEN); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) -m 'not slow' $(CORE) || exit 1; done
 
 test-all: $(READY)
-	$(PYTEST) -n $(WORKERS)
-	for release in $(RELEASES); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) -m 'not slow' $(CORE) $(FURTHER) || exit 1; done
+	LIFE_EXAMPLES=60 $(PYTEST) -n $(WORKERS) --neighbours
+	for release in $(filter-out $(firstword $(RELEASES)),$(RELEASES)); do TEST_IMMICH=$$release $(PYTEST) -q -n $(WORKERS) -m 'not slow' tests/linked || exit 1; done
 	$(MAKE) test-pg14
 
 test-pg14: $(READY)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from linked_asset.config import database_url
 from linked_asset.database import connected, engine_for
 from linked_asset.reconcile import reconcile
 from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA
-from tests.linked.test_always_true import PICK, WHO, Life
+from tests.linked.test_always_true import PICK, WHO, Life, live
 from tests.release import ALBUM_ASSET, PERSON_ID, TAG_ASSET
 
 ROLES = st.sampled_from([None, "editor", "viewer"])
@@ -218,14 +216,4 @@ class Viewer(Life):
 
 @pytest.mark.parametrize("world", [AnyFamily, Outages, Viewer])
 def test_lives(databases: Databases, linked_template: str, world: type[Life]) -> None:
-    here = type(world.__name__, (world,), {"databases": databases, "template": linked_template})
-    run_state_machine_as_test(
-        here,
-        settings=settings(
-            max_examples=int(os.environ.get("LIFE_EXAMPLES", "5")),
-            stateful_step_count=40,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    live(world, databases, linked_template, 5)

@@ -126,6 +126,8 @@ COPIED = {
     "asset_job_status": ('copy on copy.source = "assetId"', {"assetId": "copy.id"}),
 }
 """The rows of clones: how those of the sources are found, and what a clone has of its own."""
+DEFAULTS = ["updateId", "updatedAt", "createdAt"]
+"""What Immich's defaults give to every new row: an app that has seen the source's `updateId` would not see the copy."""
 
 
 def plain_copy(bare: TimedDatabase) -> float:
@@ -141,8 +143,9 @@ def plain_copy(bare: TimedDatabase) -> float:
             row.attname
             for row in bare.fetch(
                 """select attname from pg_attribute
-                   where attrelid = %s::regclass and attnum > 0 and not attisdropped and attgenerated = ''""",
-                [f"public.{table}"],
+                   where attrelid = %s::regclass and attnum > 0 and not attisdropped and attgenerated = ''
+                       and attname <> all (%s)""",
+                [f"public.{table}", DEFAULTS],
             )
         ]
         values = [

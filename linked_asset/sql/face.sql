@@ -4,7 +4,9 @@
 {% from "macro/hold.sql" import hold %}
 
 -- What somebody else has done to other faces, and waits for a turn to have it noticed, is left to them.
-create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[], p_faces uuid[] default null) returns void
+create or replace function linked.propagate_faces(
+    p_from uuid[], p_to uuid[], p_faces uuid[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -29,37 +31,39 @@ begin
     where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
-    {{ hold("asset_face", '"assetId" = any (p_to)') }}
-    perform linked.leave_to_viewers(p_from, p_to, v_keys);
-    -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
-    perform linked.delete_faces(array(
-        select mine.id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join public.asset_face mine on mine."assetId" = pair.to_id
-        join linked.member on member.asset_id = pair.to_id
-        left join linked.face my_face on my_face.face_id = mine.id
-        where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
-            and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
-            and not exists (
-                select from linked.face their_face
-                where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
-            )
-    ));
+    if not p_are_new then
+        {{ hold("asset_face", '"assetId" = any (p_to)') }}
+        perform linked.leave_to_viewers(p_from, p_to, v_keys);
+        -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
+        perform linked.delete_faces(array(
+            select mine.id
+            from unnest(p_from, p_to) as pair (from_id, to_id)
+            join public.asset_face mine on mine."assetId" = pair.to_id
+            join linked.member on member.asset_id = pair.to_id
+            left join linked.face my_face on my_face.face_id = mine.id
+            where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
+                and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
+                and not exists (
+                    select from linked.face their_face
+                    where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
+                )
+        ));
 
-    update public.asset_face mine
-    set {{ assignments("asset_face", "shared", "theirs") }}
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join linked.face their_face on their_face.asset_id = pair.from_id
-    join public.asset_face theirs on theirs.id = their_face.face_id
-    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
-    where mine.id = my_face.face_id
-        and (v_keys is null or their_face.face_key = any (v_keys))
-        and {{ differ("asset_face", "shared", "mine", "theirs") }};
+        update public.asset_face mine
+        set {{ assignments("asset_face", "shared", "theirs") }}
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.face their_face on their_face.asset_id = pair.from_id
+        join public.asset_face theirs on theirs.id = their_face.face_id
+        join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+        where mine.id = my_face.face_id
+            and (v_keys is null or their_face.face_key = any (v_keys))
+            and {{ differ("asset_face", "shared", "mine", "theirs") }};
+    end if;
     perform linked.copy_faces(p_from, p_to, v_keys);
 end
 $linked$;
-comment on function linked.propagate_faces(uuid[], uuid[], uuid[]) is
-    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+comment on function linked.propagate_faces(uuid[], uuid[], uuid[], boolean) is
+    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair. What is new has none yet.';
 
 -- From then on it is like one that the viewer drew by hand.
 create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[], p_keys uuid[]) returns void

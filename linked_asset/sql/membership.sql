@@ -236,8 +236,12 @@ begin
     select asset.id, asset.id, asset."ownerId", true
     from public.asset where asset.id = any (v_sources)
     on conflict do nothing;
-    perform linked.propagate_rows(v_sources, v_clones);
-    perform linked.pair_live_photos(v_sources);
+    perform linked.propagate_rows(v_sources, v_clones, p_are_new => true);
+    perform linked.pair_live_photos(array(
+        select id from public.asset where id = any (v_sources) and "livePhotoVideoId" is not null
+        union
+        select "livePhotoVideoId" from public.asset where "livePhotoVideoId" = any (v_sources)
+    ));
     perform linked.join_counterparts(v_clones);
 end
 $linked$;

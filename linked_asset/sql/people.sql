@@ -19,6 +19,9 @@ declare
     v_owners uuid[];
     v_pairs uuid[];
 begin
+    if coalesce(cardinality(p_faces), 0) = 0 then
+        return;
+    end if;
     {{ hold("asset_face", "id in (
             select my_face.face_id
             from linked.face their_face join linked.face my_face on my_face.face_key = their_face.face_key
@@ -138,6 +141,9 @@ create or replace function linked.refill_people(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    if not exists (select from linked.face where asset_id = any (p_assets)) then
+        return;
+    end if;
     perform linked.recognize_own_faces(p_assets);
     perform linked.propagate_people(
         linked.leading_faces(array(

@@ -247,7 +247,9 @@ comment on function linked.follow_viewers(uuid[]) is
         and (p_keys is null or row({% for column in key(table) %}{{ alias }}.{{ column }}{{ ", " if not loop.last }}{% endfor %})::text = any (p_keys))
 {%- endif %}
 {% endmacro %}
-create or replace function linked.propagate_{{ table }}(p_from uuid[], p_to uuid[], {{ "p_keys" if is_keyed else "p_columns" }} text[] default null) returns void
+create or replace function linked.propagate_{{ table }}(
+    p_from uuid[], p_to uuid[], {{ "p_keys" if is_keyed else "p_columns" }} text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 {% if not is_keyed %}
@@ -255,64 +257,66 @@ declare
     v_updated bigint;
 {% endif %}
 begin
-    {{ hold(table, '"assetId" = any (p_to)') }}
+    if not p_are_new then
+        {{ hold(table, '"assetId" = any (p_to)') }}
 {% if is_set(table) %}
 {% if table in deletions %}
-    with gone as (
+        with gone as (
 {% endif %}
-    delete from public.{{ table }} mine
-    using unnest(p_from, p_to) as pair (from_id, to_id)
-    where mine."assetId" = pair.to_id
-        and not exists (
-            select from public.{{ table }} theirs
-            where theirs."assetId" = pair.from_id
+        delete from public.{{ table }} mine
+        using unnest(p_from, p_to) as pair (from_id, to_id)
+        where mine."assetId" = pair.to_id
+            and not exists (
+                select from public.{{ table }} theirs
+                where theirs."assetId" = pair.from_id
 {% for column in key(table) %}
-                and theirs.{{ column }} = mine.{{ column }}
+                    and theirs.{{ column }} = mine.{{ column }}
 {% endfor %}
-        )
+            )
 {{- is_meant("mine") }}
 {{- is_passed_on(table, "mine") }}
 {%- if table in deletions %}
 
-    returning mine.*
-    )
-    insert into public.{{ deletions[table][0] }} ({% for column in deletions[table][1] %}"{{ column }}"{{ ", " if not loop.last }}{% endfor %})
-    select {{ deletions[table][1].values() | join(", ") }} from gone where pg_trigger_depth() > 0
+        returning mine.*
+        )
+        insert into public.{{ deletions[table][0] }} ({% for column in deletions[table][1] %}"{{ column }}"{{ ", " if not loop.last }}{% endfor %})
+        select {{ deletions[table][1].values() | join(", ") }} from gone where pg_trigger_depth() > 0
 {%- endif %};
 {% endif %}
 {% if not is_keyed %}
-    update public.{{ table }} mine
-    set {% for column in columns(table, "shared") %}"{{ column.name }}" = {{ if_changed(column.name, 'theirs."' ~ column.name ~ '"', 'mine."' ~ column.name ~ '"') }}
-        {{- "," if not loop.last }}
-        {% endfor %}
+        update public.{{ table }} mine
+        set {% for column in columns(table, "shared") %}"{{ column.name }}" = {{ if_changed(column.name, 'theirs."' ~ column.name ~ '"', 'mine."' ~ column.name ~ '"') }}
+            {{- "," if not loop.last }}
+            {% endfor %}
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.{{ table }} theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and {{ differ(table, "shared", "mine", "theirs") }};
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
-    end if;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.{{ table }} theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and {{ differ(table, "shared", "mine", "theirs") }};
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
 {% if table == "asset_exif" %}
-    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    delete from public.asset_exif mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+        -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+        delete from public.asset_exif mine
+        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
 {% endif %}
 {% elif not has_unique_key(table) %}
-    update public.{{ table }} mine
-    set {{ assignments(table, "shared", "theirs") }}
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.{{ table }} theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
+        update public.{{ table }} mine
+        set {{ assignments(table, "shared", "theirs") }}
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.{{ table }} theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id{% for column in key(table) %} and mine.{{ column }} = theirs.{{ column }}{% endfor %}
 
-        and {{ differ(table, "shared", "mine", "theirs") }}
+            and {{ differ(table, "shared", "mine", "theirs") }}
 {{- is_meant("mine") }};
 {% endif %}
-    {{ hold("asset", "id = any (p_to)", "key share") }}
+        {{ hold("asset", "id = any (p_to)", "key share") }}
+    end if;
     insert into public.{{ table }} ("assetId", {% for column in key(table) %}{{ column }}, {% endfor %}{{ names(table, "shared") }})
     select pair.to_id, {% for column in key(table) %}theirs.{{ column }}, {% endfor %}{{ names(table, "shared", "theirs") }}
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -339,8 +343,8 @@ begin
 {% endif %}
 end
 $linked$;
-comment on function linked.propagate_{{ table }}(uuid[], uuid[], text[]) is
-    'Makes the rows of {{ table }} ({{ "with these keys" if is_keyed else "in these columns" }}, null: all) of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_{{ table }}(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of {{ table }} ({{ "with these keys" if is_keyed else "in these columns" }}, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
 {% endfor %}
 
 {# Whose product is followed whoever's clone the job was for. #}
@@ -375,19 +379,19 @@ comment on function linked.undo_viewers_status(uuid[]) is
     'Gives clones of viewers back the job status of their sources, of all jobs whose product a viewer''s clone does not pass on.';
 
 -- asset_job_status comes last: as soon as it is there, Immich's jobs may look at what the asset lacks.
-create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[], p_are_new boolean default false) returns void
 language plpgsql
 as $linked$
 begin
 {% for table in rows_of_assets if table != "asset_job_status" %}
-    perform linked.propagate_{{ table }}(p_from, p_to);
+    perform linked.propagate_{{ table }}(p_from, p_to, p_are_new => p_are_new);
 {% endfor %}
-    perform linked.propagate_faces(p_from, p_to);
-    perform linked.propagate_asset_job_status(p_from, p_to);
+    perform linked.propagate_faces(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_job_status(p_from, p_to, p_are_new => p_are_new);
 end
 $linked$;
-comment on function linked.propagate_rows(uuid[], uuid[]) is
-    'Makes every row that hangs on the members p_to equal to those of p_from.';
+comment on function linked.propagate_rows(uuid[], uuid[], boolean) is
+    'Makes every row that hangs on the members p_to equal to those of p_from. On what is new none hangs yet.';
 
 {# Rows that hang on an asset. A delete of what is no set is a reset, and not passed on. #}
 {% for table in rows_of_assets %}

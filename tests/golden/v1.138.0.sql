@@ -2723,15 +2723,18 @@ $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
 
-create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+create or replace function linked.propagate_asset_exif(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_exif" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_exif mine
-    set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
+    if not p_are_new then
+        perform from public."asset_exif" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_exif mine
+        set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
 "model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
 "exifImageWidth" = case when (p_columns is null or 'exifImageWidth' = any (p_columns)) then theirs."exifImageWidth" else mine."exifImageWidth" end,
 "exifImageHeight" = case when (p_columns is null or 'exifImageHeight' = any (p_columns)) then theirs."exifImageHeight" else mine."exifImageHeight" end,
@@ -2760,21 +2763,22 @@ begin
 "autoStackId" = case when (p_columns is null or 'autoStackId' = any (p_columns)) then theirs."autoStackId" else mine."autoStackId" end,
 "rating" = case when (p_columns is null or 'rating' = any (p_columns)) then theirs."rating" else mine."rating" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_exif theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_exif theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+        delete from public.asset_exif mine
+        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    delete from public.asset_exif mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2787,24 +2791,28 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_exif(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_exif (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[], p_keys text[] default null) returns void
+comment on function linked.propagate_asset_exif(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_exif (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_file(
+    p_from uuid[], p_to uuid[], p_keys text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 begin
-    perform from public."asset_file" where "assetId" = any (p_to) for no key update nowait;
-    delete from public.asset_file mine
-    using unnest(p_from, p_to) as pair (from_id, to_id)
-    where mine."assetId" = pair.to_id
-        and not exists (
-            select from public.asset_file theirs
-            where theirs."assetId" = pair.from_id
-                and theirs."type" = mine."type"
-        )
+    if not p_are_new then
+        perform from public."asset_file" where "assetId" = any (p_to) for no key update nowait;
+        delete from public.asset_file mine
+        using unnest(p_from, p_to) as pair (from_id, to_id)
+        where mine."assetId" = pair.to_id
+            and not exists (
+                select from public.asset_file theirs
+                where theirs."assetId" = pair.from_id
+                    and theirs."type" = mine."type"
+            )
         and (p_keys is null or row(mine."type")::text = any (p_keys))
         and mine.type <> 'sidecar';
-    perform from public."asset" where id = any (p_to) for key share nowait;
+        perform from public."asset" where id = any (p_to) for key share nowait;
+    end if;
     insert into public.asset_file ("assetId", "type", "path")
     select pair.to_id, theirs."type", theirs."path"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2820,32 +2828,36 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_file (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_file(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_file (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_job_status(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_job_status" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_job_status mine
-    set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
+    if not p_are_new then
+        perform from public."asset_job_status" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_job_status mine
+        set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
 "metadataExtractedAt" = case when (p_columns is null or 'metadataExtractedAt' = any (p_columns)) then theirs."metadataExtractedAt" else mine."metadataExtractedAt" end,
 "duplicatesDetectedAt" = case when (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) then theirs."duplicatesDetectedAt" else mine."duplicatesDetectedAt" end,
 "previewAt" = case when (p_columns is null or 'previewAt' = any (p_columns)) then theirs."previewAt" else mine."previewAt" end,
 "thumbnailAt" = case when (p_columns is null or 'thumbnailAt' = any (p_columns)) then theirs."thumbnailAt" else mine."thumbnailAt" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_job_status theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_job_status theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."previewAt", mine."thumbnailAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "previewAt", "thumbnailAt")
     select pair.to_id, theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."previewAt", theirs."thumbnailAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2858,28 +2870,32 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_job_status (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_job_status (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_smart_search(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."smart_search" where "assetId" = any (p_to) for no key update nowait;
-    update public.smart_search mine
-    set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
+    if not p_are_new then
+        perform from public."smart_search" where "assetId" = any (p_to) for no key update nowait;
+        update public.smart_search mine
+        set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.smart_search theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."embedding")::record *<> row(theirs."embedding")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.smart_search theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."embedding")::record *<> row(theirs."embedding")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.smart_search ("assetId", "embedding")
     select pair.to_id, theirs."embedding"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2892,8 +2908,8 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[], text[]) is
-    'Makes the rows of smart_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_smart_search(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of smart_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -2924,19 +2940,19 @@ comment on function linked.undo_viewers_status(uuid[]) is
     'Gives clones of viewers back the job status of their sources, of all jobs whose product a viewer''s clone does not pass on.';
 
 -- asset_job_status comes last: as soon as it is there, Immich's jobs may look at what the asset lacks.
-create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[], p_are_new boolean default false) returns void
 language plpgsql
 as $linked$
 begin
-    perform linked.propagate_asset_exif(p_from, p_to);
-    perform linked.propagate_asset_file(p_from, p_to);
-    perform linked.propagate_smart_search(p_from, p_to);
-    perform linked.propagate_faces(p_from, p_to);
-    perform linked.propagate_asset_job_status(p_from, p_to);
+    perform linked.propagate_asset_exif(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_file(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_smart_search(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_faces(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_job_status(p_from, p_to, p_are_new => p_are_new);
 end
 $linked$;
-comment on function linked.propagate_rows(uuid[], uuid[]) is
-    'Makes every row that hangs on the members p_to equal to those of p_from.';
+comment on function linked.propagate_rows(uuid[], uuid[], boolean) is
+    'Makes every row that hangs on the members p_to equal to those of p_from. On what is new none hangs yet.';
 
 create or replace function linked.on_asset_exif_insert() returns trigger
 language plpgsql security definer
@@ -5010,7 +5026,9 @@ comment on function linked.note_settled(uuid[]) is
 
 
 -- What somebody else has done to other faces, and waits for a turn to have it noticed, is left to them.
-create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[], p_faces uuid[] default null) returns void
+create or replace function linked.propagate_faces(
+    p_from uuid[], p_to uuid[], p_faces uuid[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -5035,37 +5053,39 @@ begin
     where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
-    perform from public."asset_face" where "assetId" = any (p_to) for no key update nowait;
-    perform linked.leave_to_viewers(p_from, p_to, v_keys);
-    -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
-    perform linked.delete_faces(array(
-        select mine.id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join public.asset_face mine on mine."assetId" = pair.to_id
-        join linked.member on member.asset_id = pair.to_id
-        left join linked.face my_face on my_face.face_id = mine.id
-        where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
-            and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
-            and not exists (
-                select from linked.face their_face
-                where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
-            )
-    ));
+    if not p_are_new then
+        perform from public."asset_face" where "assetId" = any (p_to) for no key update nowait;
+        perform linked.leave_to_viewers(p_from, p_to, v_keys);
+        -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
+        perform linked.delete_faces(array(
+            select mine.id
+            from unnest(p_from, p_to) as pair (from_id, to_id)
+            join public.asset_face mine on mine."assetId" = pair.to_id
+            join linked.member on member.asset_id = pair.to_id
+            left join linked.face my_face on my_face.face_id = mine.id
+            where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
+                and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
+                and not exists (
+                    select from linked.face their_face
+                    where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
+                )
+        ));
 
-    update public.asset_face mine
-    set "imageWidth" = theirs."imageWidth", "imageHeight" = theirs."imageHeight", "boundingBoxX1" = theirs."boundingBoxX1", "boundingBoxY1" = theirs."boundingBoxY1", "boundingBoxX2" = theirs."boundingBoxX2", "boundingBoxY2" = theirs."boundingBoxY2", "sourceType" = theirs."sourceType", "deletedAt" = theirs."deletedAt"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join linked.face their_face on their_face.asset_id = pair.from_id
-    join public.asset_face theirs on theirs.id = their_face.face_id
-    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
-    where mine.id = my_face.face_id
-        and (v_keys is null or their_face.face_key = any (v_keys))
-        and row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt")::record;
+        update public.asset_face mine
+        set "imageWidth" = theirs."imageWidth", "imageHeight" = theirs."imageHeight", "boundingBoxX1" = theirs."boundingBoxX1", "boundingBoxY1" = theirs."boundingBoxY1", "boundingBoxX2" = theirs."boundingBoxX2", "boundingBoxY2" = theirs."boundingBoxY2", "sourceType" = theirs."sourceType", "deletedAt" = theirs."deletedAt"
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.face their_face on their_face.asset_id = pair.from_id
+        join public.asset_face theirs on theirs.id = their_face.face_id
+        join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+        where mine.id = my_face.face_id
+            and (v_keys is null or their_face.face_key = any (v_keys))
+            and row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt")::record;
+    end if;
     perform linked.copy_faces(p_from, p_to, v_keys);
 end
 $linked$;
-comment on function linked.propagate_faces(uuid[], uuid[], uuid[]) is
-    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+comment on function linked.propagate_faces(uuid[], uuid[], uuid[], boolean) is
+    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair. What is new has none yet.';
 
 -- From then on it is like one that the viewer drew by hand.
 create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[], p_keys uuid[]) returns void
@@ -5957,6 +5977,9 @@ declare
     v_owners uuid[];
     v_pairs uuid[];
 begin
+    if coalesce(cardinality(p_faces), 0) = 0 then
+        return;
+    end if;
     perform from public."asset_face" where id in (
             select my_face.face_id
             from linked.face their_face join linked.face my_face on my_face.face_key = their_face.face_key
@@ -6076,6 +6099,9 @@ create or replace function linked.refill_people(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    if not exists (select from linked.face where asset_id = any (p_assets)) then
+        return;
+    end if;
     perform linked.recognize_own_faces(p_assets);
     perform linked.propagate_people(
         linked.leading_faces(array(
@@ -10732,8 +10758,12 @@ begin
     select asset.id, asset.id, asset."ownerId", true
     from public.asset where asset.id = any (v_sources)
     on conflict do nothing;
-    perform linked.propagate_rows(v_sources, v_clones);
-    perform linked.pair_live_photos(v_sources);
+    perform linked.propagate_rows(v_sources, v_clones, p_are_new => true);
+    perform linked.pair_live_photos(array(
+        select id from public.asset where id = any (v_sources) and "livePhotoVideoId" is not null
+        union
+        select "livePhotoVideoId" from public.asset where "livePhotoVideoId" = any (v_sources)
+    ));
     perform linked.join_counterparts(v_clones);
 end
 $linked$;

@@ -2732,15 +2732,18 @@ $linked$;
 comment on function linked.follow_viewers(uuid[]) is
     'Brings what Immich''s jobs produced on clones of viewers to their sources.';
 
-create or replace function linked.propagate_asset_exif(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+create or replace function linked.propagate_asset_exif(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_exif" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_exif mine
-    set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
+    if not p_are_new then
+        perform from public."asset_exif" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_exif mine
+        set "make" = case when (p_columns is null or 'make' = any (p_columns)) then theirs."make" else mine."make" end,
 "model" = case when (p_columns is null or 'model' = any (p_columns)) then theirs."model" else mine."model" end,
 "exifImageWidth" = case when (p_columns is null or 'exifImageWidth' = any (p_columns)) then theirs."exifImageWidth" else mine."exifImageWidth" end,
 "exifImageHeight" = case when (p_columns is null or 'exifImageHeight' = any (p_columns)) then theirs."exifImageHeight" else mine."exifImageHeight" end,
@@ -2771,21 +2774,22 @@ begin
 "lockedProperties" = case when (p_columns is null or 'lockedProperties' = any (p_columns)) then theirs."lockedProperties" else mine."lockedProperties" end,
 "tags" = case when (p_columns is null or 'tags' = any (p_columns)) then theirs."tags" else mine."tags" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_exif theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_exif theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."make", mine."model", mine."exifImageWidth", mine."exifImageHeight", mine."fileSizeInByte", mine."orientation", mine."dateTimeOriginal", mine."modifyDate", mine."lensModel", mine."fNumber", mine."focalLength", mine."iso", mine."latitude", mine."longitude", mine."city", mine."state", mine."country", mine."description", mine."fps", mine."exposureTime", mine."livePhotoCID", mine."timeZone", mine."projectionType", mine."profileDescription", mine."colorspace", mine."bitsPerSample", mine."autoStackId", mine."rating", mine."lockedProperties", mine."tags")::record *<> row(theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
+        delete from public.asset_exif mine
+        using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
+        where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
+            and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    -- What a viewer writes before the source has anything (a picture of a library that Immich has not read yet).
-    delete from public.asset_exif mine
-    using unnest(p_from, p_to) as pair (from_id, to_id), linked.member
-    where mine."assetId" = pair.to_id and member.asset_id = pair.to_id and not member.can_write
-        and not exists (select from public.asset_exif theirs where theirs."assetId" = pair.from_id);
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_exif ("assetId", "make", "model", "exifImageWidth", "exifImageHeight", "fileSizeInByte", "orientation", "dateTimeOriginal", "modifyDate", "lensModel", "fNumber", "focalLength", "iso", "latitude", "longitude", "city", "state", "country", "description", "fps", "exposureTime", "livePhotoCID", "timeZone", "projectionType", "profileDescription", "colorspace", "bitsPerSample", "autoStackId", "rating", "lockedProperties", "tags")
     select pair.to_id, theirs."make", theirs."model", theirs."exifImageWidth", theirs."exifImageHeight", theirs."fileSizeInByte", theirs."orientation", theirs."dateTimeOriginal", theirs."modifyDate", theirs."lensModel", theirs."fNumber", theirs."focalLength", theirs."iso", theirs."latitude", theirs."longitude", theirs."city", theirs."state", theirs."country", theirs."description", theirs."fps", theirs."exposureTime", theirs."livePhotoCID", theirs."timeZone", theirs."projectionType", theirs."profileDescription", theirs."colorspace", theirs."bitsPerSample", theirs."autoStackId", theirs."rating", theirs."lockedProperties", theirs."tags"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2798,22 +2802,25 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_exif(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_exif (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_file(p_from uuid[], p_to uuid[], p_keys text[] default null) returns void
+comment on function linked.propagate_asset_exif(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_exif (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_file(
+    p_from uuid[], p_to uuid[], p_keys text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 begin
-    perform from public."asset_file" where "assetId" = any (p_to) for no key update nowait;
-    delete from public.asset_file mine
-    using unnest(p_from, p_to) as pair (from_id, to_id)
-    where mine."assetId" = pair.to_id
-        and not exists (
-            select from public.asset_file theirs
-            where theirs."assetId" = pair.from_id
-                and theirs."type" = mine."type"
-                and theirs."isEdited" = mine."isEdited"
-        )
+    if not p_are_new then
+        perform from public."asset_file" where "assetId" = any (p_to) for no key update nowait;
+        delete from public.asset_file mine
+        using unnest(p_from, p_to) as pair (from_id, to_id)
+        where mine."assetId" = pair.to_id
+            and not exists (
+                select from public.asset_file theirs
+                where theirs."assetId" = pair.from_id
+                    and theirs."type" = mine."type"
+                    and theirs."isEdited" = mine."isEdited"
+            )
         and (p_keys is null or row(mine."type", mine."isEdited")::text = any (p_keys))
         and (
             mine.type <> 'encoded_video'
@@ -2823,7 +2830,8 @@ begin
                 where member.asset_id = pair.from_id
             )
         );
-    perform from public."asset" where id = any (p_to) for key share nowait;
+        perform from public."asset" where id = any (p_to) for key share nowait;
+    end if;
     insert into public.asset_file ("assetId", "type", "isEdited", "path", "isProgressive", "isTransparent")
     select pair.to_id, theirs."type", theirs."isEdited", theirs."path", theirs."isProgressive", theirs."isTransparent"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2846,31 +2854,35 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_file(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_file (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_job_status(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_file(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_file (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_job_status(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_job_status" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_job_status mine
-    set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
+    if not p_are_new then
+        perform from public."asset_job_status" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_job_status mine
+        set "facesRecognizedAt" = case when (p_columns is null or 'facesRecognizedAt' = any (p_columns)) then theirs."facesRecognizedAt" else mine."facesRecognizedAt" end,
 "metadataExtractedAt" = case when (p_columns is null or 'metadataExtractedAt' = any (p_columns)) then theirs."metadataExtractedAt" else mine."metadataExtractedAt" end,
 "duplicatesDetectedAt" = case when (p_columns is null or 'duplicatesDetectedAt' = any (p_columns)) then theirs."duplicatesDetectedAt" else mine."duplicatesDetectedAt" end,
 "ocrAt" = case when (p_columns is null or 'ocrAt' = any (p_columns)) then theirs."ocrAt" else mine."ocrAt" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_job_status theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_job_status theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."facesRecognizedAt", mine."metadataExtractedAt", mine."duplicatesDetectedAt", mine."ocrAt")::record *<> row(theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_job_status ("assetId", "facesRecognizedAt", "metadataExtractedAt", "duplicatesDetectedAt", "ocrAt")
     select pair.to_id, theirs."facesRecognizedAt", theirs."metadataExtractedAt", theirs."duplicatesDetectedAt", theirs."ocrAt"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2883,28 +2895,32 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_job_status (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_smart_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_job_status(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_job_status (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_smart_search(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."smart_search" where "assetId" = any (p_to) for no key update nowait;
-    update public.smart_search mine
-    set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
+    if not p_are_new then
+        perform from public."smart_search" where "assetId" = any (p_to) for no key update nowait;
+        update public.smart_search mine
+        set "embedding" = case when (p_columns is null or 'embedding' = any (p_columns)) then theirs."embedding" else mine."embedding" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.smart_search theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."embedding")::record *<> row(theirs."embedding")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.smart_search theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."embedding")::record *<> row(theirs."embedding")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.smart_search ("assetId", "embedding")
     select pair.to_id, theirs."embedding"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2917,17 +2933,20 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_smart_search(uuid[], uuid[], text[]) is
-    'Makes the rows of smart_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_video(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_smart_search(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of smart_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_video(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_video" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_video mine
-    set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
+    if not p_are_new then
+        perform from public."asset_video" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_video mine
+        set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
 "frameCount" = case when (p_columns is null or 'frameCount' = any (p_columns)) then theirs."frameCount" else mine."frameCount" end,
 "timeBase" = case when (p_columns is null or 'timeBase' = any (p_columns)) then theirs."timeBase" else mine."timeBase" end,
 "index" = case when (p_columns is null or 'index' = any (p_columns)) then theirs."index" else mine."index" end,
@@ -2944,16 +2963,17 @@ begin
 "formatLongName" = case when (p_columns is null or 'formatLongName' = any (p_columns)) then theirs."formatLongName" else mine."formatLongName" end,
 "pixelFormat" = case when (p_columns is null or 'pixelFormat' = any (p_columns)) then theirs."pixelFormat" else mine."pixelFormat" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_video theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat")::record *<> row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_video theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."bitrate", mine."frameCount", mine."timeBase", mine."index", mine."profile", mine."level", mine."colorPrimaries", mine."colorTransfer", mine."colorMatrix", mine."dvProfile", mine."dvLevel", mine."dvBlSignalCompatibilityId", mine."codecName", mine."formatName", mine."formatLongName", mine."pixelFormat")::record *<> row(theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_video ("assetId", "bitrate", "frameCount", "timeBase", "index", "profile", "level", "colorPrimaries", "colorTransfer", "colorMatrix", "dvProfile", "dvLevel", "dvBlSignalCompatibilityId", "codecName", "formatName", "formatLongName", "pixelFormat")
     select pair.to_id, theirs."bitrate", theirs."frameCount", theirs."timeBase", theirs."index", theirs."profile", theirs."level", theirs."colorPrimaries", theirs."colorTransfer", theirs."colorMatrix", theirs."dvProfile", theirs."dvLevel", theirs."dvBlSignalCompatibilityId", theirs."codecName", theirs."formatName", theirs."formatLongName", theirs."pixelFormat"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -2966,31 +2986,35 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_video(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_video (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_audio(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_video(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_video (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_audio(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_audio" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_audio mine
-    set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
+    if not p_are_new then
+        perform from public."asset_audio" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_audio mine
+        set "bitrate" = case when (p_columns is null or 'bitrate' = any (p_columns)) then theirs."bitrate" else mine."bitrate" end,
 "index" = case when (p_columns is null or 'index' = any (p_columns)) then theirs."index" else mine."index" end,
 "profile" = case when (p_columns is null or 'profile' = any (p_columns)) then theirs."profile" else mine."profile" end,
 "codecName" = case when (p_columns is null or 'codecName' = any (p_columns)) then theirs."codecName" else mine."codecName" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_audio theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."bitrate", mine."index", mine."profile", mine."codecName")::record *<> row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_audio theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."bitrate", mine."index", mine."profile", mine."codecName")::record *<> row(theirs."bitrate", theirs."index", theirs."profile", theirs."codecName")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_audio ("assetId", "bitrate", "index", "profile", "codecName")
     select pair.to_id, theirs."bitrate", theirs."index", theirs."profile", theirs."codecName"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -3003,33 +3027,37 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_audio(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_audio (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_keyframe(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_audio(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_audio (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_keyframe(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."asset_keyframe" where "assetId" = any (p_to) for no key update nowait;
-    update public.asset_keyframe mine
-    set "pts" = case when (p_columns is null or 'pts' = any (p_columns)) then theirs."pts" else mine."pts" end,
+    if not p_are_new then
+        perform from public."asset_keyframe" where "assetId" = any (p_to) for no key update nowait;
+        update public.asset_keyframe mine
+        set "pts" = case when (p_columns is null or 'pts' = any (p_columns)) then theirs."pts" else mine."pts" end,
 "accDuration" = case when (p_columns is null or 'accDuration' = any (p_columns)) then theirs."accDuration" else mine."accDuration" end,
 "ownDuration" = case when (p_columns is null or 'ownDuration' = any (p_columns)) then theirs."ownDuration" else mine."ownDuration" end,
 "totalDuration" = case when (p_columns is null or 'totalDuration' = any (p_columns)) then theirs."totalDuration" else mine."totalDuration" end,
 "packetCount" = case when (p_columns is null or 'packetCount' = any (p_columns)) then theirs."packetCount" else mine."packetCount" end,
 "outputFrames" = case when (p_columns is null or 'outputFrames' = any (p_columns)) then theirs."outputFrames" else mine."outputFrames" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames")::record *<> row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_keyframe theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."pts", mine."accDuration", mine."ownDuration", mine."totalDuration", mine."packetCount", mine."outputFrames")::record *<> row(theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.asset_keyframe ("assetId", "pts", "accDuration", "ownDuration", "totalDuration", "packetCount", "outputFrames")
     select pair.to_id, theirs."pts", theirs."accDuration", theirs."ownDuration", theirs."totalDuration", theirs."packetCount", theirs."outputFrames"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -3042,28 +3070,32 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_keyframe(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_keyframe (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_edit(p_from uuid[], p_to uuid[], p_keys text[] default null) returns void
+comment on function linked.propagate_asset_keyframe(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_keyframe (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_edit(
+    p_from uuid[], p_to uuid[], p_keys text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 begin
-    perform from public."asset_edit" where "assetId" = any (p_to) for no key update nowait;
-    with gone as (
-    delete from public.asset_edit mine
-    using unnest(p_from, p_to) as pair (from_id, to_id)
-    where mine."assetId" = pair.to_id
-        and not exists (
-            select from public.asset_edit theirs
-            where theirs."assetId" = pair.from_id
-                and theirs."sequence" = mine."sequence"
-        )
+    if not p_are_new then
+        perform from public."asset_edit" where "assetId" = any (p_to) for no key update nowait;
+        with gone as (
+        delete from public.asset_edit mine
+        using unnest(p_from, p_to) as pair (from_id, to_id)
+        where mine."assetId" = pair.to_id
+            and not exists (
+                select from public.asset_edit theirs
+                where theirs."assetId" = pair.from_id
+                    and theirs."sequence" = mine."sequence"
+            )
         and (p_keys is null or row(mine."sequence")::text = any (p_keys))
-    returning mine.*
-    )
-    insert into public.asset_edit_audit ("editId", "assetId")
-    select id, "assetId" from gone where pg_trigger_depth() > 0;
-    perform from public."asset" where id = any (p_to) for key share nowait;
+        returning mine.*
+        )
+        insert into public.asset_edit_audit ("editId", "assetId")
+        select id, "assetId" from gone where pg_trigger_depth() > 0;
+        perform from public."asset" where id = any (p_to) for key share nowait;
+    end if;
     insert into public.asset_edit ("assetId", "sequence", "action", "parameters")
     select pair.to_id, theirs."sequence", theirs."action", theirs."parameters"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -3078,43 +3110,47 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_edit(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_edit (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_asset_ocr(p_from uuid[], p_to uuid[], p_keys text[] default null) returns void
+comment on function linked.propagate_asset_edit(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_edit (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_asset_ocr(
+    p_from uuid[], p_to uuid[], p_keys text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 begin
-    perform from public."asset_ocr" where "assetId" = any (p_to) for no key update nowait;
-    with gone as (
-    delete from public.asset_ocr mine
-    using unnest(p_from, p_to) as pair (from_id, to_id)
-    where mine."assetId" = pair.to_id
-        and not exists (
-            select from public.asset_ocr theirs
-            where theirs."assetId" = pair.from_id
-                and theirs."x1" = mine."x1"
-                and theirs."y1" = mine."y1"
-                and theirs."x2" = mine."x2"
-                and theirs."y2" = mine."y2"
-                and theirs."x3" = mine."x3"
-                and theirs."y3" = mine."y3"
-                and theirs."x4" = mine."x4"
-                and theirs."y4" = mine."y4"
-                and theirs."text" = mine."text"
-        )
+    if not p_are_new then
+        perform from public."asset_ocr" where "assetId" = any (p_to) for no key update nowait;
+        with gone as (
+        delete from public.asset_ocr mine
+        using unnest(p_from, p_to) as pair (from_id, to_id)
+        where mine."assetId" = pair.to_id
+            and not exists (
+                select from public.asset_ocr theirs
+                where theirs."assetId" = pair.from_id
+                    and theirs."x1" = mine."x1"
+                    and theirs."y1" = mine."y1"
+                    and theirs."x2" = mine."x2"
+                    and theirs."y2" = mine."y2"
+                    and theirs."x3" = mine."x3"
+                    and theirs."y3" = mine."y3"
+                    and theirs."x4" = mine."x4"
+                    and theirs."y4" = mine."y4"
+                    and theirs."text" = mine."text"
+            )
         and (p_keys is null or row(mine."x1", mine."y1", mine."x2", mine."y2", mine."x3", mine."y3", mine."x4", mine."y4", mine."text")::text = any (p_keys))
-    returning mine.*
-    )
-    insert into public.asset_ocr_audit ("assetId")
-    select "assetId" from gone where pg_trigger_depth() > 0;
-    update public.asset_ocr mine
-    set "boxScore" = theirs."boxScore", "textScore" = theirs."textScore", "isVisible" = theirs."isVisible"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.asset_ocr theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
-        and row(mine."boxScore", mine."textScore", mine."isVisible")::record *<> row(theirs."boxScore", theirs."textScore", theirs."isVisible")::record
+        returning mine.*
+        )
+        insert into public.asset_ocr_audit ("assetId")
+        select "assetId" from gone where pg_trigger_depth() > 0;
+        update public.asset_ocr mine
+        set "boxScore" = theirs."boxScore", "textScore" = theirs."textScore", "isVisible" = theirs."isVisible"
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.asset_ocr theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id and mine."x1" = theirs."x1" and mine."y1" = theirs."y1" and mine."x2" = theirs."x2" and mine."y2" = theirs."y2" and mine."x3" = theirs."x3" and mine."y3" = theirs."y3" and mine."x4" = theirs."x4" and mine."y4" = theirs."y4" and mine."text" = theirs."text"
+            and row(mine."boxScore", mine."textScore", mine."isVisible")::record *<> row(theirs."boxScore", theirs."textScore", theirs."isVisible")::record
         and (p_keys is null or row(mine."x1", mine."y1", mine."x2", mine."y2", mine."x3", mine."y3", mine."x4", mine."y4", mine."text")::text = any (p_keys));
-    perform from public."asset" where id = any (p_to) for key share nowait;
+        perform from public."asset" where id = any (p_to) for key share nowait;
+    end if;
     insert into public.asset_ocr ("assetId", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "text", "boxScore", "textScore", "isVisible")
     select pair.to_id, theirs."x1", theirs."y1", theirs."x2", theirs."y2", theirs."x3", theirs."y3", theirs."x4", theirs."y4", theirs."text", theirs."boxScore", theirs."textScore", theirs."isVisible"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -3127,35 +3163,39 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_asset_ocr(uuid[], uuid[], text[]) is
-    'Makes the rows of asset_ocr (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair.';
-create or replace function linked.propagate_ocr_search(p_from uuid[], p_to uuid[], p_columns text[] default null) returns void
+comment on function linked.propagate_asset_ocr(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of asset_ocr (with these keys, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
+create or replace function linked.propagate_ocr_search(
+    p_from uuid[], p_to uuid[], p_columns text[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
     v_updated bigint;
 begin
-    perform from public."ocr_search" where "assetId" = any (p_to) for no key update nowait;
-    delete from public.ocr_search mine
-    using unnest(p_from, p_to) as pair (from_id, to_id)
-    where mine."assetId" = pair.to_id
-        and not exists (
-            select from public.ocr_search theirs
-            where theirs."assetId" = pair.from_id
-        );
-    update public.ocr_search mine
-    set "text" = case when (p_columns is null or 'text' = any (p_columns)) then theirs."text" else mine."text" end
+    if not p_are_new then
+        perform from public."ocr_search" where "assetId" = any (p_to) for no key update nowait;
+        delete from public.ocr_search mine
+        using unnest(p_from, p_to) as pair (from_id, to_id)
+        where mine."assetId" = pair.to_id
+            and not exists (
+                select from public.ocr_search theirs
+                where theirs."assetId" = pair.from_id
+            );
+        update public.ocr_search mine
+        set "text" = case when (p_columns is null or 'text' = any (p_columns)) then theirs."text" else mine."text" end
 
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join public.ocr_search theirs on theirs."assetId" = pair.from_id
-    where mine."assetId" = pair.to_id
-        and row(mine."text")::record *<> row(theirs."text")::record;
-    -- Nearly always that was all.
-    get diagnostics v_updated = row_count;
-    if v_updated = cardinality(p_to) then
-        return;
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join public.ocr_search theirs on theirs."assetId" = pair.from_id
+        where mine."assetId" = pair.to_id
+            and row(mine."text")::record *<> row(theirs."text")::record;
+        -- Nearly always that was all.
+        get diagnostics v_updated = row_count;
+        if v_updated = cardinality(p_to) then
+            return;
+        end if;
+        perform from public."asset" where id = any (p_to) for key share nowait;
     end if;
-    perform from public."asset" where id = any (p_to) for key share nowait;
     insert into public.ocr_search ("assetId", "text")
     select pair.to_id, theirs."text"
     from unnest(p_from, p_to) as pair (from_id, to_id)
@@ -3168,8 +3208,8 @@ begin
     perform linked.plan_anew();
 end
 $linked$;
-comment on function linked.propagate_ocr_search(uuid[], uuid[], text[]) is
-    'Makes the rows of ocr_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair.';
+comment on function linked.propagate_ocr_search(uuid[], uuid[], text[], boolean) is
+    'Makes the rows of ocr_search (in these columns, null: all) of the members p_to equal to those of p_from, pair by pair. What is new has none yet.';
 
 -- What a viewer's job wrote is undone, less files and what is read from the picture alone: then that it ran says nothing of the
 -- source, and Immich's jobs for what is missing would pass the source by.
@@ -3199,25 +3239,25 @@ comment on function linked.undo_viewers_status(uuid[]) is
     'Gives clones of viewers back the job status of their sources, of all jobs whose product a viewer''s clone does not pass on.';
 
 -- asset_job_status comes last: as soon as it is there, Immich's jobs may look at what the asset lacks.
-create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[]) returns void
+create or replace function linked.propagate_rows(p_from uuid[], p_to uuid[], p_are_new boolean default false) returns void
 language plpgsql
 as $linked$
 begin
-    perform linked.propagate_asset_exif(p_from, p_to);
-    perform linked.propagate_asset_file(p_from, p_to);
-    perform linked.propagate_smart_search(p_from, p_to);
-    perform linked.propagate_asset_video(p_from, p_to);
-    perform linked.propagate_asset_audio(p_from, p_to);
-    perform linked.propagate_asset_keyframe(p_from, p_to);
-    perform linked.propagate_asset_edit(p_from, p_to);
-    perform linked.propagate_asset_ocr(p_from, p_to);
-    perform linked.propagate_ocr_search(p_from, p_to);
-    perform linked.propagate_faces(p_from, p_to);
-    perform linked.propagate_asset_job_status(p_from, p_to);
+    perform linked.propagate_asset_exif(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_file(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_smart_search(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_video(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_audio(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_keyframe(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_edit(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_ocr(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_ocr_search(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_faces(p_from, p_to, p_are_new => p_are_new);
+    perform linked.propagate_asset_job_status(p_from, p_to, p_are_new => p_are_new);
 end
 $linked$;
-comment on function linked.propagate_rows(uuid[], uuid[]) is
-    'Makes every row that hangs on the members p_to equal to those of p_from.';
+comment on function linked.propagate_rows(uuid[], uuid[], boolean) is
+    'Makes every row that hangs on the members p_to equal to those of p_from. On what is new none hangs yet.';
 
 create or replace function linked.on_asset_exif_insert() returns trigger
 language plpgsql security definer
@@ -8202,7 +8242,9 @@ comment on function linked.follow_edits(uuid[]) is
 
 
 -- What somebody else has done to other faces, and waits for a turn to have it noticed, is left to them.
-create or replace function linked.propagate_faces(p_from uuid[], p_to uuid[], p_faces uuid[] default null) returns void
+create or replace function linked.propagate_faces(
+    p_from uuid[], p_to uuid[], p_faces uuid[] default null, p_are_new boolean default false
+) returns void
 language plpgsql
 as $linked$
 declare
@@ -8227,37 +8269,39 @@ begin
     where asset_face."assetId" = any (p_from) and (p_faces is null or asset_face.id = any (p_faces))
     on conflict do nothing;
 
-    perform from public."asset_face" where "assetId" = any (p_to) for no key update nowait;
-    perform linked.leave_to_viewers(p_from, p_to, v_keys);
-    -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
-    perform linked.delete_faces(array(
-        select mine.id
-        from unnest(p_from, p_to) as pair (from_id, to_id)
-        join public.asset_face mine on mine."assetId" = pair.to_id
-        join linked.member on member.asset_id = pair.to_id
-        left join linked.face my_face on my_face.face_id = mine.id
-        where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
-            and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
-            and not exists (
-                select from linked.face their_face
-                where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
-            )
-    ));
+    if not p_are_new then
+        perform from public."asset_face" where "assetId" = any (p_to) for no key update nowait;
+        perform linked.leave_to_viewers(p_from, p_to, v_keys);
+        -- Faces that the origin does not have, except those that a viewer drew by hand on a clone: they are the viewer's own.
+        perform linked.delete_faces(array(
+            select mine.id
+            from unnest(p_from, p_to) as pair (from_id, to_id)
+            join public.asset_face mine on mine."assetId" = pair.to_id
+            join linked.member on member.asset_id = pair.to_id
+            left join linked.face my_face on my_face.face_id = mine.id
+            where (member.can_write or my_face.face_id is not null or mine."sourceType" <> 'manual')
+                and (v_keys is null or my_face.face_key = any (v_keys) or my_face.face_id is null and mine.id = any (p_faces))
+                and not exists (
+                    select from linked.face their_face
+                    where their_face.asset_id = pair.from_id and their_face.face_key = my_face.face_key
+                )
+        ));
 
-    update public.asset_face mine
-    set "imageWidth" = theirs."imageWidth", "imageHeight" = theirs."imageHeight", "boundingBoxX1" = theirs."boundingBoxX1", "boundingBoxY1" = theirs."boundingBoxY1", "boundingBoxX2" = theirs."boundingBoxX2", "boundingBoxY2" = theirs."boundingBoxY2", "sourceType" = theirs."sourceType", "deletedAt" = theirs."deletedAt", "isVisible" = theirs."isVisible"
-    from unnest(p_from, p_to) as pair (from_id, to_id)
-    join linked.face their_face on their_face.asset_id = pair.from_id
-    join public.asset_face theirs on theirs.id = their_face.face_id
-    join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
-    where mine.id = my_face.face_id
-        and (v_keys is null or their_face.face_key = any (v_keys))
-        and row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible")::record;
+        update public.asset_face mine
+        set "imageWidth" = theirs."imageWidth", "imageHeight" = theirs."imageHeight", "boundingBoxX1" = theirs."boundingBoxX1", "boundingBoxY1" = theirs."boundingBoxY1", "boundingBoxX2" = theirs."boundingBoxX2", "boundingBoxY2" = theirs."boundingBoxY2", "sourceType" = theirs."sourceType", "deletedAt" = theirs."deletedAt", "isVisible" = theirs."isVisible"
+        from unnest(p_from, p_to) as pair (from_id, to_id)
+        join linked.face their_face on their_face.asset_id = pair.from_id
+        join public.asset_face theirs on theirs.id = their_face.face_id
+        join linked.face my_face on my_face.asset_id = pair.to_id and my_face.face_key = their_face.face_key
+        where mine.id = my_face.face_id
+            and (v_keys is null or their_face.face_key = any (v_keys))
+            and row(mine."imageWidth", mine."imageHeight", mine."boundingBoxX1", mine."boundingBoxY1", mine."boundingBoxX2", mine."boundingBoxY2", mine."sourceType", mine."deletedAt", mine."isVisible")::record *<> row(theirs."imageWidth", theirs."imageHeight", theirs."boundingBoxX1", theirs."boundingBoxY1", theirs."boundingBoxX2", theirs."boundingBoxY2", theirs."sourceType", theirs."deletedAt", theirs."isVisible")::record;
+    end if;
     perform linked.copy_faces(p_from, p_to, v_keys);
 end
 $linked$;
-comment on function linked.propagate_faces(uuid[], uuid[], uuid[]) is
-    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair.';
+comment on function linked.propagate_faces(uuid[], uuid[], uuid[], boolean) is
+    'Makes these faces (null: all) and their embeddings on the members p_to equal to those on p_from, pair by pair. What is new has none yet.';
 
 -- From then on it is like one that the viewer drew by hand.
 create or replace function linked.leave_to_viewers(p_from uuid[], p_to uuid[], p_keys uuid[]) returns void
@@ -9190,6 +9234,9 @@ declare
     v_owners uuid[];
     v_pairs uuid[];
 begin
+    if coalesce(cardinality(p_faces), 0) = 0 then
+        return;
+    end if;
     perform from public."asset_face" where id in (
             select my_face.face_id
             from linked.face their_face join linked.face my_face on my_face.face_key = their_face.face_key
@@ -9319,6 +9366,9 @@ create or replace function linked.refill_people(p_assets uuid[]) returns void
 language plpgsql
 as $linked$
 begin
+    if not exists (select from linked.face where asset_id = any (p_assets)) then
+        return;
+    end if;
     perform linked.recognize_own_faces(p_assets);
     perform linked.propagate_people(
         linked.leading_faces(array(
@@ -14326,8 +14376,12 @@ begin
     select asset.id, asset.id, asset."ownerId", true
     from public.asset where asset.id = any (v_sources)
     on conflict do nothing;
-    perform linked.propagate_rows(v_sources, v_clones);
-    perform linked.pair_live_photos(v_sources);
+    perform linked.propagate_rows(v_sources, v_clones, p_are_new => true);
+    perform linked.pair_live_photos(array(
+        select id from public.asset where id = any (v_sources) and "livePhotoVideoId" is not null
+        union
+        select "livePhotoVideoId" from public.asset where "livePhotoVideoId" = any (v_sources)
+    ));
     perform linked.join_counterparts(v_clones);
 end
 $linked$;

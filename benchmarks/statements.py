@@ -16,6 +16,7 @@ from tests.builders import Immich
 ASSETS = 5000
 """Linked ones, and as many that are not."""
 BULK = 1000
+ARRIVALS = 40
 WARM_UP = 3
 
 
@@ -107,7 +108,7 @@ COPY = """
     create temporary table copy as
     select gen_random_uuid() as id, asset.id as source, account.id as owner
     from asset cross join "user" account
-    where "originalPath" like %(folder)s and account.name = any (%(names)s);
+    where {which} and account.name in ('Anna', 'Ben', 'Clara', 'Dora');
     create temporary table face_copy as
     select gen_random_uuid() as id, asset_face.id as source, copy.id as asset
     from copy join asset_face on "assetId" = copy.source;
@@ -130,13 +131,12 @@ DEFAULTS = ["updateId", "updatedAt", "createdAt"]
 """What Immich's defaults give to every new row: an app that has seen the source's `updateId` would not see the copy."""
 
 
-def plain_copy(bare: TimedDatabase) -> float:
-    """Seconds that it takes to insert the rows that the clones of the linked folder have, table by table, in one go."""
-    bare.execute(
-        sql.SQL(COPY.replace("%(folder)s", "{}").replace("%(names)s", "{}")).format(
-            sql.Literal(f"{LINKED}/%"), sql.Literal(["Anna", "Ben", "Clara", "Dora"])
-        )
-    )
+IN_THE_FOLDER = sql.SQL('"originalPath" like {}').format(f"{LINKED}/%")
+
+
+def plain_copy(bare: TimedDatabase, which: sql.Composable = IN_THE_FOLDER) -> float:
+    """Seconds that it takes to insert the rows that the clones of these assets have, table by table, in one go."""
+    bare.execute(sql.SQL(COPY).format(which=which))
     bare.spent = 0.0
     for table, (source, own) in COPIED.items():
         columns = [
@@ -161,8 +161,24 @@ def plain_copy(bare: TimedDatabase) -> float:
         )
     spent = bare.spent
     bare.execute("drop table copy, face_copy")
-    bare.execute("analyze")
     return spent
+
+
+def arrival(bare: TimedDatabase, linked: TimedDatabase) -> dict[str, Any]:
+    """A new upload and its jobs, linked to four; compared with the same and plain inserts of the rows of clones."""
+    spent: list[tuple[float, float]] = []
+    for number in range(ARRIVALS + WARM_UP):
+        places = [Place(database, LINKED) for database in (linked, bare)]
+        seconds = []
+        for place in places:
+            place.database.spent = 0.0
+            asset = place.immich.upload(place.family, f"{place.folder}/arrived-{number}.jpg")
+            place.immich.process(asset)
+            seconds.append(place.database.spent)
+        plain = seconds[1] + plain_copy(bare, sql.SQL("asset.id = {}").format(asset))
+        spent.append((seconds[0], plain))
+    with_clones, plain = (statistics.median(each) for each in zip(*spent[WARM_UP:], strict=True))
+    return {"ms": round(with_clones * 1000, 2), "times": round(with_clones / plain, 2)}
 
 
 def unlink(bare: TimedDatabase, linked: TimedDatabase) -> dict[str, Any]:

@@ -131,6 +131,15 @@ class Household:
             "Linked album", description=description, editor=[self.anna, self.ben], viewer=[self.vera]
         )
 
+    def log_in_again(self) -> None:
+        """Another release answers from now on."""
+        server = self.world.server
+        self.world.server = Server(server.url, server.email, server.password)
+        self.family, self.anna, self.ben, self.vera = (
+            user.again() for user in (self.family, self.anna, self.ben, self.vera)
+        )
+        self.look_from_now()
+
     def uploads(self, user: Account) -> str:
         """The folder of a user's uploads, as Immich sees it."""
         return f"{self.world.target.media_location}/upload/{user.id}"

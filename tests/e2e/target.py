@@ -12,6 +12,9 @@ IMMICH_MEDIA_LOCATION  the media folder as Immich sees it, where that is another
 IMMICH_EXTERNAL        a folder outside the media folder, by the same path here and for Immich: external libraries
 IMMICH_LOG             Immich's log file: no error may be in it
 IMMICH_ML_HOST         the address at which Immich reaches this machine: 127.0.0.1
+IMMICH_UPGRADES        releases that Immich is upgraded to at the end, one after the other: "v2.7.5 v3.1.0"
+IMMICH_UPGRADE         the command that does so: it gets a release, stops Immich, starts that one on the same database
+                       and folders, and returns (in containers it is done here)
 
 Without IMMICH_URL, and where a Docker engine answers: IMMICH_VERSION, an image's tag, and IMMICH_IMAGES, where Immich
 publishes its images (the registry and its folder there).
@@ -20,6 +23,9 @@ publishes its images (the registry and its folder there).
 from __future__ import annotations
 
 import os
+import shlex
+import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +55,8 @@ class Target:
     external: Path | None
     log: Callable[[], str] | None
     ml_host: str
+    upgrade: Callable[[str], object] | None
+    """Has another release of Immich run on the same database and folders."""
 
     def local(self, path: str) -> Path:
         """Where a file of Immich's is from here."""
@@ -82,10 +90,19 @@ def target() -> Iterator[Target]:
             external=Path(external) if external else None,
             log=(lambda: Path(log).read_text(errors="replace")) if log else None,
             ml_host=env.get("IMMICH_ML_HOST", "127.0.0.1"),
+            upgrade=_upgrade if env.get("IMMICH_UPGRADE") else None,
         )
     else:
         with _containers() as started:
             yield started
+
+
+def upgrades() -> list[str]:
+    return os.environ.get("IMMICH_UPGRADES", "").split()
+
+
+def _upgrade(version: str) -> None:
+    subprocess.run([*shlex.split(os.environ["IMMICH_UPGRADE"]), version], check=True)
 
 
 def _docker_answers() -> bool:
@@ -115,14 +132,24 @@ def _containers() -> Iterator[Target]:
             database.with_env(f"POSTGRES_{name}", value)
         stack.enter_context(database.with_exposed_ports(5432))
         stack.enter_context(DockerContainer(REDIS).with_network(network).with_network_aliases("redis"))
-        immich = DockerContainer(f"{IMAGES}/immich-server:{version}").with_network(network)
-        for path in (media, external):
-            immich.with_volume_mapping(str(path), str(path), "rw")
-        for name, value in {"DB_PASSWORD": "postgres", "IMMICH_MEDIA_LOCATION": str(media), "TZ": "UTC"}.items():
-            immich.with_env(name, value)
-        immich.with_kwargs(extra_hosts={"host.docker.internal": "host-gateway"})
-        stack.enter_context(immich.with_exposed_ports(2283))
-        url = f"http://{immich.get_container_host_ip()}:{immich.get_exposed_port(2283)}"
+        port = _free_port()
+        url = f"http://localhost:{port}"
+        running: list[DockerContainer] = []
+
+        def start(version: str) -> None:
+            if running:
+                running.pop().stop()
+            immich = DockerContainer(f"{IMAGES}/immich-server:{version}").with_network(network)
+            for path in (media, external):
+                immich.with_volume_mapping(str(path), str(path), "rw")
+            for name, value in {"DB_PASSWORD": "postgres", "IMMICH_MEDIA_LOCATION": str(media), "TZ": "UTC"}.items():
+                immich.with_env(name, value)
+            immich.with_kwargs(extra_hosts={"host.docker.internal": "host-gateway"})
+            running.append(immich.with_bind_ports(2283, port).start())
+            _wait_for(url)
+
+        stack.callback(lambda: [container.stop() for container in running])
+        start(version)
         _sign_up(url)
         yield Target(
             url=url,
@@ -132,12 +159,20 @@ def _containers() -> Iterator[Target]:
             password=PASSWORD,
             media_location=str(media),
             external=external,
-            log=lambda: b"".join(immich.get_logs()).decode(errors="replace"),
+            log=lambda: b"".join(running[0].get_logs()).decode(errors="replace"),
             ml_host="host.docker.internal",
+            upgrade=start,
         )
 
 
-def _sign_up(url: str) -> None:
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_for(url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -148,5 +183,8 @@ def _sign_up(url: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"Immich does not answer at {url}")
         time.sleep(1)
+
+
+def _sign_up(url: str) -> None:
     body = {"email": EMAIL, "password": PASSWORD, "name": "Admin"}
     httpx.post(f"{url}/api/auth/admin-sign-up", json=body, timeout=30).raise_for_status()

@@ -1,9 +1,5 @@
 """The model says of every release what that release's own catalog says."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 import sqlalchemy as sa
 
@@ -11,12 +7,7 @@ from linked_asset import immich
 from linked_asset.immich.metadata import foreign_keys, metadata
 from linked_asset.immich.model import Check, Column, Index, Table, Unique
 from linked_asset.immich.tables import TABLES
-
-CATALOG = Path(__file__).parent / "catalog"
-
-
-def catalog(release: str) -> dict[str, Any]:
-    return json.loads((CATALOG / f"{release}.json").read_text())
+from tests.immich import catalog
 
 
 @pytest.fixture(params=immich.RELEASES)
@@ -25,11 +16,11 @@ def release(request: pytest.FixtureRequest) -> immich.Release:
 
 
 def test_tables(release: immich.Release) -> None:
-    assert {table.name for table in release.tables} == set(catalog(release.name)["tables"])
+    assert {table.name for table in release.tables} == set(catalog.load(release.name)["tables"])
 
 
 def test_columns(release: immich.Release) -> None:
-    expected = catalog(release.name)["tables"]
+    expected = catalog.load(release.name)["tables"]
     for table in release.tables:
         columns = {
             column.name: [immich.pg_type(column.type), column.nullable, column.default] for column in table.columns
@@ -44,11 +35,11 @@ def test_enums(release: immich.Release) -> None:
         for column in table.columns
         if hasattr(column.type, "enums")
     }
-    assert enums == catalog(release.name)["enums"]
+    assert enums == catalog.load(release.name)["enums"]
 
 
 def test_keys(release: immich.Release) -> None:
-    expected = catalog(release.name)["tables"]
+    expected = catalog.load(release.name)["tables"]
     for table in release.tables:
         names = table.names(table.primary_key)
         assert [f"{table.name}_pkey", *names] == expected[table.name]["primary_key"]
@@ -61,7 +52,7 @@ def test_keys(release: immich.Release) -> None:
 
 
 def test_foreign_keys(release: immich.Release) -> None:
-    expected = catalog(release.name)["tables"]
+    expected = catalog.load(release.name)["tables"]
     for table in release.tables:
         keys = {}
         for key in foreign_keys(table):
@@ -72,7 +63,7 @@ def test_foreign_keys(release: immich.Release) -> None:
 
 
 def test_unique_indexes_are_complete_and_no_index_is_invented(release: immich.Release) -> None:
-    expected = catalog(release.name)["tables"]
+    expected = catalog.load(release.name)["tables"]
     for table in metadata(release).tables.values():
         indexes = {str(index.name): bool(index.unique) for index in table.indexes}
         known = expected[table.name]["indexes"]
@@ -85,7 +76,7 @@ def test_unique_indexes_are_complete_and_no_index_is_invented(release: immich.Re
 def test_releases_ascend_and_each_but_the_newest_changes_something() -> None:
     versions = [immich.version(name) for name in immich.RELEASES]
     assert versions == sorted(set(versions))
-    seen = [catalog(name)["tables"] for name in immich.RELEASES]
+    seen = [catalog.load(name)["tables"] for name in immich.RELEASES]
     for name, before, after in zip(immich.RELEASES[1:-1], seen, seen[1:-1], strict=False):
         assert before != after, name
 

@@ -34,7 +34,6 @@ NEWEST_MIGRATION = {
     "v2.6.0": "1773242919341-EncodedVideoAssetFiles",
     "v2.7.0": "1775165531374-AddPersonNameTrigramIndex",
     "v3.0.0": "1782414436633-AddPluginMethodAllowedHosts",
-    "v3.1.0": "1784836013770-MinFacePreferenceMigration",
     "v3.2.0": "1787148183730-DeleteMismatchedMemoryAssets",
     "v3.3.0": "1790693088454-AddPersonUserTableSharedBySharedWithConstraint",
 }

@@ -61,10 +61,11 @@ exists (select from fresh where {{ is_member("fresh.id") }})
                         and {{ takes_part('fresh."ownerId"') }}
                 ) end
 {%- endset %}
+{# "Is true" keeps the full join: PostgreSQL would make it one of fewer rows, and then compare each with each. #}
 {% set changed_assets_concern_us %}
 exists (
                     select from fresh full join stale on fresh.id = stale.id
-                    where {{ structure_of("fresh") }} *<> {{ structure_of("stale") }} and {{ takes_part('fresh."ownerId"') }}
+                    where {{ structure_of("fresh") }} *<> {{ structure_of("stale") }} and ({{ takes_part('fresh."ownerId"') }}) is true
                 )
 {%- endset %}
 {# Nobody waits for the addon with a statement that leaves a source linked; one that takes it from others waits, and so does one

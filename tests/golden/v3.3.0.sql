@@ -1742,7 +1742,7 @@ begin
             if v_is_due is not null and v_concerns_us is null then
                 v_concerns_us := exists (
                     select from fresh full join stale on fresh.id operator(pg_catalog.=) stale.id
-                    where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record and exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")
+                    where row(fresh."ownerId", fresh."originalPath", fresh."visibility", fresh."deletedAt", fresh."status", fresh."isOffline", fresh."libraryId", fresh."livePhotoVideoId", fresh."checksum", fresh."stackId")::pg_catalog.record operator(pg_catalog.*<>) row(stale."ownerId", stale."originalPath", stale."visibility", stale."deletedAt", stale."status", stale."isOffline", stale."libraryId", stale."livePhotoVideoId", stale."checksum", stale."stackId")::pg_catalog.record and (exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."ownerId")) is true
                 );
             end if;
             if not (v_is_due or v_concerns_us) is true then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from uuid import UUID
@@ -95,6 +96,40 @@ def test_no_small_statement_reads_a_large_table(filled: Household) -> None:
             assert read_whole(immich, private.pop()) == set(), times
     finally:
         immich.database.close()
+
+
+def compared_rows(source: str) -> list[str]:
+    """The queries of a trigger function that join the rows before a statement with those after it."""
+    found = []
+    for match in re.finditer(r"from fresh full join stale", source):
+        start, depth = match.start(), 0
+        while depth != -1:
+            start -= 1
+            depth += {")": 1, "(": -1}.get(source[start], 0)
+        end, depth = match.end(), 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(source[end], 0)
+            end += 1
+        found.append(source[start + 1 : end - 1])
+    return found
+
+
+def test_rows_before_and_after_a_statement_are_never_compared_each_with_each(household: Household) -> None:
+    """A plan is kept from a statement of one row, and one that only looks for a first row is chosen for its start."""
+    triggers = household.database.fetch(
+        """select tgrelid::regclass::text as table, prosrc from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+           where prosrc like '%%full join stale%%'"""
+    )
+    queries = [(row.table, query) for row in triggers for query in compared_rows(row.prosrc)]
+    assert len(queries) > len(triggers) > 3
+    database = household.database.another()
+    for table, query in queries:
+        for name in ("fresh", "stale"):
+            database.execute(f"drop table if exists {name}")
+            database.execute(f"create temporary table {name} as select * from {table} limit 1")
+        database.execute("analyze fresh, stale")
+        plan = "\n".join(row[0] for row in database.fetch(f"explain {query}"))
+        assert " Full Join" in plan, f"{table}: {query}\n{plan}"
 
 
 @pytest.mark.parametrize("rows", [1, 4000])

@@ -248,6 +248,7 @@ class Household:
             text=True,
             check=False,
         )
+        assert result.stdout, result.stderr
         return [finding for finding in json.loads(result.stdout) if finding["kind"] == "problem"]
 
     def errors(self) -> list[str]:

@@ -1,6 +1,6 @@
 -- Quota: what Immich computes for a participant is what it would be without the addon.
 
-{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part with context %}
+{% from "macro/frame.sql" import on, changed, is_member, groups_of, takes_part, patience with context %}
 {% from "macro/hold.sql" import hold %}
 
 -- Immich takes the size of a deleted upload off its owner's quota, and so for a clone what was never added. When a trash is
@@ -127,6 +127,36 @@ case
             )
             having count(*) > 0;
 {% endcall %}
+
+-- With an account goes what hangs on it, table by table, and all triggers of the first tables before those of the next: it is
+-- long gone from albums of others when Immich notes, last, which of its pictures left them. Whoever deletes such an album at that
+-- moment would hold it and want the account's row in it. So the albums are held first, all of them or none.
+create or replace function linked.hold_albums() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    loop
+        begin
+            {{ hold("album", "id in (select " ~ album_user.albumId ~ " from public.album_user where " ~ album_user.userId ~ " = old.id)", "key share") }}
+            return old;
+        exception when lock_not_available then
+            if clock_timestamp() >= statement_timestamp() + {{ patience }} then
+                return old;
+            end if;
+            perform pg_sleep(0.01);
+        end;
+    end loop;
+exception when others then
+    return old;
+end
+$linked$;
+comment on function linked.hold_albums() is
+    'Asks for the albums that a deleted account sees, for three seconds, before Immich deletes what hangs on it.';
+create or replace trigger linked_user_hold_albums before delete on public."user"
+for each row execute function linked.hold_albums();
+comment on trigger linked_user_hold_albums on public."user" is
+    'Asks for the albums that a deleted account sees, before Immich deletes what hangs on it.';
 
 {% call(fresh, stale, statement) on("user", "delete", "Has Immich make anew what it kept in the folders of deleted accounts on behalf of others.") %}
 

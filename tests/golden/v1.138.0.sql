@@ -13258,6 +13258,36 @@ $linked$;
 comment on function linked.redo_user_update(jsonb, jsonb, text) is
     'Does what was noted: links what an account missed while it awaited deletion, and keeps clones out of quotas.';
 
+-- With an account goes what hangs on it, table by table, and all triggers of the first tables before those of the next: it is
+-- long gone from albums of others when Immich notes, last, which of its pictures left them. Whoever deletes such an album at that
+-- moment would hold it and want the account's row in it. So the albums are held first, all of them or none.
+create or replace function linked.hold_albums() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+as $linked$
+begin
+    loop
+        begin
+            perform from public."album" where id in (select "albumsId" from public.album_user where "usersId" = old.id) for key share nowait;
+            return old;
+        exception when lock_not_available then
+            if clock_timestamp() >= statement_timestamp() + least(interval '3 seconds', nullif(current_setting('statement_timeout'), '0')::interval * 0.4) then
+                return old;
+            end if;
+            perform pg_sleep(0.01);
+        end;
+    end loop;
+exception when others then
+    return old;
+end
+$linked$;
+comment on function linked.hold_albums() is
+    'Asks for the albums that a deleted account sees, for three seconds, before Immich deletes what hangs on it.';
+create or replace trigger linked_user_hold_albums before delete on public."user"
+for each row execute function linked.hold_albums();
+comment on trigger linked_user_hold_albums on public."user" is
+    'Asks for the albums that a deleted account sees, before Immich deletes what hangs on it.';
+
 create or replace function linked.on_user_delete() returns trigger
 language plpgsql security definer
 as $linked$

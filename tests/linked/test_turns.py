@@ -139,6 +139,35 @@ def test_who_waits_for_a_turn_is_in_nobody_s_deadlock(household: Household) -> N
     household.check()
 
 
+def test_accounts_that_share_albums_go_at_the_same_moment(household: Household) -> None:
+    """On a bare Immich, too, an account that goes holds its rows in albums of others before it wants these albums, and
+    whoever deletes them the other way round. There the moment is short: here a turn may be waited for in between."""
+    photo, own = household.photo(), household.upload(household.anna)
+    party = household.create_album(household.family, "Party", users={household.anna: "editor"}, assets=[photo])
+    household.add_to_album(party, own)
+
+    def go(account: UUID) -> None:
+        database = Database(household.database.url)
+        try:
+            Immich(database, RELEASE).hard_delete_user(account)
+        finally:
+            database.close()
+
+    with somebody_has_the_turn(household), ThreadPoolExecutor() as threads:
+        anna = threads.submit(go, household.anna)
+        wait_until(
+            lambda: household.database.value(
+                """select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event = 'PgSleep'"""
+            )
+        )
+        family = threads.submit(go, household.family)
+        anna.result()
+        family.result()
+    household.next_write()
+    assert household.count("linked.member") == 0
+
+
 def test_who_wants_the_turn_on_everything_gets_it_from_those_who_share_it(household: Household) -> None:
     """They come and go all the time, and never all are gone."""
     *photos, photo = [household.photo() for _ in range(4)]

@@ -32,8 +32,6 @@ OVERLAP_ERRORS = re.compile(
     # Jobs of several members write, move and delete the group's thumbnails and videos, each what it read when it began.
     # One that comes too late fails; what must hold is that every file is there in the end.
     r"Unable to run job handler \(\w+\): Error: .*/(thumbs|encoded-video)/"
-    # PostgreSQL's own: what was deleted a moment ago is indexed anew (REINDEX TABLE), its vector is gone from the disk.
-    r"|missing chunk number 0 for toast value"
     # The same of Immich's own: faces are found anew while pictures of their persons wait to be made.
     r"|Could not generate person thumbnail for \S+ missing data"
 )

@@ -23,6 +23,8 @@ from tests.database import Database
 Step = Callable[[Immich], Any]
 SECONDS_TO_FINISH = 20.0
 WRITERS_LOCK = (1818848875, 0)
+WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+"""How many sessions of this database wait for a lock: others on the server have locks of their own."""
 
 
 def impatient(url: str) -> str:

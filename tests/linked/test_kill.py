@@ -139,7 +139,7 @@ def test_killed_while_it_reconciles(linked_family: Database, kill: Kill) -> None
 def test_no_lock_outlives_a_transaction(family: Database) -> None:
     """Behind a transaction pooler a lock of the session's would stay on a pooled connection."""
     locks = f"""select count(*) from pg_locks join pg_stat_activity using (pid)
-                where {ALEMBIC} and locktype = 'advisory' and objid = 1"""
+                where datname = current_database() and {ALEMBIC} and locktype = 'advisory' and objid = 1"""
     with holding(family, """select from "user" for update"""):
         command = shell_for(family.url).start("-m", "alembic", "upgrade", "head")
         wait_until(lambda: is_there(family, f"{WAITS_FOR_A_LOCK} and query like '%work_off%'"))

@@ -19,7 +19,7 @@ from sample.server import embedded_server
 from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA, Household
-from tests.linked.sessions import WRITERS_LOCK, wait_until
+from tests.linked.sessions import WAITING, WRITERS_LOCK, wait_until
 from tests.release import RELEASE
 from tests.shell.conftest import inside
 
@@ -85,7 +85,7 @@ def test_what_is_not_linked_asks_for_no_turn(household: Household) -> None:
         household.delete_asset(theirs)
         household.database.execute("reset lock_timeout")
         assert notes(household) == []
-        held = household.database.value("select count(*) from pg_locks where locktype = 'advisory' and not granted")
+        held = household.database.value(f"{WAITING} and wait_event = 'advisory'")
         assert held == 0
 
 
@@ -129,7 +129,7 @@ def test_who_waits_for_a_turn_is_in_nobody_s_deadlock(household: Household) -> N
         has_turn.archive(one)
         wants_turn.database.execute("select from asset where id = %s for update", [other])
         waits = threads.submit(has_turn.archive, other)
-        wait_until(lambda: household.database.value("select count(*) from pg_locks where not granted"))
+        wait_until(lambda: household.database.value(WAITING))
         time.sleep(0.1)
         wants_turn.archive(other)
         wants_turn.database.execute("commit")

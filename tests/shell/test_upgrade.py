@@ -9,7 +9,7 @@ from psycopg import sql
 
 from linked_asset import __version__, linking, operations
 from tests.database import Database
-from tests.linked.sessions import wait_until, wait_until_nothing_is_left
+from tests.linked.sessions import WAITING, wait_until, wait_until_nothing_is_left
 from tests.shell.conftest import Shell, inside, one_line
 
 ShellFor = Callable[..., Shell]
@@ -141,7 +141,7 @@ def test_linking_goes_on_after_a_kill(own_process: ShellFor, family: Database) -
         immich_writes.execute('select from "user" for update')
         process = own_process(family.url).start("-m", "alembic", "upgrade", "head")
         wait_until(lambda: family.value("select to_regclass('linked.installation') is not null"))
-        wait_until(lambda: family.value("select count(*) from pg_locks where not granted"))
+        wait_until(lambda: family.value(WAITING))
         process.kill()
         process.communicate()
     wait_until(lambda: others(family) == 0)

@@ -16,7 +16,7 @@ from sample import create_immich
 from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import Household
-from tests.linked.sessions import wait_until
+from tests.linked.sessions import WAITING, wait_until
 from tests.linked.test_migrations_of_immich import MIGRATIONS
 from tests.release import RELEASE
 from tests.shell.conftest import Shell, inside, one_line
@@ -206,9 +206,8 @@ def test_an_interrupted_command_says_so(shell: ShellFor, immich: Database) -> No
     with immich.connect(autocommit=False) as other:
         other.execute("lock table linked.queue in access exclusive mode")
         process = shell(immich.url).start("-m", "linked_asset", "status")
-        waiting = "select count(*) from pg_locks where not granted"
         give_up = time.monotonic() + 30
-        while not immich.value(waiting):
+        while not immich.value(WAITING):
             assert time.monotonic() < give_up
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -13260,12 +13260,16 @@ comment on function linked.redo_user_update(jsonb, jsonb, text) is
 
 -- With an account goes what hangs on it, table by table, and all triggers of the first tables before those of the next: it is
 -- long gone from albums of others when Immich notes, last, which of its pictures left them. Whoever deletes such an album at that
--- moment would hold it and want the account's row in it. So the albums are held first, all of them or none.
+-- moment would hold it and want the account's row in it. So the albums are held first, all of them or none, where somebody
+-- may wait for a turn in between: for whom nothing is linked the moment is as short as Immich makes it.
 create or replace function linked.hold_albums() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, vectors, pg_temp
 as $linked$
 begin
+    if not exists (select from linked.participant where participant.user_id = old.id) then
+        return old;
+    end if;
     loop
         begin
             perform from public."album" where id in (select "albumsId" from public.album_user where "usersId" = old.id) for key share nowait;
@@ -13282,7 +13286,7 @@ exception when others then
 end
 $linked$;
 comment on function linked.hold_albums() is
-    'Asks for the albums that a deleted account sees, for three seconds, before Immich deletes what hangs on it.';
+    'Asks for the albums that a deleted account which takes part sees, for three seconds, before Immich deletes what hangs on it.';
 create or replace trigger linked_user_hold_albums before delete on public."user"
 for each row execute function linked.hold_albums();
 comment on trigger linked_user_hold_albums on public."user" is

@@ -168,6 +168,16 @@ def test_accounts_that_share_albums_go_at_the_same_moment(household: Household) 
     assert household.count("linked.member") == 0
 
 
+def test_an_account_that_is_not_linked_asks_for_no_album(household: Household) -> None:
+    party = household.create_album(household.family, "Party", users={household.clara: "editor"})
+    with household.database.connect(autocommit=False) as other:
+        other.execute("select from album where id = %s for update", [party])
+        start = time.monotonic()
+        household.hard_delete_user(household.clara)
+        assert time.monotonic() - start < 1
+        other.rollback()
+
+
 def test_who_wants_the_turn_on_everything_gets_it_from_those_who_share_it(household: Household) -> None:
     """They come and go all the time, and never all are gone."""
     *photos, photo = [household.photo() for _ in range(4)]

@@ -292,24 +292,21 @@ end
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
--- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
--- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
--- own file lies.
-create or replace function linked.covered(p_assets uuid[])
-returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
-language sql stable
-as $linked$
+{# Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
+   locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
+   own file lies. `path`: where the file of `source` lies. #}
+{% macro covering(sources, path='source."originalPath"') %}
     with candidate as (
         select source.id as source_id, coalesce(still.id, source.id) as through_id,
-            source."ownerId" as owner_id, source."originalPath" as path,
-            coalesce(still."originalPath", source."originalPath") as through_path,
+            source."ownerId" as owner_id, {{ path }} as path,
+            coalesce(still."originalPath", {{ path }}) as through_path,
             source."deletedAt" is null and not source."isOffline" and source.status = 'active'
             and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
                 as linkable
         from public.asset source
         left join public.asset still
             on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
-        where source.id = any (p_assets)
+        where {{ sources }}
             and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
             and not exists (
                 select from linked.member
@@ -332,11 +329,26 @@ as $linked$
         join linked.participant
             on participant.album_id = album_asset.{{ album_asset.albumId }} and participant.user_id = candidate.owner_id
     )
+{%- endmacro %}
+create or replace function linked.covered(p_assets uuid[])
+returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
+language sql stable
+as $linked$
+{{ covering("source.id = any (p_assets)") }}
     select distinct hit.source_id, hit.through_id, hit.album_id, hit.owner_id, hit.path, hit.linkable
     from hit
 $linked$;
 comment on function linked.covered(uuid[]) is
     'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
+
+create or replace function linked.is_covered_at(p_source uuid, p_path text) returns boolean
+language sql stable
+as $linked$
+{{ covering("source.id = p_source", path="p_path") }}
+    select exists (select from hit)
+$linked$;
+comment on function linked.is_covered_at(uuid, text) is
+    'Whether a linked album would cover an asset if its file lay at p_path.';
 
 -- Of several albums that cover an asset the stronger right counts, for each account that of those in which it may write. Who
 -- has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still

@@ -89,6 +89,21 @@ $linked$;
 comment on function linked.forget_members(uuid[]) is
     'Takes assets out of their groups, and sources that have no clone left with them.';
 
+create or replace function linked.contents_of(
+    p_members uuid[], out owner_ids uuid[], out checksums bytea[], out source_ids uuid[]
+)
+language plpgsql stable
+as $linked$
+begin
+    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
+    into owner_ids, checksums, source_ids
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_members);
+end
+$linked$;
+comment on function linked.contents_of(uuid[]) is
+    'In whose account what content of which source is, member by member: what linked.fill_gaps() asks for once they are gone.';
+
 -- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
 -- them in their owners' accounts goes when nothing is left in it; of accounts that take part no more also what had been
 -- emptied before. Of live photos the video goes with the last still.
@@ -108,10 +123,7 @@ begin
         return;
     end if;
     v_clones := p_clones || linked.video_clones(p_clones);
-    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
-    into v_owners, v_checksums, v_sources
-    from linked.member join public.asset on asset.id = member.asset_id
-    where member.asset_id = any (v_clones);
+    select owner_ids, checksums, source_ids into v_owners, v_checksums, v_sources from linked.contents_of(v_clones);
     v_albums := array(
         select distinct album_pair.album_id
         from public.album_asset
@@ -174,10 +186,7 @@ begin
         return;
     end if;
     v_members := array(select asset_id from linked.member where source_id = any (p_sources));
-    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
-    into v_owners, v_checksums, v_of
-    from linked.member join public.asset on asset.id = member.asset_id
-    where member.source_id = any (p_sources);
+    select owner_ids, checksums, source_ids into v_owners, v_checksums, v_of from linked.contents_of(v_members);
     perform linked.credit_quota(v_members);
     perform linked.take_off_quota(v_members);
     perform linked.delete_assets(v_members);

@@ -16,7 +16,7 @@ declare
         where mine.id = any (p_moved)
             and (
                 position('/upload/' || mine."ownerId" || '/' in mine."originalPath") > 0
-                or (member.can_write and not linked.stays_covered(member.source_id, mine."originalPath"))
+                or (member.can_write and not linked.is_covered_at(member.source_id, mine."originalPath"))
             )
     );
 begin
@@ -108,30 +108,6 @@ as $linked$
 $linked$;
 comment on function linked.is_made_for(text, uuid, uuid) is
     'Whether a job of Immich for this asset has written the file, and another one would write to it again.';
-
-create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
-language plpgsql stable
-as $linked$
-begin
-    return (select exists (
-            select from public.asset source
-            join linked.linked_album on linked_album.owner_id = source."ownerId"
-            join linked.prefix on prefix.album_id = linked_album.album_id
-            where source.id = p_source and (prefix.path = '' or starts_with(p_path, prefix.path || '/'))
-        )
-        or exists (
-            select from public.asset source
-            join public.album_asset on album_asset.{{ album_asset.assetId }} = source.id
-            join linked.participant
-                on participant.album_id = album_asset.{{ album_asset.albumId }} and participant.user_id = source."ownerId"
-            where source.id = p_source
-        )
-        or exists (select from public.asset still where still."livePhotoVideoId" = p_source)
-    );
-end
-$linked$;
-comment on function linked.stays_covered(uuid, text) is
-    'Whether a linked album would still cover a source whose file lies at p_path.';
 
 -- The copy in the trash must not point to files that somebody else's asset still needs, its sidecar among them: it comes after the
 -- clone has left its group, which may be gone with it. Immich's unlink tolerates a path that does not exist.

@@ -15,12 +15,11 @@ as $linked$
 declare
     v_from uuid[];
     v_to uuid[];
-    v_left uuid[];
-    v_left_keys uuid[];
     v_keys uuid[];
     v_owners uuid[];
     v_first uuid[];
-    v_own uuid[];
+    v_left uuid[];
+    v_left_keys uuid[];
 begin
     if not exists (
         select from public.asset
@@ -28,8 +27,41 @@ begin
     ) then
         return;
     end if;
-    -- Whether a stack has two linked assets in an account depends on all of its members.
-    select array_agg(from_id), array_agg(to_id) into v_from, v_to
+    select from_ids, to_ids into v_from, v_to from linked.with_stack_mates(p_from, p_to);
+    perform linked.remember_stacks(v_from);
+    select stack_keys, owner_ids, first_ids into v_keys, v_owners, v_first from linked.adopt_stacks(v_from, v_to);
+
+    v_left := array(
+        select distinct mine."stackId"
+        from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
+        where mine."stackId" is not null
+    );
+    v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
+    perform linked.leave_other_stacks(v_from, v_to, v_keys, v_owners);
+    perform linked.dissolve_stacks(v_left, p_keep_lone => true);
+    perform linked.make_stacks(v_keys, v_owners, v_first);
+    perform linked.join_stacks(v_from, v_to);
+    perform linked.propagate_primaries(array(
+        select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
+    ));
+    perform linked.dissolve_stacks(array(
+        select unnest(v_left)
+        union
+        select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
+    ));
+    perform linked.forget_lone_stacks(v_left_keys);
+end
+$linked$;
+comment on function linked.propagate_stacks(uuid[], uuid[]) is
+    'Stacks the members p_to the way p_from are stacked, pair by pair.';
+
+-- Whether a stack has two linked assets in an account depends on all of its members.
+create or replace function linked.with_stack_mates(p_from uuid[], p_to uuid[], out from_ids uuid[], out to_ids uuid[])
+language plpgsql stable
+as $linked$
+begin
+    select array_agg(pairs.from_id), array_agg(pairs.to_id) into from_ids, to_ids
     from (
         select pair.from_id, pair.to_id from unnest(p_from, p_to) as pair (from_id, to_id)
         union
@@ -51,18 +83,38 @@ begin
         join linked.passing_stack on passing_stack.stack_id = mine."stackId"
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
+end
+$linked$;
+comment on function linked.with_stack_mates(uuid[], uuid[]) is
+    'These pairs of members, and those of all that is stacked with p_from. Without what a viewer has just stacked.';
 
+create or replace function linked.remember_stacks(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     -- Whoever changes or dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select stack.id, stack.id, stack."ownerId"
     from public.stack
-    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
+    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (p_assets))
         and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
     for share of stack nowait
     on conflict do nothing;
+end
+$linked$;
+comment on function linked.remember_stacks(uuid[]) is 'Remembers the stacks of these assets as having counterparts.';
 
-    select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
-    into v_keys, v_owners, v_first, v_own
+-- The account may have stacked them already: then that stack becomes the counterpart.
+create or replace function linked.adopt_stacks(
+    p_from uuid[], p_to uuid[], out stack_keys uuid[], out owner_ids uuid[], out first_ids uuid[]
+)
+language plpgsql
+as $linked$
+declare
+    v_own uuid[];
+begin
+    select array_agg(part.stack_key), array_agg(part.owner_id), array_agg(part.first_id), array_agg(part.own_stack_id)
+    into stack_keys, owner_ids, first_ids, v_own
     from (
         select their_pair.stack_key, member.owner_id,
             (array_agg(mine.id order by theirs.id = their_stack."primaryAssetId" desc, mine."fileCreatedAt", member.source_id))[1]
@@ -71,7 +123,7 @@ begin
                 select from linked.stack_pair other
                 where other.stack_key = own_pair.stack_key and other.stack_id <> own_pair.stack_id
             )))[1] as own_stack_id
-        from unnest(v_from, v_to) as pair (from_id, to_id)
+        from unnest(p_from, p_to) as pair (from_id, to_id)
         join public.asset theirs on theirs.id = pair.from_id
         join public.asset mine on mine.id = pair.to_id
         join linked.member on member.asset_id = pair.to_id
@@ -85,26 +137,26 @@ begin
         group by their_pair.stack_key, member.owner_id
         having count(*) >= 2
     ) as part;
-    -- The account may have stacked them already.
     perform from public.stack where id = any (v_own) for share nowait;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
-    select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
-    from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
-    where own_stack_id is not null
-    order by own_stack_id, stack_key
+    select distinct on (part.own_stack_id) part.own_stack_id, part.stack_key, part.owner_id
+    from unnest(stack_keys, owner_ids, v_own) as part (stack_key, owner_id, own_stack_id)
+    where part.own_stack_id is not null
+    order by part.own_stack_id, part.stack_key
     on conflict (stack_id) do update set stack_key = excluded.stack_key;
+end
+$linked$;
+comment on function linked.adopt_stacks(uuid[], uuid[]) is
+    'The stacks, by key and owner, that accounts lack for these pairs, and which asset is to lead each. Those that an account has made of them itself become counterparts.';
 
-    v_left := array(
-        select distinct mine."stackId"
-        from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
-        where mine."stackId" is not null
-    );
-    v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
-    {{ hold("asset", "id = any (v_to)") }}
-    -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
+create or replace function linked.leave_other_stacks(p_from uuid[], p_to uuid[], p_keys uuid[], p_owners uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    {{ hold("asset", "id = any (p_to)") }}
     update public.asset mine
     set "stackId" = null
-    from unnest(v_from, v_to) as pair (from_id, to_id)
+    from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
     join linked.member on member.asset_id = pair.to_id
     left join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
@@ -116,18 +168,25 @@ begin
                 where my_pair.stack_id = mine."stackId" and my_pair.stack_key = their_pair.stack_key
             )
             -- Out of a stack of the account's own only where another takes it in.
-            else (their_pair.stack_key, member.owner_id) in (select * from unnest(v_keys, v_owners))
+            else (their_pair.stack_key, member.owner_id) in (select * from unnest(p_keys, p_owners))
                 or exists (
                     select from linked.stack_pair my_pair
                     where my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
                 )
         end;
-    perform linked.dissolve_stacks(v_left, p_keep_lone => true);
+end
+$linked$;
+comment on function linked.leave_other_stacks(uuid[], uuid[], uuid[], uuid[]) is
+    'Takes the members p_to out of stacks that are not the counterparts of those of p_from. Stacks about to be made are named by key and owner.';
 
-    {{ hold_primaries("id = any (v_first)") }}
+create or replace function linked.make_stacks(p_keys uuid[], p_owners uuid[], p_first uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    {{ hold_primaries("id = any (p_first)") }}
     with missing as materialized (
         select gen_random_uuid() as stack_id, part.stack_key, part.owner_id, part.first_id
-        from unnest(v_keys, v_owners, v_first) as part (stack_key, owner_id, first_id)
+        from unnest(p_keys, p_owners, p_first) as part (stack_key, owner_id, first_id)
         where not exists (
             select from linked.stack_pair
             where stack_pair.stack_key = part.stack_key and stack_pair.owner_id = part.owner_id
@@ -141,8 +200,17 @@ begin
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select missing.stack_id, missing.stack_key, missing.owner_id
     from missing join made on made.id = missing.stack_id;
+end
+$linked$;
+comment on function linked.make_stacks(uuid[], uuid[], uuid[]) is
+    'Makes the stacks of these keys for these owners that do not exist, each led by an asset that exists.';
+
+create or replace function linked.join_stacks(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     perform linked.write_stacks(array_agg(mine.id), array_agg(my_pair.stack_id))
-    from unnest(v_from, v_to) as pair (from_id, to_id)
+    from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
     join public.asset mine on mine.id = pair.to_id
     join linked.member on member.asset_id = pair.to_id
@@ -151,20 +219,10 @@ begin
         on my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
     where mine."stackId" is distinct from my_pair.stack_id
     having count(*) > 0;
-
-    perform linked.propagate_primaries(array(
-        select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
-    ));
-    perform linked.dissolve_stacks(array(
-        select unnest(v_left)
-        union
-        select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
-    ));
-    perform linked.forget_lone_stacks(v_left_keys);
 end
 $linked$;
-comment on function linked.propagate_stacks(uuid[], uuid[]) is
-    'Stacks the members p_to the way p_from are stacked, pair by pair.';
+comment on function linked.join_stacks(uuid[], uuid[]) is
+    'Puts the members p_to into the counterparts of the stacks of p_from, pair by pair.';
 
 -- With a plan that is kept, because foreign keys are checked row by row.
 create or replace function linked.write_stacks(p_assets uuid[], p_stacks uuid[]) returns void

@@ -341,9 +341,7 @@ begin
     perform linked.wait_for_turn(p_sources, p_patient);
     perform set_config('lock_timeout', '1ms', true);
     perform set_config('linked.writing', pg_current_xact_id()::text, true);
-    if p_sources is not null then
-        perform set_config('plan_cache_mode', 'force_generic_plan', true);
-    end if;
+    perform set_config('plan_cache_mode', 'force_generic_plan', true);
 end
 $linked$;
 comment on function linked.take_turn(uuid[], boolean) is
@@ -378,7 +376,10 @@ $linked$;
 comment on function linked.stop_writing() is 'Ends what linked.take_turn() or linked.start_writing() began.';
 
 -- PL/pgSQL keeps plans, and a plan made for arrays of a few rows joins them with nested loops: quadratic for thousands, in the
--- pooled connections that Immich uses. A statement of many rows pays for plans of its own.
+-- pooled connections that Immich uses. A statement of many rows pays for plans of its own; one of few has kept ones from the
+-- start (linked.take_turn()), since PostgreSQL thinks a plan for an array of one element so much better that it makes a new one
+-- each time, which is two fifths of what an upload costs. A plan that was made when a table was empty goes when autovacuum has
+-- analysed it.
 create or replace function linked.plan_for(p_rows bigint) returns void
 language plpgsql
 as $linked$
@@ -916,9 +917,6 @@ end
 $linked$;
 comment on function linked.assets_of_albums(uuid[]) is 'Every asset that one of these linked albums may cover, video parts of live photos apart.';
 
--- Security rule: a prefix covers assets of the album's owner only, an album only assets of its participants, and nobody's
--- locked folder. A clone is never covered. The video part of a live photo is covered through its stills alone, wherever its
--- own file lies.
 create or replace function linked.covered(p_assets uuid[])
 returns table (source_id uuid, through_id uuid, album_id uuid, owner_id uuid, path text, linkable boolean)
 language sql stable
@@ -961,6 +959,47 @@ as $linked$
 $linked$;
 comment on function linked.covered(uuid[]) is
     'Which of these assets are sources, by which linked albums (of a video part through which still), and whether new clones may be made (not in the trash, not offline).';
+
+create or replace function linked.is_covered_at(p_source uuid, p_path text) returns boolean
+language sql stable
+as $linked$
+    with candidate as (
+        select source.id as source_id, coalesce(still.id, source.id) as through_id,
+            source."ownerId" as owner_id, p_path as path,
+            coalesce(still."originalPath", p_path) as through_path,
+            source."deletedAt" is null and not source."isOffline" and source.status = 'active'
+            and (still.id is null or still."deletedAt" is null and not still."isOffline" and still.status = 'active')
+                as linkable
+        from public.asset source
+        left join public.asset still
+            on still."livePhotoVideoId" = source.id and still."ownerId" = source."ownerId"
+        where source.id = p_source
+            and source.visibility <> 'locked' and (still.id is null or still.visibility <> 'locked')
+            and not exists (
+                select from linked.member
+                where member.asset_id = source.id and member.asset_id <> member.source_id
+            )
+            and not exists (
+                select from linked.member
+                where member.asset_id = still.id and member.asset_id <> member.source_id
+            )
+    ), hit as (
+        select candidate.*, linked_album.album_id
+        from candidate
+        join linked.linked_album on linked_album.owner_id = candidate.owner_id
+        join linked.prefix on prefix.album_id = linked_album.album_id
+        where prefix.path = '' or starts_with(candidate.through_path, prefix.path || '/')
+        union all
+        select candidate.*, participant.album_id
+        from candidate
+        join public.album_asset on album_asset."assetId" = candidate.through_id
+        join linked.participant
+            on participant.album_id = album_asset."albumId" and participant.user_id = candidate.owner_id
+    )
+    select exists (select from hit)
+$linked$;
+comment on function linked.is_covered_at(uuid, text) is
+    'Whether a linked album would cover an asset if its file lay at p_path.';
 
 -- Of several albums that cover an asset the stronger right counts, for each account that of those in which it may write. Who
 -- has the file in a library of their own needs no clone. A video part goes where a still of it is: not where the still
@@ -1369,6 +1408,21 @@ $linked$;
 comment on function linked.forget_members(uuid[]) is
     'Takes assets out of their groups, and sources that have no clone left with them.';
 
+create or replace function linked.contents_of(
+    p_members uuid[], out owner_ids uuid[], out checksums bytea[], out source_ids uuid[]
+)
+language plpgsql stable
+as $linked$
+begin
+    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
+    into owner_ids, checksums, source_ids
+    from linked.member join public.asset on asset.id = member.asset_id
+    where member.asset_id = any (p_members);
+end
+$linked$;
+comment on function linked.contents_of(uuid[]) is
+    'In whose account what content of which source is, member by member: what linked.fill_gaps() asks for once they are gone.';
+
 -- Unlinking deletes clone rows and nothing else: no file, no source, nothing to the trash. What the addon had made around
 -- them in their owners' accounts goes when nothing is left in it; of accounts that take part no more also what had been
 -- emptied before. Of live photos the video goes with the last still.
@@ -1388,10 +1442,7 @@ begin
         return;
     end if;
     v_clones := p_clones || linked.video_clones(p_clones);
-    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
-    into v_owners, v_checksums, v_sources
-    from linked.member join public.asset on asset.id = member.asset_id
-    where member.asset_id = any (v_clones);
+    select owner_ids, checksums, source_ids into v_owners, v_checksums, v_sources from linked.contents_of(v_clones);
     v_albums := array(
         select distinct album_pair.album_id
         from public.album_asset
@@ -1452,10 +1503,7 @@ begin
         return;
     end if;
     v_members := array(select asset_id from linked.member where source_id = any (p_sources));
-    select array_agg(asset."ownerId"), array_agg(asset.checksum), array_agg(member.source_id)
-    into v_owners, v_checksums, v_of
-    from linked.member join public.asset on asset.id = member.asset_id
-    where member.source_id = any (p_sources);
+    select owner_ids, checksums, source_ids into v_owners, v_checksums, v_of from linked.contents_of(v_members);
     perform linked.credit_quota(v_members);
     perform linked.take_off_quota(v_members);
     perform linked.delete_assets(v_members);
@@ -11440,12 +11488,11 @@ as $linked$
 declare
     v_from uuid[];
     v_to uuid[];
-    v_left uuid[];
-    v_left_keys uuid[];
     v_keys uuid[];
     v_owners uuid[];
     v_first uuid[];
-    v_own uuid[];
+    v_left uuid[];
+    v_left_keys uuid[];
 begin
     if not exists (
         select from public.asset
@@ -11453,8 +11500,41 @@ begin
     ) then
         return;
     end if;
-    -- Whether a stack has two linked assets in an account depends on all of its members.
-    select array_agg(from_id), array_agg(to_id) into v_from, v_to
+    select from_ids, to_ids into v_from, v_to from linked.with_stack_mates(p_from, p_to);
+    perform linked.remember_stacks(v_from);
+    select stack_keys, owner_ids, first_ids into v_keys, v_owners, v_first from linked.adopt_stacks(v_from, v_to);
+
+    v_left := array(
+        select distinct mine."stackId"
+        from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
+        where mine."stackId" is not null
+    );
+    v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
+    -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
+    perform linked.leave_other_stacks(v_from, v_to, v_keys, v_owners);
+    perform linked.dissolve_stacks(v_left, p_keep_lone => true);
+    perform linked.make_stacks(v_keys, v_owners, v_first);
+    perform linked.join_stacks(v_from, v_to);
+    perform linked.propagate_primaries(array(
+        select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
+    ));
+    perform linked.dissolve_stacks(array(
+        select unnest(v_left)
+        union
+        select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
+    ));
+    perform linked.forget_lone_stacks(v_left_keys);
+end
+$linked$;
+comment on function linked.propagate_stacks(uuid[], uuid[]) is
+    'Stacks the members p_to the way p_from are stacked, pair by pair.';
+
+-- Whether a stack has two linked assets in an account depends on all of its members.
+create or replace function linked.with_stack_mates(p_from uuid[], p_to uuid[], out from_ids uuid[], out to_ids uuid[])
+language plpgsql stable
+as $linked$
+begin
+    select array_agg(pairs.from_id), array_agg(pairs.to_id) into from_ids, to_ids
     from (
         select pair.from_id, pair.to_id from unnest(p_from, p_to) as pair (from_id, to_id)
         union
@@ -11476,18 +11556,38 @@ begin
         join linked.passing_stack on passing_stack.stack_id = mine."stackId"
         where mine.id = pairs.to_id and passing_stack.made_in = pg_current_xact_id()::text
     );
+end
+$linked$;
+comment on function linked.with_stack_mates(uuid[], uuid[]) is
+    'These pairs of members, and those of all that is stacked with p_from. Without what a viewer has just stacked.';
 
+create or replace function linked.remember_stacks(p_assets uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     -- Whoever changes or dissolves it cannot see yet that it is remembered.
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select stack.id, stack.id, stack."ownerId"
     from public.stack
-    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (v_from))
+    where stack.id in (select theirs."stackId" from public.asset theirs where theirs.id = any (p_assets))
         and not exists (select from linked.stack_pair known where known.stack_id = stack.id)
     for share of stack nowait
     on conflict do nothing;
+end
+$linked$;
+comment on function linked.remember_stacks(uuid[]) is 'Remembers the stacks of these assets as having counterparts.';
 
-    select array_agg(stack_key), array_agg(owner_id), array_agg(first_id), array_agg(own_stack_id)
-    into v_keys, v_owners, v_first, v_own
+-- The account may have stacked them already: then that stack becomes the counterpart.
+create or replace function linked.adopt_stacks(
+    p_from uuid[], p_to uuid[], out stack_keys uuid[], out owner_ids uuid[], out first_ids uuid[]
+)
+language plpgsql
+as $linked$
+declare
+    v_own uuid[];
+begin
+    select array_agg(part.stack_key), array_agg(part.owner_id), array_agg(part.first_id), array_agg(part.own_stack_id)
+    into stack_keys, owner_ids, first_ids, v_own
     from (
         select their_pair.stack_key, member.owner_id,
             (array_agg(mine.id order by theirs.id = their_stack."primaryAssetId" desc, mine."fileCreatedAt", member.source_id))[1]
@@ -11496,7 +11596,7 @@ begin
                 select from linked.stack_pair other
                 where other.stack_key = own_pair.stack_key and other.stack_id <> own_pair.stack_id
             )))[1] as own_stack_id
-        from unnest(v_from, v_to) as pair (from_id, to_id)
+        from unnest(p_from, p_to) as pair (from_id, to_id)
         join public.asset theirs on theirs.id = pair.from_id
         join public.asset mine on mine.id = pair.to_id
         join linked.member on member.asset_id = pair.to_id
@@ -11510,26 +11610,26 @@ begin
         group by their_pair.stack_key, member.owner_id
         having count(*) >= 2
     ) as part;
-    -- The account may have stacked them already.
     perform from public.stack where id = any (v_own) for share nowait;
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
-    select distinct on (own_stack_id) own_stack_id, stack_key, owner_id
-    from unnest(v_keys, v_owners, v_own) as part (stack_key, owner_id, own_stack_id)
-    where own_stack_id is not null
-    order by own_stack_id, stack_key
+    select distinct on (part.own_stack_id) part.own_stack_id, part.stack_key, part.owner_id
+    from unnest(stack_keys, owner_ids, v_own) as part (stack_key, owner_id, own_stack_id)
+    where part.own_stack_id is not null
+    order by part.own_stack_id, part.stack_key
     on conflict (stack_id) do update set stack_key = excluded.stack_key;
+end
+$linked$;
+comment on function linked.adopt_stacks(uuid[], uuid[]) is
+    'The stacks, by key and owner, that accounts lack for these pairs, and which asset is to lead each. Those that an account has made of them itself become counterparts.';
 
-    v_left := array(
-        select distinct mine."stackId"
-        from unnest(v_to) as to_id join public.asset mine on mine.id = to_id
-        where mine."stackId" is not null
-    );
-    v_left_keys := array(select stack_key from linked.stack_pair where stack_id = any (v_left));
-    perform from public."asset" where id = any (v_to) for no key update nowait;
-    -- Out of the old stack first: an asset cannot lead two. The keys at hand are still needed.
+create or replace function linked.leave_other_stacks(p_from uuid[], p_to uuid[], p_keys uuid[], p_owners uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform from public."asset" where id = any (p_to) for no key update nowait;
     update public.asset mine
     set "stackId" = null
-    from unnest(v_from, v_to) as pair (from_id, to_id)
+    from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
     join linked.member on member.asset_id = pair.to_id
     left join linked.stack_pair their_pair on their_pair.stack_id = theirs."stackId"
@@ -11541,18 +11641,25 @@ begin
                 where my_pair.stack_id = mine."stackId" and my_pair.stack_key = their_pair.stack_key
             )
             -- Out of a stack of the account's own only where another takes it in.
-            else (their_pair.stack_key, member.owner_id) in (select * from unnest(v_keys, v_owners))
+            else (their_pair.stack_key, member.owner_id) in (select * from unnest(p_keys, p_owners))
                 or exists (
                     select from linked.stack_pair my_pair
                     where my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
                 )
         end;
-    perform linked.dissolve_stacks(v_left, p_keep_lone => true);
+end
+$linked$;
+comment on function linked.leave_other_stacks(uuid[], uuid[], uuid[], uuid[]) is
+    'Takes the members p_to out of stacks that are not the counterparts of those of p_from. Stacks about to be made are named by key and owner.';
 
-    perform from public."asset" where id = any (v_first) for update nowait;
+create or replace function linked.make_stacks(p_keys uuid[], p_owners uuid[], p_first uuid[]) returns void
+language plpgsql
+as $linked$
+begin
+    perform from public."asset" where id = any (p_first) for update nowait;
     with missing as materialized (
         select gen_random_uuid() as stack_id, part.stack_key, part.owner_id, part.first_id
-        from unnest(v_keys, v_owners, v_first) as part (stack_key, owner_id, first_id)
+        from unnest(p_keys, p_owners, p_first) as part (stack_key, owner_id, first_id)
         where not exists (
             select from linked.stack_pair
             where stack_pair.stack_key = part.stack_key and stack_pair.owner_id = part.owner_id
@@ -11566,8 +11673,17 @@ begin
     insert into linked.stack_pair (stack_id, stack_key, owner_id)
     select missing.stack_id, missing.stack_key, missing.owner_id
     from missing join made on made.id = missing.stack_id;
+end
+$linked$;
+comment on function linked.make_stacks(uuid[], uuid[], uuid[]) is
+    'Makes the stacks of these keys for these owners that do not exist, each led by an asset that exists.';
+
+create or replace function linked.join_stacks(p_from uuid[], p_to uuid[]) returns void
+language plpgsql
+as $linked$
+begin
     perform linked.write_stacks(array_agg(mine.id), array_agg(my_pair.stack_id))
-    from unnest(v_from, v_to) as pair (from_id, to_id)
+    from unnest(p_from, p_to) as pair (from_id, to_id)
     join public.asset theirs on theirs.id = pair.from_id
     join public.asset mine on mine.id = pair.to_id
     join linked.member on member.asset_id = pair.to_id
@@ -11576,20 +11692,10 @@ begin
         on my_pair.stack_key = their_pair.stack_key and my_pair.owner_id = member.owner_id
     where mine."stackId" is distinct from my_pair.stack_id
     having count(*) > 0;
-
-    perform linked.propagate_primaries(array(
-        select distinct theirs."stackId" from public.asset theirs where theirs.id = any (v_from)
-    ));
-    perform linked.dissolve_stacks(array(
-        select unnest(v_left)
-        union
-        select mine."stackId" from public.asset mine where mine.id = any (v_to) and mine."stackId" is not null
-    ));
-    perform linked.forget_lone_stacks(v_left_keys);
 end
 $linked$;
-comment on function linked.propagate_stacks(uuid[], uuid[]) is
-    'Stacks the members p_to the way p_from are stacked, pair by pair.';
+comment on function linked.join_stacks(uuid[], uuid[]) is
+    'Puts the members p_to into the counterparts of the stacks of p_from, pair by pair.';
 
 -- With a plan that is kept, because foreign keys are checked row by row.
 create or replace function linked.write_stacks(p_assets uuid[], p_stacks uuid[]) returns void
@@ -17117,7 +17223,7 @@ declare
         where mine.id = any (p_moved)
             and (
                 position('/upload/' || mine."ownerId" || '/' in mine."originalPath") > 0
-                or (member.can_write and not linked.stays_covered(member.source_id, mine."originalPath"))
+                or (member.can_write and not linked.is_covered_at(member.source_id, mine."originalPath"))
             )
     );
 begin
@@ -17196,30 +17302,6 @@ as $linked$
 $linked$;
 comment on function linked.is_made_for(text, uuid, uuid) is
     'Whether a job of Immich for this asset has written the file, and another one would write to it again.';
-
-create or replace function linked.stays_covered(p_source uuid, p_path text) returns boolean
-language plpgsql stable
-as $linked$
-begin
-    return (select exists (
-            select from public.asset source
-            join linked.linked_album on linked_album.owner_id = source."ownerId"
-            join linked.prefix on prefix.album_id = linked_album.album_id
-            where source.id = p_source and (prefix.path = '' or starts_with(p_path, prefix.path || '/'))
-        )
-        or exists (
-            select from public.asset source
-            join public.album_asset on album_asset."assetId" = source.id
-            join linked.participant
-                on participant.album_id = album_asset."albumId" and participant.user_id = source."ownerId"
-            where source.id = p_source
-        )
-        or exists (select from public.asset still where still."livePhotoVideoId" = p_source)
-    );
-end
-$linked$;
-comment on function linked.stays_covered(uuid, text) is
-    'Whether a linked album would still cover a source whose file lies at p_path.';
 
 -- The copy in the trash must not point to files that somebody else's asset still needs, its sidecar among them: it comes after the
 -- clone has left its group, which may be gone with it. Immich's unlink tolerates a path that does not exist.

@@ -95,22 +95,29 @@ def approve(database: Database) -> None:
 
 @dataclass
 class Household(Immich):
-    """A family account with a linked album over its media folder, and linked users."""
+    """A family account with a linked album over its media folder, and linked users: made, or those that are there."""
 
     database: Database
     running: str = RELEASE
+    is_there: bool = False
 
     def __post_init__(self) -> None:
         super().__init__(self.database, self.running)
-        self.family = self.create_user("Family", admin=True, label="family")
-        self.anna = self.create_user("Anna")
-        self.ben = self.create_user("Ben")
-        self.clara = self.create_user("Clara")
+        if not self.is_there:
+            family, anna, ben, _ = (
+                self.create_user(name, admin=name == "Family", label="family" if name == "Family" else None)
+                for name in ("Family", "Anna", "Ben", "Clara")
+            )
+            self.create_album(family, "Linked album", MEDIA, users={anna: "editor", ben: "editor"})
+        ids = {
+            row.name: row.id
+            for row in self.database.fetch('select name, id from "user" union all select "albumName", id from album')
+        }
+        self.family, self.anna, self.ben = ids["Family"], ids["Anna"], ids["Ben"]
+        self.clara: UUID = ids["Clara"]
         """Not linked."""
-        self.linked_album = self.create_album(
-            self.family, "Linked album", MEDIA, users={self.anna: "editor", self.ben: "editor"}
-        )
-        self._count = 0
+        self.linked_album = ids["Linked album"]
+        self._count = self.count("asset")
 
     def photo(self, owner: UUID | None = None, path: str | None = None, /, **values: Any) -> UUID:
         """An upload that has been through all of Immich's jobs; of the family, and under the prefix, by default."""
@@ -232,9 +239,20 @@ def linked_family(databases: Databases, linked_family_template: str) -> Iterator
         yield database
 
 
+@pytest.fixture(scope="session")
+def household_template(databases: Databases, linked_template: str) -> str:
+    def move_in(connection: psycopg.Connection[Any]) -> None:
+        database = Database(databases.url(connection.info.dbname))
+        Household(database)
+        database.close()
+
+    return databases.template("household", move_in, base=linked_template)
+
+
 @pytest.fixture
-def household(linked: Database) -> Iterator[Household]:
+def household(databases: Databases, household_template: str) -> Iterator[Household]:
     """Family, Anna and Ben share a linked album (both editors); Clara is not linked. Checked once more at the end."""
-    household = Household(linked)
-    yield household
-    household.check()
+    with databases.copy(household_template) as database:
+        household = Household(database, is_there=True)
+        yield household
+        household.check()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import psycopg
 import pytest
 
 from linked_asset import immich, render, shipped
-from tests.database import Database
+from tests.database import Database, Databases
 from tests.linked.conftest import MEDIA, Household
 from tests.release import RELEASE
 from tests.shell.conftest import Shell, inside, one_line, shell_for
@@ -22,20 +24,30 @@ def shell() -> ShellFor:
     return inside
 
 
+@pytest.fixture(scope="session")
+def house_template(databases: Databases, linked_template: str) -> str:
+    def live(connection: psycopg.Connection[Any]) -> None:
+        database = Database(databases.url(connection.info.dbname))
+        household = Household(database)
+        household.share_album(household.linked_album, household.clara, "viewer")
+        photos = [household.photo() for _ in range(3)]
+        for photo, name in zip(photos, ("Oma", "Opa", "Tim"), strict=True):
+            (face,) = household.detect_faces(photo, [(0, 0, 50, 50)], seeds=[name])
+            household.recognize(face, household.create_person(household.family, name))
+        household.create_stack(household.family, photos[:2])
+        household.create_album(household.family, "Beach", assets=photos)
+        household.tag_assets(household.upsert_tag(household.family, "sea"), *photos)
+        household.trash([household.clone(photos[2], household.clara)])
+        database.close()
+
+    return databases.template("house", live, base=linked_template)
+
+
 @pytest.fixture
-def house(linked: Database) -> Household:
+def house(databases: Databases, house_template: str) -> Iterator[Household]:
     """Everything that linking leaves behind, in every table."""
-    household = Household(linked)
-    household.share_album(household.linked_album, household.clara, "viewer")
-    photos = [household.photo() for _ in range(3)]
-    for photo, name in zip(photos, ("Oma", "Opa", "Tim"), strict=True):
-        (face,) = household.detect_faces(photo, [(0, 0, 50, 50)], seeds=[name])
-        household.recognize(face, household.create_person(household.family, name))
-    household.create_stack(household.family, photos[:2])
-    household.create_album(household.family, "Beach", assets=photos)
-    household.tag_assets(household.upsert_tag(household.family, "sea"), *photos)
-    household.trash([household.clone(photos[2], household.clara)])
-    return household
+    with databases.copy(house_template) as database:
+        yield Household(database, is_there=True)
 
 
 def clones(database: Database) -> list[object]:
@@ -292,16 +304,28 @@ def one_line_at_the_end(shell: Shell, *arguments: str) -> str:
     ],
 )
 def test_somebody_elses_objects_are_named_before_they_would_go(
-    shell: ShellFor, house: Household, pg_dump: Callable[..., str], psql: Callable[..., str], view: str, name: str
+    shell: ShellFor, house: Household, view: str, name: str
+) -> None:
+    here = shell(house.database.url)
+    house.database.execute(view)
+    assert name.replace("public.", "") in one_line_at_the_end(here, "downgrade", "base").replace("public.", "")
+    assert "is not ours" in here.linked_asset("doctor").stdout
+
+
+def test_nothing_goes_as_long_as_there_are_somebody_elses_objects(
+    shell: ShellFor, house: Household, pg_dump: Callable[..., str], psql: Callable[..., str]
 ) -> None:
     database, here = house.database, shell(house.database.url)
-    database.execute(view)
+    database.execute(
+        """create view public.clones as select * from linked.member; create table linked.notes (id serial);
+           create function linked.notes() returns int language sql as 'select 1'"""
+    )
     before = pg_dump(database)
-    assert name.replace("public.", "") in one_line_at_the_end(here, "downgrade", "base").replace("public.", "")
+    line = one_line_at_the_end(here, "downgrade", "base")
+    assert all(name in line for name in ("clones", "table linked.notes", "function linked.notes()"))
     with pytest.raises(RuntimeError, match="somebody else's objects"):
         psql(database, shell_for(database.url).alembic("downgrade", f"{RELEASE}:base", "--sql").stdout)
     assert pg_dump(database) == before
-    assert "is not ours" in here.linked_asset("doctor").stdout
     assert "is up to date" in here.alembic("upgrade", "head").stderr
 
 

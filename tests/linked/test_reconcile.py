@@ -464,10 +464,11 @@ def test_watch_repairs_after_incidents_and_says_what(household: Household, capsy
 
 
 def test_watch_holds_up_nobody_while_it_waits_for_a_lock(
-    household: Household, capsys: pytest.CaptureFixture[str]
+    household: Household, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its transactions are transactions, with a limit to what they wait."""
     database, photo, said = household.database, household.photo(), list[str]()
+    monkeypatch.setattr(linking, "PATIENCE", 3)
     with unseen(database):
         household.update_exif(photo, description="unseen")
     with watching(database.url), database.connect(autocommit=False) as other:

@@ -18,6 +18,7 @@ from tests.e2e.pictures import File
 Json = dict[str, Any]
 PASSWORD = "password"
 IDLE_SECONDS = 240
+RESTORE_SECONDS = 240
 
 
 class Refused(AssertionError):
@@ -391,3 +392,37 @@ class Server:
 
     def scan(self, library: str) -> None:
         self.admin.call("POST", f"/libraries/{library}/scan")
+
+    # Backups of the database; Immich itself restores them from v2.5 on
+
+    @property
+    def can_restore(self) -> bool:
+        return self.version >= (2, 5, 0)
+
+    def backups(self) -> set[str]:
+        return {backup["filename"] for backup in self.admin.call("GET", "/admin/database-backups")["backups"]}
+
+    def back_up(self) -> str:
+        """The new backup's name."""
+        before = self.backups()
+        self.run_manual("backup-database")
+        self.wait()
+        (name,) = self.backups() - before
+        return name
+
+    def restore(self, backup: str) -> None:
+        """Immich starts anew in its maintenance mode, restores, and starts anew as it was."""
+        self.admin.call("POST", "/admin/maintenance", {"action": "restore_database", "restoreBackupFilename": backup})
+        deadline = time.monotonic() + RESTORE_SECONDS
+        seen = False
+        while True:
+            try:
+                status = self.admin.call("GET", "/admin/maintenance/status")
+            except (httpx.HTTPError, Refused):
+                status = {"active": False, "task": "away"}
+            assert not status.get("error"), f"Immich did not restore: {status['error']}"
+            seen = seen or status["active"]
+            if seen and not status["active"] and status.get("task") != "away":
+                break
+            assert time.monotonic() < deadline, f"Immich does not come back from maintenance: {status}"
+            time.sleep(0.2)

@@ -24,8 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if here and (reason := why_not()):
         for item in here:
             item.add_marker(pytest.mark.skip(reason=reason))
-    # When everything else has been seen, Immich is upgraded, and then the addon goes.
-    last = [HERE / "test_upgrade.py", HERE / "test_removal.py"]
+    # When everything else has been seen, Immich is upgraded, then the addon goes, and last of all backups are restored:
+    # Immich makes schema public anew then, with other rights.
+    last = [HERE / f"test_{name}.py" for name in ("upgrade", "removal", "backup")]
     items.sort(key=lambda item: last.index(item.path) + 1 if item.path in last else 0)
 
 

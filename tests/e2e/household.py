@@ -68,6 +68,12 @@ class World:
     def wait(self) -> None:
         self.server.wait()
 
+    def restore(self, backup: str) -> None:
+        """Immich itself restores one of its backups; it ends all connections to the database."""
+        self.database.close()
+        self.server.restore(backup)
+        self.wait()
+
     def has_column(self, table: str, column: str) -> bool:
         return bool(
             self.database.value(
@@ -268,6 +274,23 @@ def _media(asset: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"{path}/video/playback", {}
     if asset.get("livePhotoVideoId"):
         yield f"/assets/{asset['livePhotoVideoId']}/video/playback", {}
+
+
+def everything(user: Account) -> dict[str, Any]:
+    """What all members of a household see alike."""
+    names = user.names()
+    return {
+        "pictures": names,
+        "exif": {name: user.asset(user.find(name))["exifInfo"]["description"] for name in names},
+        "persons": {name: sorted(filter(None, user.named(user.find(name)))) for name in names},
+        "tags": {name: user.tags_of(user.find(name)) for name in names},
+        "albums": {
+            album["albumName"]: sorted(user.content(album["id"]))
+            for album in user.albums()
+            if album["albumName"] != "Linked album"
+        },
+        "stacks": len(user.stacks()),
+    }
 
 
 def dump(world: World) -> str:

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.e2e.client import Account
-from tests.e2e.household import Household, World
+from tests.e2e.household import Household, World, everything
 from tests.e2e.pictures import can_film, motion_photo, picture, video
 from tests.e2e.target import upgrades
-
-
-def everything(user: Account) -> dict[str, Any]:
-    names = user.names()
-    return {
-        "pictures": names,
-        "exif": {name: user.asset(user.find(name))["exifInfo"]["description"] for name in names},
-        "persons": {name: sorted(filter(None, user.named(user.find(name)))) for name in names},
-        "tags": {name: user.tags_of(user.find(name)) for name in names},
-        "albums": {
-            album["albumName"]: sorted(user.content(album["id"]))
-            for album in user.albums()
-            if album["albumName"] != "Linked album"
-        },
-        "stacks": len(user.stacks()),
-    }
 
 
 @pytest.mark.skipif(not upgrades(), reason="IMMICH_UPGRADES names no release")

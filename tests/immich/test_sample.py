@@ -256,7 +256,7 @@ def test_databases_of_one_run_do_not_see_each_other(databases: Databases, immich
         Immich(one).create_user("anna")
         assert other.value('select count(*) from "user"') == 0
         name = one.value("select current_database()")
-    with pytest.raises(psycopg.OperationalError, match=name):
+    with databases.copy(), pytest.raises(psycopg.OperationalError, match=name):
         psycopg.connect(databases.url(name))
 
 

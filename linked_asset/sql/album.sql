@@ -54,8 +54,9 @@ $linked$;
 comment on function linked.is_approval(text) is
     'An album of this name approves all that waits in its owner''s linked albums, in any case, surrounding blanks ignored.';
 
--- Only the owner can have written the name of an album that is shared with nobody.
-create or replace function linked.approve_by_album(p_albums uuid[]) returns void
+-- Only the owner can have written the name of an album that is shared with nobody. What was written after that does not wait yet, but
+-- stands in the albums already where the approval was noted and is worked off later.
+create or replace function linked.approve_by_album(p_albums uuid[], p_at timestamptz) returns void
 language plpgsql
 as $linked$
 declare
@@ -64,7 +65,8 @@ declare
         from linked.waiting
         join public.album on album.id = waiting.album_id
         join public.album approval on {{ owner_of("approval") }} = {{ owner_of("album") }}
-        where approval.id = any ({% if needs_approval %}linked.written_by_owners(p_albums, clock_timestamp() - interval '1 minute'){% else %}p_albums{% endif %})
+        where approval.id = any ({% if needs_approval %}linked.written_by_owners(p_albums, p_at - interval '1 minute'){% else %}p_albums{% endif %})
+            and album."updatedAt" <= p_at
             and not exists (
                 select from public.album_user
                 where album_user.{{ album_user.albumId }} = approval.id and album_user.role::text <> 'owner'
@@ -76,8 +78,8 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.approve_by_album(uuid[]) is
-    'Approves what waits in the linked albums of those who own these albums, as far as these are shared with nobody.';
+comment on function linked.approve_by_album(uuid[], timestamptz) is
+    'Approves what waits in the linked albums of those who own these albums, which they wrote at p_at, as far as these are shared with nobody.';
 
 create or replace function linked.approve(p_album uuid) returns bigint
 language plpgsql
@@ -188,17 +190,26 @@ as $linked$
 $linked$;
 comment on function linked.common_end(text, text) is 'The whole path components that two paths have in common at their end, with the slash before them.';
 
+{# When a statement wrote its albums, however much later that is worked off: who could have written then is asked. #}
+{% macro written_at(rows) -%}
+(select min("updatedAt") from {{ rows }})
+{%- endmacro %}
 {% set new_album_concerns_us %}
 exists (select from fresh where linked.is_linked_album(fresh."albumName") or linked.is_approval(fresh."albumName"))
 {%- endset %}
 {% call(fresh, stale, statement) on("album", "insert", "Takes note of new linked albums.", look=new_album_concerns_us, calls=true) %}
 
-            -- Whoever makes an album owns it, whatever editors it is made with.
+            -- Whoever makes an album owns it, whatever editors it is made with. They may have written to it since, where this was noted.
             declare
                 v_made uuid[] := array(select id from {{ fresh }} where linked.is_linked_album("albumName"));
             begin
-                perform linked.refresh_albums(v_made, v_made, v_made);
-                perform linked.approve_by_album(array(select id from {{ fresh }} where linked.is_approval("albumName")));
+                perform linked.refresh_albums(v_made, v_made, array(
+                    select fresh.id from {{ fresh }} join public.album on album.id = fresh.id and album.description is not distinct from fresh.description
+                    where fresh.id = any (v_made)
+                ));
+                perform linked.approve_by_album(
+                    array(select id from {{ fresh }} where linked.is_approval("albumName")), {{ written_at(fresh) }}
+                );
             end;
 {% endcall %}
 
@@ -230,11 +241,11 @@ exists (
                     )
                 ),
 {% if needs_approval %}
-                linked.written_by_owners(array(select id from {{ changed(fresh, stale, '"albumName"') }}), clock_timestamp() - interval '1 minute'),
+                linked.written_by_owners(array(select id from {{ changed(fresh, stale, '"albumName"') }}), {{ written_at(fresh) }} - interval '1 minute'),
                 -- A new name can make an album linked that had lines before.
                 array(
                     select unnest(linked.written_by_owners(
-                        array(select id from {{ changed(fresh, stale, 'description') }}), clock_timestamp() - interval '1 minute'
+                        array(select id from {{ changed(fresh, stale, 'description') }}), {{ written_at(fresh) }} - interval '1 minute'
                     ))
                     union
                     select unnest(linked.trusted(array(select id from {{ changed(fresh, stale, '"albumName"') }})))
@@ -245,11 +256,14 @@ exists (
 {% endif %}
             );
 {% if needs_approval %}
-            perform linked.approve_by_album(array(
-                select id from {{ changed(fresh, stale, '"albumName"') }}
-                intersect
-                select id from {{ fresh }} where linked.is_approval("albumName")
-            ));
+            perform linked.approve_by_album(
+                array(
+                    select id from {{ changed(fresh, stale, '"albumName"') }}
+                    intersect
+                    select id from {{ fresh }} where linked.is_approval("albumName")
+                ),
+                {{ written_at(fresh) }}
+            );
 {% endif %}
             perform linked.follow_deleted_albums(array(
                 select fresh.id

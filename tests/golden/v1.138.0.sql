@@ -11425,8 +11425,9 @@ $linked$;
 comment on function linked.is_approval(text) is
     'An album of this name approves all that waits in its owner''s linked albums, in any case, surrounding blanks ignored.';
 
--- Only the owner can have written the name of an album that is shared with nobody.
-create or replace function linked.approve_by_album(p_albums uuid[]) returns void
+-- Only the owner can have written the name of an album that is shared with nobody. What was written after that does not wait yet, but
+-- stands in the albums already where the approval was noted and is worked off later.
+create or replace function linked.approve_by_album(p_albums uuid[], p_at timestamptz) returns void
 language plpgsql
 as $linked$
 declare
@@ -11436,6 +11437,7 @@ declare
         join public.album on album.id = waiting.album_id
         join public.album approval on approval."ownerId" = album."ownerId"
         where approval.id = any (p_albums)
+            and album."updatedAt" <= p_at
             and not exists (
                 select from public.album_user
                 where album_user."albumsId" = approval.id and album_user.role::text <> 'owner'
@@ -11447,8 +11449,8 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.approve_by_album(uuid[]) is
-    'Approves what waits in the linked albums of those who own these albums, as far as these are shared with nobody.';
+comment on function linked.approve_by_album(uuid[], timestamptz) is
+    'Approves what waits in the linked albums of those who own these albums, which they wrote at p_at, as far as these are shared with nobody.';
 
 create or replace function linked.approve(p_album uuid) returns bigint
 language plpgsql
@@ -11628,12 +11630,17 @@ begin
                     perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
                 end if;
             end if;
-            -- Whoever makes an album owns it, whatever editors it is made with.
+            -- Whoever makes an album owns it, whatever editors it is made with. They may have written to it since, where this was noted.
             declare
                 v_made pg_catalog.uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
             begin
-                perform linked.refresh_albums(v_made, v_made, v_made);
-                perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+                perform linked.refresh_albums(v_made, v_made, array(
+                    select fresh.id from fresh join public.album on album.id = fresh.id and album.description is not distinct from fresh.description
+                    where fresh.id = any (v_made)
+                ));
+                perform linked.approve_by_album(
+                    array(select id from fresh where linked.is_approval("albumName")), (select min("updatedAt") from fresh)
+                );
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
@@ -11719,12 +11726,17 @@ declare
     v_from uuid[];
     v_to uuid[];
 begin
-            -- Whoever makes an album owns it, whatever editors it is made with.
+            -- Whoever makes an album owns it, whatever editors it is made with. They may have written to it since, where this was noted.
             declare
                 v_made uuid[] := array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_linked_album("albumName"));
             begin
-                perform linked.refresh_albums(v_made, v_made, v_made);
-                perform linked.approve_by_album(array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")));
+                perform linked.refresh_albums(v_made, v_made, array(
+                    select fresh.id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh join public.album on album.id = fresh.id and album.description is not distinct from fresh.description
+                    where fresh.id = any (v_made)
+                ));
+                perform linked.approve_by_album(
+                    array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")), (select min("updatedAt") from jsonb_populate_recordset(null::public."album", p_fresh) as fresh)
+                );
             end;
 
 end

@@ -15042,8 +15042,9 @@ $linked$;
 comment on function linked.is_approval(text) is
     'An album of this name approves all that waits in its owner''s linked albums, in any case, surrounding blanks ignored.';
 
--- Only the owner can have written the name of an album that is shared with nobody.
-create or replace function linked.approve_by_album(p_albums uuid[]) returns void
+-- Only the owner can have written the name of an album that is shared with nobody. What was written after that does not wait yet, but
+-- stands in the albums already where the approval was noted and is worked off later.
+create or replace function linked.approve_by_album(p_albums uuid[], p_at timestamptz) returns void
 language plpgsql
 as $linked$
 declare
@@ -15052,7 +15053,8 @@ declare
         from linked.waiting
         join public.album on album.id = waiting.album_id
         join public.album approval on (select owner."userId" from public.album_user owner where owner."albumId" = approval.id and owner.role = 'owner') = (select owner."userId" from public.album_user owner where owner."albumId" = album.id and owner.role = 'owner')
-        where approval.id = any (linked.written_by_owners(p_albums, clock_timestamp() - interval '1 minute'))
+        where approval.id = any (linked.written_by_owners(p_albums, p_at - interval '1 minute'))
+            and album."updatedAt" <= p_at
             and not exists (
                 select from public.album_user
                 where album_user."albumId" = approval.id and album_user.role::text <> 'owner'
@@ -15064,8 +15066,8 @@ begin
     end if;
 end
 $linked$;
-comment on function linked.approve_by_album(uuid[]) is
-    'Approves what waits in the linked albums of those who own these albums, as far as these are shared with nobody.';
+comment on function linked.approve_by_album(uuid[], timestamptz) is
+    'Approves what waits in the linked albums of those who own these albums, which they wrote at p_at, as far as these are shared with nobody.';
 
 create or replace function linked.approve(p_album uuid) returns bigint
 language plpgsql
@@ -15245,12 +15247,17 @@ begin
                     perform linked.work_notes(null, clock_timestamp() + interval '50 milliseconds');
                 end if;
             end if;
-            -- Whoever makes an album owns it, whatever editors it is made with.
+            -- Whoever makes an album owns it, whatever editors it is made with. They may have written to it since, where this was noted.
             declare
                 v_made pg_catalog.uuid[] := array(select id from fresh where linked.is_linked_album("albumName"));
             begin
-                perform linked.refresh_albums(v_made, v_made, v_made);
-                perform linked.approve_by_album(array(select id from fresh where linked.is_approval("albumName")));
+                perform linked.refresh_albums(v_made, v_made, array(
+                    select fresh.id from fresh join public.album on album.id = fresh.id and album.description is not distinct from fresh.description
+                    where fresh.id = any (v_made)
+                ));
+                perform linked.approve_by_album(
+                    array(select id from fresh where linked.is_approval("albumName")), (select min("updatedAt") from fresh)
+                );
             end;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
@@ -15336,12 +15343,17 @@ declare
     v_from uuid[];
     v_to uuid[];
 begin
-            -- Whoever makes an album owns it, whatever editors it is made with.
+            -- Whoever makes an album owns it, whatever editors it is made with. They may have written to it since, where this was noted.
             declare
                 v_made uuid[] := array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_linked_album("albumName"));
             begin
-                perform linked.refresh_albums(v_made, v_made, v_made);
-                perform linked.approve_by_album(array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")));
+                perform linked.refresh_albums(v_made, v_made, array(
+                    select fresh.id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh join public.album on album.id = fresh.id and album.description is not distinct from fresh.description
+                    where fresh.id = any (v_made)
+                ));
+                perform linked.approve_by_album(
+                    array(select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")), (select min("updatedAt") from jsonb_populate_recordset(null::public."album", p_fresh) as fresh)
+                );
             end;
 
 end
@@ -15450,21 +15462,24 @@ begin
                         select id from stale where linked.is_linked_album("albumName")
                     )
                 ),
-                linked.written_by_owners(array(select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed), clock_timestamp() - interval '1 minute'),
+                linked.written_by_owners(array(select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed), (select min("updatedAt") from fresh) - interval '1 minute'),
                 -- A new name can make an album linked that had lines before.
                 array(
                     select unnest(linked.written_by_owners(
-                        array(select id from (select id, description from fresh except select id, description from stale) as changed), clock_timestamp() - interval '1 minute'
+                        array(select id from (select id, description from fresh except select id, description from stale) as changed), (select min("updatedAt") from fresh) - interval '1 minute'
                     ))
                     union
                     select unnest(linked.trusted(array(select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed)))
                 )
             );
-            perform linked.approve_by_album(array(
-                select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed
-                intersect
-                select id from fresh where linked.is_approval("albumName")
-            ));
+            perform linked.approve_by_album(
+                array(
+                    select id from (select id, "albumName" from fresh except select id, "albumName" from stale) as changed
+                    intersect
+                    select id from fresh where linked.is_approval("albumName")
+                ),
+                (select min("updatedAt") from fresh)
+            );
             perform linked.follow_deleted_albums(array(
                 select fresh.id
                 from fresh join linked.album_pair on album_pair.album_id = fresh.id
@@ -15589,21 +15604,24 @@ begin
                         select id from jsonb_populate_recordset(null::public."album", p_stale) as stale where linked.is_linked_album("albumName")
                     )
                 ),
-                linked.written_by_owners(array(select id from (select id, "albumName" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed), clock_timestamp() - interval '1 minute'),
+                linked.written_by_owners(array(select id from (select id, "albumName" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed), (select min("updatedAt") from jsonb_populate_recordset(null::public."album", p_fresh) as fresh) - interval '1 minute'),
                 -- A new name can make an album linked that had lines before.
                 array(
                     select unnest(linked.written_by_owners(
-                        array(select id from (select id, description from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, description from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed), clock_timestamp() - interval '1 minute'
+                        array(select id from (select id, description from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, description from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed), (select min("updatedAt") from jsonb_populate_recordset(null::public."album", p_fresh) as fresh) - interval '1 minute'
                     ))
                     union
                     select unnest(linked.trusted(array(select id from (select id, "albumName" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed)))
                 )
             );
-            perform linked.approve_by_album(array(
-                select id from (select id, "albumName" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed
-                intersect
-                select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")
-            ));
+            perform linked.approve_by_album(
+                array(
+                    select id from (select id, "albumName" from jsonb_populate_recordset(null::public."album", p_fresh) as fresh except select id, "albumName" from jsonb_populate_recordset(null::public."album", p_stale) as stale) as changed
+                    intersect
+                    select id from jsonb_populate_recordset(null::public."album", p_fresh) as fresh where linked.is_approval("albumName")
+                ),
+                (select min("updatedAt") from jsonb_populate_recordset(null::public."album", p_fresh) as fresh)
+            );
             perform linked.follow_deleted_albums(array(
                 select fresh.id
                 from jsonb_populate_recordset(null::public."album", p_fresh) as fresh join linked.album_pair on album_pair.album_id = fresh.id

@@ -11,6 +11,7 @@ from sample import create_immich
 from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import upgrade
+from tests.linked.test_turns import somebody_has_the_turn
 from tests.shell.conftest import inside, one_line
 
 FOLDER = "/photos/shared"
@@ -34,12 +35,19 @@ class Home(Immich):
         return {row.path for row in rows}
 
     def minutes_later(self) -> None:
-        """As far as rows of sharing tell."""
+        """As far as rows of sharing, and what is noted of albums, tell."""
         with self.transaction():
             self.database.execute("set local session_replication_role = replica")
             self.database.execute(
                 """update album_user set "createdAt" = "createdAt" - interval '2 minutes',
                    "updatedAt" = "updatedAt" - interval '2 minutes'"""
+            )
+            self.database.execute(
+                """update linked.note set fresh = (
+                     select jsonb_agg(row || jsonb_build_object(
+                       'updatedAt', (row ->> 'updatedAt')::timestamptz - interval '2 minutes'))
+                     from jsonb_array_elements(fresh) as row)
+                   where place = 'album update'"""
             )
             self.database.execute("""update album_user_audit set "deletedAt" = "deletedAt" - interval '2 minutes'""")
 
@@ -378,3 +386,56 @@ def test_unseen_the_owner_alone_counts(home: Home) -> None:
     home.database.execute("update linked.installation set suspended_at = null, suspended_why = null")
     inside(home.database.url).linked_asset("reconcile")
     assert home.seen_by(home.zoe) == {"/photos/private/1.jpg"}
+
+
+# --- what was put off because somebody else had the turn ----------------------------------------------
+
+
+def test_an_editor_writes_before_the_new_album_had_its_turn(home: Home) -> None:
+    with somebody_has_the_turn(home):
+        album = home.create_album(home.nora, "Linked album", FOLDER, users={home.ed: "editor", home.zoe: "viewer"})
+    home.update_album(album, description="/photos")
+    assert "/photos/private/1.jpg" not in home.seen_by(home.zoe)
+    assert home.waiting() == ["/photos"]
+
+
+def test_a_new_album_that_nobody_has_written_to_counts_later(home: Home) -> None:
+    with somebody_has_the_turn(home):
+        home.create_album(home.nora, "Linked album", "/photos/private", users=[home.zoe])
+    home.upload(home.nora)
+    assert home.seen_by(home.zoe) == {"/photos/private/1.jpg"}
+
+
+def test_an_editor_is_long_gone_when_the_change_has_its_turn(home: Home) -> None:
+    home.share_album(home.album, home.zoe, "viewer")
+    with somebody_has_the_turn(home):
+        home.update_album(home.album, description="/photos")
+        home.unshare_album(home.album, home.ed)
+    home.minutes_later()
+    home.upload(home.nora, f"{FOLDER}/2.jpg")
+    assert home.seen_by(home.zoe) == {f"{FOLDER}/1.jpg", f"{FOLDER}/2.jpg"}
+    assert home.waiting() == ["/photos"]
+
+
+def test_an_editor_is_long_gone_when_an_approval_has_its_turn(home: Home) -> None:
+    home.update_album(home.album, description="/photos")
+    album = home.create_album(home.nora, "Diary", users=[home.ed])
+    with somebody_has_the_turn(home):
+        home.update_album(album, albumName="approve linked album")
+        home.unshare_album(album, home.ed)
+    home.minutes_later()
+    home.upload(home.nora, f"{FOLDER}/2.jpg")
+    assert home.waiting() == ["/photos"]
+
+
+@pytest.mark.parametrize("later", ["/photos", None])
+def test_an_approval_is_of_what_waited_when_it_was_written(home: Home, later: str | None) -> None:
+    home.update_album(home.album, description=f"{FOLDER}\n/photos/private")
+    with somebody_has_the_turn(home):
+        home.create_album(home.nora, "approve linked album")
+    if later:
+        home.update_album(home.album, description=later)
+    else:
+        home.upload(home.nora)
+    assert home.waiting() == ([later] if later else [])
+    assert ("/photos/private/1.jpg" in home.seen_by(home.ed)) is not bool(later)

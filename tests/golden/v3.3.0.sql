@@ -9810,8 +9810,8 @@ begin
     )
     select reached.origin_id, reached.pair_id, exists (
             select
-            from pair one
-            join pair other on other.pair_id = reached.pair_id and other.person_id = one.person_id
+            from linked.person_pair one
+            join linked.person_pair other on other.pair_id = reached.pair_id and other.person_id = one.person_id
             join public.person_user
                 on person_user."personGroupId" = one.person_id
                 and person_user."sharedById" in (one.owner_id, other.owner_id)

@@ -37,6 +37,7 @@ def test_sharing_with_somebody_who_has_many_persons(household: Household) -> Non
     assert household.database.value("select count(*) from linked.member where owner_id = %s", [household.clara]) == 100
 
 
+@pytest.mark.slow
 def test_whom_the_details_of_many_persons_reach(household: Household) -> None:
     """All of them are asked about at once where a viewer becomes an editor, say."""
     house, database = household, household.database

@@ -8010,6 +8010,63 @@ $linked$;
 comment on function linked.redo_ocr_search_delete(jsonb, jsonb, text) is
     'Does what was noted: propagates rows of ocr_search to the siblings.';
 
+-- Immich replaces the edits of an asset in one transaction: it deletes all, and inserts without ON CONFLICT. In between there can be
+-- some again: what a viewer may not delete, which stays, and what somebody did to a sibling, whose place the new ones take.
+create or replace function linked.replace_edits() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, vectors, pg_temp
+set lock_timeout = '0'
+as $linked$
+declare
+    v_source uuid;
+    v_can_write boolean;
+begin
+    if current_setting('linked.writing', true) = pg_current_xact_id_if_assigned()::text then
+        return new;
+    end if;
+    select source_id, can_write into v_source, v_can_write from linked.member where member.asset_id = new."assetId";
+    if v_source is null then
+        return new;
+    end if;
+    begin
+        perform linked.wait_for_turn(array[v_source], false);
+    exception when lock_not_available or deadlock_detected then
+        -- Sync may have inserted one in a transaction that goes on and on: here its end is waited for without an error.
+        perform set_config('linked.writing', pg_current_xact_id()::text, true);
+        insert into public.asset_edit ("assetId", sequence, action, parameters)
+        values (new."assetId", new.sequence, new.action, new.parameters)
+        on conflict do nothing;
+        if found then
+            delete from public.asset_edit where "assetId" = new."assetId" and sequence = new.sequence;
+        end if;
+        perform linked.stop_writing();
+    end;
+    if not v_can_write then
+        return case
+            when not exists (
+                select from public.asset_edit known where known."assetId" = new."assetId" and known.sequence = new.sequence
+            ) then new
+        end;
+    end if;
+    -- Not as writing of the addon's own: it goes from the siblings, too.
+    with gone as (
+        delete from public.asset_edit known
+        where known."assetId" = new."assetId" and known.sequence >= new.sequence
+        returning known.id, known."assetId"
+    )
+    insert into public.asset_edit_audit ("editId", "assetId") select id, "assetId" from gone;
+    return new;
+exception when others then
+    return new;
+end
+$linked$;
+comment on function linked.replace_edits() is
+    'Lets the edits that Immich inserts take the place of what sync has brought since Immich deleted the old ones; a viewer''s edits do not.';
+create or replace trigger linked_asset_edit_replace before insert on public.asset_edit
+for each row execute function linked.replace_edits();
+comment on trigger linked_asset_edit_replace on public.asset_edit is
+    'Lets the edits that Immich inserts take the place of what sync has brought since Immich deleted the old ones.';
+
 -- Files that Immich's jobs produce, where jobs of one group's members overlap.
 --
 -- A job reads the path that its asset has, writes to a path of its own, tells the database, and then deletes what it had read.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import upgrade
 from tests.linked.invariants import violations
+from tests.linked.test_turns import somebody_has_the_turn
 from tests.shell.conftest import inside
 
 RELEASE = "v3.0.0"
@@ -112,6 +115,41 @@ def test_a_viewers_edit_is_undone(home: Home) -> None:
     home.edit(home.of("vera"))
     same(home.all(EDITS), 1)
     assert home.all(EDITED) == [[(True,)]] * 3
+
+
+@pytest.mark.parametrize("edits", [[MIRROR], [CROP, MIRROR], [MIRROR, CROP, MIRROR]])
+def test_a_viewers_edit_of_an_edited_picture_is_undone(home: Home, edits: list[Any]) -> None:
+    """Immich deletes all edits and inserts the new ones, in one transaction: the old ones are there again in between."""
+    home.edit(home.photo, CROP, MIRROR)
+    before = home.all(EDITS)
+    home.edit(home.of("vera"), *edits)
+    assert home.all(EDITS) == before
+    assert home.all(EDITED) == [[(True,)]] * 3
+
+
+@pytest.mark.parametrize("edits", [[MIRROR], [MIRROR, CROP, MIRROR]])
+def test_an_edit_that_meets_one_that_was_put_off(home: Home, edits: list[Any]) -> None:
+    """What another member was given meanwhile comes between Immich's two statements."""
+    with somebody_has_the_turn(home):  # type: ignore[arg-type]
+        home.edit(home.photo, CROP, MIRROR)
+    home.edit(home.of("ed"), *edits)
+    same(home.all(EDITS), len(edits))
+    assert home.all(EDITS)[0][0].action == "mirror"
+    assert home.all(EDITED) == [[(True,)]] * 3
+
+
+def test_an_edit_meets_one_that_is_not_committed_yet(home: Home) -> None:
+    """It waits for that one, and takes its place."""
+    mine, other = home.of("ed"), home.database.another()
+    with ThreadPoolExecutor(1) as thread:
+        with other.transaction():
+            Immich(other, RELEASE).edit(home.photo, CROP, MIRROR)
+            later = thread.submit(home.edit, mine, MIRROR)
+            time.sleep(0.6)
+            assert not later.done()
+        later.result()
+    home.upload(home.ed)
+    same(home.all(EDITS), 1)
 
 
 @pytest.mark.parametrize("who", ["family", "ed"])

@@ -478,8 +478,10 @@ def _stacks(snapshot: Snapshot) -> Iterator[str]:
             primary = member_of.get(stack["primaryAssetId"])
             mapped = clone_of.get((primary["source_id"], user)) if primary else None
             their_primary = stacks[theirs.pop()]["primaryAssetId"]
-            # An unlinked picture can lead only the stack that it is in.
-            if mapped is not None and their_primary in member_of and their_primary != mapped:
+            # A picture that is not linked for the other account can lead only the stack that it is in.
+            leader = member_of.get(their_primary)
+            known = leader is not None and (leader["source_id"], stack["ownerId"]) in clone_of
+            if mapped is not None and known and their_primary != mapped:
                 yield f"stack {stack_id} of {stack['ownerId']} has another primary asset for {user}: {linked} {part}"
 
 

@@ -417,11 +417,86 @@ exists (
             end if;
 {% endcall %}
 
-{% call(fresh, stale, statement) on("tag", "update", "Propagates the colours of tags.", look="exists (select from " ~ changed("fresh", "stale", "color") ~ ")") %}
+-- From v3.2 on Immich renames tags, and what is below them. On the siblings the tag of the new value takes the place of that of the old
+-- one, which may be on pictures that are nobody else's affair. What a viewer renames is the viewer's own from then on.
+create or replace function linked.follow_renamed_tags(p_tags uuid[], p_values text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_tags uuid[];
+    v_from uuid[];
+    v_to uuid[];
+begin
+    perform linked.plan_for((select count(*) from public.tag_asset where {{ tag_asset.tagId }} = any (p_tags)));
+    select array_agg(member.asset_id), array_agg(tag.id)
+    into v_assets, v_tags
+    from unnest(p_tags, p_values) as renamed (tag_id, value)
+    join public.tag_asset theirs on theirs.{{ tag_asset.tagId }} = renamed.tag_id
+    join linked.member their_member on their_member.asset_id = theirs.{{ tag_asset.assetId }} and their_member.can_write
+    join linked.member
+        on member.source_id = their_member.source_id and member.asset_id <> their_member.asset_id
+    join public.tag on tag."userId" = member.owner_id and tag.value = renamed.value
+    join public.tag_asset mine on mine.{{ tag_asset.tagId }} = tag.id and mine.{{ tag_asset.assetId }} = member.asset_id
+    where (
+            member.can_write
+            or exists (
+                select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+            )
+        )
+        -- Another tag of the old value has been put on since.
+        and not exists (
+            select from public.tag again
+            join public.tag_asset use on use.{{ tag_asset.tagId }} = again.id
+            where again."userId" = their_member.owner_id and again.value = renamed.value
+                and use.{{ tag_asset.assetId }} = their_member.asset_id
+        );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+        perform linked.note_unused_tags(array(select distinct id from unnest(v_tags) as id));
+    end if;
+
+    select array_agg(their_member.asset_id), array_agg(member.asset_id)
+    into v_from, v_to
+    from (select distinct {{ tag_asset.assetId }} as asset_id from public.tag_asset where {{ tag_asset.tagId }} = any (p_tags)) as used
+    join linked.member their_member on their_member.asset_id = used.asset_id and their_member.can_write
+    join linked.member
+        on member.source_id = their_member.source_id and member.asset_id <> their_member.asset_id;
+    if v_from is not null then
+        perform linked.add_tags(v_from, v_to, p_tags);
+    end if;
+
+    delete from linked.brought where holder_id = any (p_tags);
+    select array_agg(member.source_id), array_agg(member.asset_id)
+    into v_from, v_to
+    from public.tag_asset
+    join linked.member on member.asset_id = tag_asset.{{ tag_asset.assetId }} and not member.can_write
+    where tag_asset.{{ tag_asset.tagId }} = any (p_tags);
+    if v_from is not null then
+        perform linked.add_tags(v_from, v_to);
+    end if;
+end
+$linked$;
+comment on function linked.follow_renamed_tags(uuid[], text[]) is
+    'After tags that had these values were renamed: puts the tags of the new values on the siblings, instead of those of the old ones.';
+
+{% call(fresh, stale, statement) on("tag", "update", "Propagates the colours of tags, and what they are called.", look="exists (select from " ~ changed("fresh", "stale", "color, value") ~ ")") %}
 
             perform linked.propagate_tag_colors(array(
                 select id from {{ changed(fresh, stale, "color") }}
             ));
+            perform linked.follow_renamed_tags(array_agg(renamed.id), array_agg(renamed.old_value))
+            from (
+                select id, max(old_value) as old_value
+                from (
+                    select id, value::text as old_value, null as new_value from {{ stale }}
+                    union all
+                    select id, null, value::text from {{ fresh }}
+                ) as version
+                group by id
+                having max(old_value) <> max(new_value)
+            ) as renamed
+            having count(*) > 0;
 {% endcall %}
 
 {% set gone_tag_concerns_us %}

@@ -13264,6 +13264,69 @@ $linked$;
 comment on function linked.redo_tag_asset_delete(jsonb, jsonb, text) is
     'Does what was noted: takes tags off the siblings.';
 
+-- From v3.2 on Immich renames tags, and what is below them. On the siblings the tag of the new value takes the place of that of the old
+-- one, which may be on pictures that are nobody else's affair. What a viewer renames is the viewer's own from then on.
+create or replace function linked.follow_renamed_tags(p_tags uuid[], p_values text[]) returns void
+language plpgsql
+as $linked$
+declare
+    v_assets uuid[];
+    v_tags uuid[];
+    v_from uuid[];
+    v_to uuid[];
+begin
+    perform linked.plan_for((select count(*) from public.tag_asset where "tagId" = any (p_tags)));
+    select array_agg(member.asset_id), array_agg(tag.id)
+    into v_assets, v_tags
+    from unnest(p_tags, p_values) as renamed (tag_id, value)
+    join public.tag_asset theirs on theirs."tagId" = renamed.tag_id
+    join linked.member their_member on their_member.asset_id = theirs."assetId" and their_member.can_write
+    join linked.member
+        on member.source_id = their_member.source_id and member.asset_id <> their_member.asset_id
+    join public.tag on tag."userId" = member.owner_id and tag.value = renamed.value
+    join public.tag_asset mine on mine."tagId" = tag.id and mine."assetId" = member.asset_id
+    where (
+            member.can_write
+            or exists (
+                select from linked.brought where brought.asset_id = member.asset_id and brought.holder_id = tag.id
+            )
+        )
+        -- Another tag of the old value has been put on since.
+        and not exists (
+            select from public.tag again
+            join public.tag_asset use on use."tagId" = again.id
+            where again."userId" = their_member.owner_id and again.value = renamed.value
+                and use."assetId" = their_member.asset_id
+        );
+    if v_assets is not null then
+        perform linked.erase_tags(v_assets, v_tags);
+        perform linked.note_unused_tags(array(select distinct id from unnest(v_tags) as id));
+    end if;
+
+    select array_agg(their_member.asset_id), array_agg(member.asset_id)
+    into v_from, v_to
+    from (select distinct "assetId" as asset_id from public.tag_asset where "tagId" = any (p_tags)) as used
+    join linked.member their_member on their_member.asset_id = used.asset_id and their_member.can_write
+    join linked.member
+        on member.source_id = their_member.source_id and member.asset_id <> their_member.asset_id;
+    if v_from is not null then
+        perform linked.add_tags(v_from, v_to, p_tags);
+    end if;
+
+    delete from linked.brought where holder_id = any (p_tags);
+    select array_agg(member.source_id), array_agg(member.asset_id)
+    into v_from, v_to
+    from public.tag_asset
+    join linked.member on member.asset_id = tag_asset."assetId" and not member.can_write
+    where tag_asset."tagId" = any (p_tags);
+    if v_from is not null then
+        perform linked.add_tags(v_from, v_to);
+    end if;
+end
+$linked$;
+comment on function linked.follow_renamed_tags(uuid[], text[]) is
+    'After tags that had these values were renamed: puts the tags of the new values on the siblings, instead of those of the old ones.';
+
 create or replace function linked.on_tag_update() returns trigger
 language plpgsql security definer
 as $linked$
@@ -13289,7 +13352,7 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from (select id, color from fresh except select id, color from stale) as changed)
+                exists (select from (select id, color, value from fresh except select id, color, value from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;
@@ -13332,6 +13395,18 @@ begin
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from fresh except select id, color from stale) as changed
             ));
+            perform linked.follow_renamed_tags(array_agg(renamed.id), array_agg(renamed.old_value))
+            from (
+                select id, max(old_value) as old_value
+                from (
+                    select id, value::text as old_value, null as new_value from stale
+                    union all
+                    select id, null, value::text from fresh
+                ) as version
+                group by id
+                having max(old_value) <> max(new_value)
+            ) as renamed
+            having count(*) > 0;
 
             -- Where Immich deletes, what hangs below goes first, and what is remembered of it last.
             if pg_trigger_depth() = 1 and (v_is_due or v_sources is null) then
@@ -13403,11 +13478,11 @@ begin
     return null;
 end
 $linked$;
-comment on function linked.on_tag_update() is 'Propagates the colours of tags.';
+comment on function linked.on_tag_update() is 'Propagates the colours of tags, and what they are called.';
 create or replace trigger linked_tag_update after update on public."tag"
 referencing old table as stale new table as fresh
 for each statement execute function linked.on_tag_update();
-comment on trigger linked_tag_update on public."tag" is 'Propagates the colours of tags.';
+comment on trigger linked_tag_update on public."tag" is 'Propagates the colours of tags, and what they are called.';
 
 create or replace function linked.redo_tag_update(p_stale jsonb, p_fresh jsonb, p_statement text) returns void
 language plpgsql
@@ -13419,11 +13494,23 @@ begin
             perform linked.propagate_tag_colors(array(
                 select id from (select id, color from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh except select id, color from jsonb_populate_recordset(null::public."tag", p_stale) as stale) as changed
             ));
+            perform linked.follow_renamed_tags(array_agg(renamed.id), array_agg(renamed.old_value))
+            from (
+                select id, max(old_value) as old_value
+                from (
+                    select id, value::text as old_value, null as new_value from jsonb_populate_recordset(null::public."tag", p_stale) as stale
+                    union all
+                    select id, null, value::text from jsonb_populate_recordset(null::public."tag", p_fresh) as fresh
+                ) as version
+                group by id
+                having max(old_value) <> max(new_value)
+            ) as renamed
+            having count(*) > 0;
 
 end
 $linked$;
 comment on function linked.redo_tag_update(jsonb, jsonb, text) is
-    'Does what was noted: propagates the colours of tags.';
+    'Does what was noted: propagates the colours of tags, and what they are called.';
 
 create or replace function linked.on_tag_delete() returns trigger
 language plpgsql security definer

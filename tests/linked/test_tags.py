@@ -456,3 +456,66 @@ def test_no_tag_without_a_name(household: Household, value: str, made: list[str]
     assert values(household, household.ben) == made
     parent = tag(household, household.ben, value).parentId
     assert parent == (tag(household, household.ben, made[0]).id if len(made) > 1 else None)
+
+
+# --- renamed (by Immich from v3.2 on) -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["family", "anna"])
+def test_a_renamed_tag_is_so_on_every_member(household: Household, who: str) -> None:
+    photo = tagged(household, who=who)
+    household.update_tag(tag(household, getattr(household, who), "beach").id, value="shore")
+    assert [household.tags_of(member) for member in household.group(photo)] == [["shore"]] * 3
+    household.next_write()
+    assert values(household, household.ben) == ["shore"]
+
+
+def test_what_lies_below_a_renamed_tag(household: Household) -> None:
+    """One statement for each, or one for all."""
+    photo, other = tagged(household, "sea/beach"), tagged(household, "lake/beach")
+    for value in ("sea", "sea/beach"):
+        household.update_tag(tag(household, household.family, value).id, value=value.replace("sea", "ocean"))
+    household.database.execute(
+        """update tag set value = replace(value, 'lake', 'pond') where "userId" = %s and value like 'lake%%'""",
+        [household.family],
+    )
+    assert [household.tags_of(member) for member in household.group(photo)] == [["ocean/beach"]] * 3
+    assert [household.tags_of(member) for member in household.group(other)] == [["pond/beach"]] * 3
+    household.next_write()
+    assert values(household, household.anna) == ["ocean", "ocean/beach", "pond", "pond/beach"]
+
+
+def test_a_renamed_tag_leaves_others_own_pictures_alone(household: Household) -> None:
+    own = household.photo(household.anna, f"/data/upload/{household.anna}/1.jpg")
+    household.tag_assets(household.upsert_tag(household.anna, "beach"), own)
+    photo = tagged(household)
+    household.update_tag(tag(household, household.family, "beach").id, value="shore")
+    assert household.tags_of(household.clone(photo, household.anna)) == ["shore"]
+    assert household.tags_of(own) == ["beach"]
+
+
+def test_a_tag_is_renamed_to_what_others_call_something_else(household: Household) -> None:
+    """Where a sibling has both, one is left."""
+    photo = tagged(household)
+    household.tag_assets(household.upsert_tag(household.anna, "shore"), household.clone(household.photo(), household.anna))
+    household.update_tag(tag(household, household.ben, "beach").id, value="Shore")
+    assert [household.tags_of(member) for member in household.group(photo)] == [["Shore"]] * 3
+    assert "shore" in values(household, household.family)
+
+
+def test_a_tag_that_a_viewer_renames(household: Household) -> None:
+    photo = tagged(household)
+    household.set_viewer(household.anna)
+    view = household.clone(photo, household.anna)
+    household.update_tag(tag(household, household.anna, "beach").id, value="mine")
+    assert household.tags_of(view) == ["beach", "mine"]
+    assert household.tags_of(photo) == household.tags_of(household.clone(photo, household.ben)) == ["beach"]
+    household.update_tag(tag(household, household.ben, "beach").id, value="shore")
+    assert household.tags_of(view) == ["mine", "shore"]
+    assert household.tags_of(photo) == ["shore"]
+    run_reconcile(household)
+    assert household.tags_of(view) == ["mine", "shore"]
+
+
+def run_reconcile(household: Household) -> None:
+    household.database.execute("call linked.drain()")

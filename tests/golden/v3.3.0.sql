@@ -17947,7 +17947,7 @@ as $linked$
         where member.source_id = any (p_sources) and member.can_write
             and album."deletedAt" is null and not linked.is_linked_album(album."albumName")
     ), stacked as materialized (
-        select member.source_id, member.asset_id, asset."stackId" as stack_id, stack_pair.stack_key,
+        select member.source_id, member.asset_id, member.owner_id, asset."stackId" as stack_id, stack_pair.stack_key,
             stack."primaryAssetId" = member.asset_id as is_primary
         from linked.member
         join public.asset on asset.id = member.asset_id
@@ -18018,7 +18018,12 @@ as $linked$
                 where mate."stackId" = stacked.stack_id and mate.id <> stacked.asset_id and mate_member.can_write
             )
             else stacked.is_primary and my_stack."primaryAssetId" <> sibling.asset_id
-                and exists (select from linked.member where member.asset_id = my_stack."primaryAssetId")
+                -- A picture that the other account does not have can lead only this one.
+                and exists (
+                    select from linked.member leader
+                    join linked.member their_member on their_member.source_id = leader.source_id
+                    where leader.asset_id = my_stack."primaryAssetId" and their_member.owner_id = stacked.owner_id
+                )
         end
 $linked$;
 comment on function linked.company_disagreements(uuid[]) is

@@ -346,3 +346,16 @@ def test_two_who_stacked_the_same_pictures_otherwise_agree_in_the_end(household:
                     )
     assert run(household.database).failures == []
     household.check()
+
+
+def test_a_stack_is_led_by_a_picture_that_another_linked_album_covers(household: Household) -> None:
+    """Anna has two of its three pictures, so that something else leads hers: no difference."""
+    household.create_album(household.family, "Linked album too", "/mnt/scans", users=[household.clara])
+    photos = [household.photo(household.family, "/mnt/scans/1.jpg"), household.photo(), household.photo()]
+    household.create_stack(household.family, photos)
+    household.check()
+    assert run(household.database, dry_run=True).differences == []
+    clone = household.clone(photos[2], household.anna)
+    household.set_primary_asset(household.asset(clone).stackId, clone)
+    stack = household.asset(photos[0]).stackId
+    assert household.database.value('select "primaryAssetId" from stack where id = %s', [stack]) == photos[2]

@@ -10627,14 +10627,17 @@ create or replace function linked.follow_shared_albums(p_albums uuid[], p_users 
 language plpgsql
 as $linked$
 declare
+    -- Found first, and asked about then: of all albums it would be asked where the tables are read from end to end.
     v_withdrawn uuid[] := array(
-        select my_pair.album_id
-        from unnest(p_albums, p_users) as shared (album_id, user_id)
-        join linked.album_pair their_pair on their_pair.album_id = shared.album_id
-        join linked.album_pair my_pair
-            on my_pair.album_key = their_pair.album_key and my_pair.owner_id = shared.user_id
-        where my_pair.album_id <> my_pair.album_key
-            and linked.may_edit_album(their_pair.album_id, their_pair.owner_id)
+        with seen as materialized (
+            select my_pair.album_id, their_pair.album_id as their_id, their_pair.owner_id as their_owner_id
+            from unnest(p_albums, p_users) as shared (album_id, user_id)
+            join linked.album_pair their_pair on their_pair.album_id = shared.album_id
+            join linked.album_pair my_pair
+                on my_pair.album_key = their_pair.album_key and my_pair.owner_id = shared.user_id
+            where my_pair.album_id <> my_pair.album_key
+        )
+        select album_id from seen where linked.may_edit_album(their_id, their_owner_id)
     );
     v_left uuid[] := array(
         select "usersId" from public.album_user where "albumsId" = any (v_withdrawn)

@@ -146,3 +146,16 @@ def test_foreign_keys_keep_their_plans_and_nothing_else_does(household: Househol
         assert database.value(mode) == "auto"
         database.execute("select linked.plan_anew()")
         assert database.value(mode) == before
+
+
+def test_who_may_edit_is_asked_of_the_album_that_is_shared_alone(household: Household) -> None:
+    """Not of all albums there are, where statistics say that these are few."""
+    photo = household.photo()
+    albums = [household.create_album(household.family, f"Album {number}", assets=[photo]) for number in range(10)]
+    database = household.database
+    with database.transaction():
+        for setting in ("track_functions = 'all'", "enable_indexscan = off", "enable_bitmapscan = off"):
+            database.execute(f"set local {setting}")  # type: ignore[arg-type]
+        household.share_album(albums[0], household.anna)
+        asked = database.value("select calls from pg_stat_xact_user_functions where funcname = 'may_edit_album'")
+    assert asked == 1

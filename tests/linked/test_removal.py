@@ -21,6 +21,7 @@ from tests.builders import Immich
 from tests.database import Database, Databases
 from tests.linked.conftest import Household, install, remove
 from tests.linked.test_audit import left
+from tests.linked.test_turns import somebody_has_the_turn
 from tests.release import PERSON_ID, RELEASE, SHOWN, column_name
 from tests.shell.conftest import CHECKOUT, inside
 
@@ -477,3 +478,19 @@ def test_on_the_tables_of_every_release(databases: Databases, release: str) -> N
         for table in ("person", "tag", "stack"):
             assert database.value(f"select count(*) from {table}") == 0
         assert database.value("select to_regnamespace('linked') is null")
+
+
+def test_what_had_been_put_off_is_not_lost(linked: Database) -> None:
+    """An editor's change reaches the source, and what was deleted for good with its file goes."""
+    household = Household(linked)
+    edited, deleted, kept = (household.photo() for _ in range(3))
+    household.set_viewer(household.ben)
+    mine, view = household.clone(deleted, household.anna), household.clone(kept, household.ben)
+    with somebody_has_the_turn(household):
+        household.update_exif(household.clone(edited, household.anna), description="by Anna")
+        household.delete("asset", id=mine)
+        household.force_delete([view])
+    remove(linked)
+    assert household.exif(edited).description == "by Anna"
+    assert {row.id for row in linked.fetch("select id from asset")} == {edited, kept}
+    assert household.asset(kept).status == "active"

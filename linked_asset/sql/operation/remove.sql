@@ -316,6 +316,7 @@ $linked$;
 do $linked$
 declare
     v_path text := current_setting('search_path');
+    v_lock_timeout text := current_setting('lock_timeout');
     v_unknown bigint := 0;
 begin
     -- Immich's own functions name its tables without a schema.
@@ -333,6 +334,17 @@ begin
         perform linked.understand(ids, ids, ids) from (select array(select id from public.album)) as albums (ids);
         perform linked.adopt();
         v_unknown := (select count(*) from linked.clones_unknown());
+    exception when others then
+        null;
+    end;
+    -- What had to be put off is done: nobody could do it later, and sources would lose what was done to their clones.
+    begin
+        if exists (select from linked.installation where suspended_at is null) and exists (select from linked.note) then
+            perform linked.take_turn(null, false);
+            perform linked.work_notes(null, clock_timestamp() + interval '10 seconds');
+            perform linked.stop_writing();
+            perform set_config('lock_timeout', v_lock_timeout, true);
+        end if;
     exception when others then
         null;
     end;

@@ -119,7 +119,7 @@ def test_a_viewers_edit_is_undone(home: Home) -> None:
 
 @pytest.mark.parametrize("edits", [[MIRROR], [CROP, MIRROR], [MIRROR, CROP, MIRROR]])
 def test_a_viewers_edit_of_an_edited_picture_is_undone(home: Home, edits: list[Any]) -> None:
-    """Immich deletes all edits and inserts the new ones, in one transaction: the old ones are there again in between."""
+    """Immich deletes all edits and inserts the new ones, in one transaction: in between the old ones are back."""
     home.edit(home.photo, CROP, MIRROR)
     before = home.all(EDITS)
     home.edit(home.of("vera"), *edits)

@@ -497,7 +497,9 @@ def test_a_renamed_tag_leaves_others_own_pictures_alone(household: Household) ->
 def test_a_tag_is_renamed_to_what_others_call_something_else(household: Household) -> None:
     """Where a sibling has both, one is left."""
     photo = tagged(household)
-    household.tag_assets(household.upsert_tag(household.anna, "shore"), household.clone(household.photo(), household.anna))
+    household.tag_assets(
+        household.upsert_tag(household.anna, "shore"), household.clone(household.photo(), household.anna)
+    )
     household.update_tag(tag(household, household.ben, "beach").id, value="Shore")
     assert [household.tags_of(member) for member in household.group(photo)] == [["Shore"]] * 3
     assert "shore" in values(household, household.family)

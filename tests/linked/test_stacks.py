@@ -355,7 +355,9 @@ def test_a_stack_is_led_by_a_picture_that_another_linked_album_covers(household:
     household.create_stack(household.family, photos)
     household.check()
     assert run(household.database, dry_run=True).differences == []
-    clone = household.clone(photos[2], household.anna)
-    household.set_primary_asset(household.asset(clone).stackId, clone)
-    stack = household.asset(photos[0]).stackId
-    assert household.database.value('select "primaryAssetId" from stack where id = %s', [stack]) == photos[2]
+    theirs = household.asset(household.clone(photos[2], household.anna)).stackId
+    primary = 'select "primaryAssetId" from stack where id = %s'
+    leads = household.database.value(primary, [theirs])
+    other = next(photo for photo in photos[1:] if household.clone(photo, household.anna) != leads)
+    household.set_primary_asset(theirs, household.clone(other, household.anna))
+    assert household.database.value(primary, [household.asset(photos[0]).stackId]) == other

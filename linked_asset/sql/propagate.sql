@@ -492,7 +492,7 @@ begin
         return new;
     end if;
     select source_id, can_write into v_source, v_can_write from linked.member where member.asset_id = new."assetId";
-    if v_source is null then
+    if v_source is null or not exists (select from linked.installation where suspended_at is null) then
         return new;
     end if;
     begin
@@ -516,16 +516,11 @@ begin
         end;
     end if;
     -- Not as writing of the addon's own: it goes from the siblings, too.
-    with gone as (
-        delete from public.asset_edit known
-        where known."assetId" = new."assetId" and known.sequence >= new.sequence
-        returning known.id, known."assetId"
-    )
 {% if "asset_edit" in deletions %}
-    insert into public.asset_edit_audit ("editId", "assetId") select id, "assetId" from gone;
-{% else %}
-    select into v_source from gone;
+    insert into public.asset_edit_audit ("editId", "assetId")
+    select id, "assetId" from public.asset_edit where "assetId" = new."assetId" and sequence >= new.sequence;
 {% endif %}
+    delete from public.asset_edit where "assetId" = new."assetId" and sequence >= new.sequence;
     return new;
 exception when others then
     return new;

@@ -480,7 +480,7 @@ $linked$;
 comment on function linked.follow_renamed_tags(uuid[], text[]) is
     'After tags that had these values were renamed: puts the tags of the new values on the siblings, instead of those of the old ones.';
 
-{% call(fresh, stale, statement) on("tag", "update", "Propagates the colours of tags, and what they are called.", look="exists (select from " ~ changed("fresh", "stale", "color, value") ~ ")") %}
+{% call(fresh, stale, statement) on("tag", "update", "Propagates the colours of tags, and what they are called.", look="exists (select from fresh where " ~ takes_part('fresh."userId"') ~ ") and exists (select from " ~ changed("fresh", "stale", "color, value") ~ ")") %}
 
             perform linked.propagate_tag_colors(array(
                 select id from {{ changed(fresh, stale, "color") }}

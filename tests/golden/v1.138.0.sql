@@ -9674,7 +9674,7 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from (select id, color, value from fresh except select id, color, value from stale) as changed)
+                exists (select from fresh where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."userId")) and exists (select from (select id, color, value from fresh except select id, color, value from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;

@@ -8025,7 +8025,7 @@ begin
         return new;
     end if;
     select source_id, can_write into v_source, v_can_write from linked.member where member.asset_id = new."assetId";
-    if v_source is null then
+    if v_source is null or not exists (select from linked.installation where suspended_at is null) then
         return new;
     end if;
     begin
@@ -8049,12 +8049,9 @@ begin
         end;
     end if;
     -- Not as writing of the addon's own: it goes from the siblings, too.
-    with gone as (
-        delete from public.asset_edit known
-        where known."assetId" = new."assetId" and known.sequence >= new.sequence
-        returning known.id, known."assetId"
-    )
-    insert into public.asset_edit_audit ("editId", "assetId") select id, "assetId" from gone;
+    insert into public.asset_edit_audit ("editId", "assetId")
+    select id, "assetId" from public.asset_edit where "assetId" = new."assetId" and sequence >= new.sequence;
+    delete from public.asset_edit where "assetId" = new."assetId" and sequence >= new.sequence;
     return new;
 exception when others then
     return new;
@@ -13352,7 +13349,7 @@ begin
     loop
         begin
             select has_work or exists (select from linked.note),
-                exists (select from (select id, color, value from fresh except select id, color, value from stale) as changed)
+                exists (select from fresh where exists (select from linked.participant where participant.user_id operator(pg_catalog.=) fresh."userId")) and exists (select from (select id, color, value from fresh except select id, color, value from stale) as changed)
             into v_is_due, v_concerns_us
             from linked.installation
             where suspended_at is null;

@@ -175,7 +175,7 @@ def entitlement(snapshot: Snapshot) -> Entitlement:
                 picked = through in content and asset["ownerId"] in roles
                 under = any(covers(line, asset["originalPath"]) for line in lines)
                 if picked or (under and asset["ownerId"] == album["ownerId"]):
-                    entitle(source, through, roles, album["deletedAt"] is None, deletes_own)
+                    entitle(source, through, roles, album["deletedAt"] is None and bool(album["ownerId"]), deletes_own)
     return Entitlement(frozenset(allowed), frozenset(required), frozenset(writers), frozenset(deleters))
 
 
@@ -195,7 +195,8 @@ def _linked_albums(snapshot: Snapshot) -> Iterator[tuple[Row, dict[UUID, str], s
             continue
         if waits(snapshot, album, None):
             continue
-        roles = {album["ownerId"]: "owner"}
+        # An album without owner keeps what it has (v3.0).
+        roles = {album["ownerId"]: "owner"} if album["ownerId"] else {}
         for row in snapshot["album_user"]:
             if row[album_user.column("albumId").name] == album["id"]:
                 roles.setdefault(row[album_user.column("userId").name], row["role"])

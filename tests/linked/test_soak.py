@@ -22,7 +22,7 @@ import pytest
 from tests.builders import Immich
 from tests.database import Database
 from tests.linked.conftest import MEDIA, Household
-from tests.linked.sessions import impatient
+from tests.linked.sessions import impatient, wait_until_nothing_is_left
 from tests.release import PERSON_ID, SHOWN
 
 GROUPS = 20
@@ -259,9 +259,7 @@ def test_many_at_once(household: Household, concern: str, seconds: int) -> None:
         thread.join(seconds + 60)
     assert not any(thread.is_alive() for thread in threads)
     assert [error for actor in actors for error in actor.errors] == []
-    for _ in range(20):
-        if not household.database.value("select linked.work_off('30 seconds')"):
-            break
+    wait_until_nothing_is_left(household.database)
     assert household.count("linked.note") == 0
     household.check()
     assert not household.database.value("select deadlocks from pg_stat_database where datname = current_database()")

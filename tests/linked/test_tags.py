@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.linked.conftest import Household
+from tests.linked.test_reconcile import run
 
 
 def tag(household: Household, user: UUID, value: str) -> Any:
@@ -515,9 +516,5 @@ def test_a_tag_that_a_viewer_renames(household: Household) -> None:
     household.update_tag(tag(household, household.ben, "beach").id, value="shore")
     assert household.tags_of(view) == ["mine", "shore"]
     assert household.tags_of(photo) == ["shore"]
-    run_reconcile(household)
+    assert run(household.database).differences == []
     assert household.tags_of(view) == ["mine", "shore"]
-
-
-def run_reconcile(household: Household) -> None:
-    household.database.execute("call linked.drain()")
